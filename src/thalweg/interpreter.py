@@ -1,0 +1,134 @@
+"""The meaning of a graph: NumPy, node by node.
+
+Whatever else evaluates graphs (compiled code, printed source) must give these values.
+
+Examples
+--------
+>>> import numpy as np
+>>> import thalweg as tw
+>>> graph = tw.trace(lambda x: (2.0 * x, x.sum()), np.zeros(3))
+>>> interpret(graph, [np.array([1.0, 2.0, 3.0])])
+[array([2., 4., 6.]), np.float64(6.0)]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from thalweg.errors import ShapeError, TracingError
+from thalweg.graph import Graph, free_variables
+
+__all__ = ["Plan", "interpret", "plan"]
+
+Step = tuple[Callable[..., Any], tuple[int, ...], dict[str, Any], int, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A graph in order of evaluation, each value freed after its last use."""
+
+    graph: Graph
+    size: int
+    constants: tuple[tuple[int, Any], ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[int, ...]
+
+    def __call__(self, arguments: Sequence[Any]) -> list[Any]:
+        """Evaluate; `arguments` as the graph's inputs, converted to their dtypes.
+
+        Raises
+        ------
+        ShapeError
+            If an argument has another shape than the input.
+        """
+        values: list[Any] = [None] * self.size
+        for slot, (node, argument) in enumerate(zip(self.graph.inputs, arguments, strict=True)):
+            array = np.asarray(argument, dtype=node.dtype)
+            if array.shape != node.shape:
+                raise ShapeError(f"argument {slot + 1} has shape {array.shape}, not {node.shape}")
+            values[slot] = array
+        for slot, value in self.constants:
+            values[slot] = value
+        with np.errstate(all="ignore"):
+            for evaluate, sources, attributes, target, done in self.steps:
+                values[target] = evaluate(*[values[s] for s in sources], **attributes)
+                for slot in done:
+                    values[slot] = None
+        return [_finished(values[slot], node.dtype) for slot, node in self._results()]
+
+    def _results(self) -> zip[tuple[int, Any]]:
+        return zip(self.outputs, self.graph.outputs, strict=True)
+
+
+def _finished(value: Any, dtype: np.dtype[Any]) -> Any:
+    array = np.array(value, dtype=dtype)  # a copy: never a view of an argument or a constant
+    return array[()] if array.ndim == 0 else array
+
+
+def plan(graph: Graph) -> Plan:
+    """Arrange a graph for evaluation.
+
+    Raises
+    ------
+    TracingError
+        If the graph uses a variable that is no input: a traced array has escaped the function
+        in which it was made.
+    """
+    strangers = free_variables(graph.outputs, graph.inputs)
+    if strangers:
+        raise TracingError(
+            f"{len(strangers)} traced array(s) from another function are used here: a traced "
+            "array cannot be kept in a list or global and used after its function has returned."
+        )
+    slot = {node: position for position, node in enumerate(graph.inputs)}
+    nodes = [node for node in graph.nodes() if node not in slot]
+    for node in nodes:
+        slot[node] = len(slot)
+    last_use: dict[int, int] = {}
+    for position, node in enumerate(nodes):
+        for i in node.inputs:
+            last_use[slot[i]] = position
+    kept = {slot[node] for node in graph.outputs}
+    done: dict[int, list[int]] = {}
+    for s, position in last_use.items():
+        if s not in kept:
+            done.setdefault(position, []).append(s)
+    steps = tuple(
+        (
+            node.primitive.evaluate,
+            tuple(slot[i] for i in node.inputs),
+            dict(node.attributes),
+            slot[node],
+            tuple(done.get(position, ())),
+        )
+        for position, node in enumerate(nodes)
+        if node.primitive is not None
+    )
+    constants = tuple((slot[n], n.attributes["value"]) for n in nodes if n.is_constant)
+    return Plan(graph, len(slot), constants, steps, tuple(slot[n] for n in graph.outputs))
+
+
+def interpret(graph: Graph, arguments: Sequence[Any]) -> list[Any]:
+    """Evaluate a graph in NumPy.
+
+    Parameters
+    ----------
+    graph : Graph
+    arguments : sequence of array-like
+        One for each input.
+
+    Returns
+    -------
+    list of array
+        One for each output; of no axes as NumPy scalars.
+
+    Raises
+    ------
+    ShapeError, TracingError
+        See `Plan` and `plan`.
+    """
+    return plan(graph)(arguments)

@@ -1,0 +1,60 @@
+"""The matrix product, from which every other product of arrays is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from thalweg.errors import ShapeError
+from thalweg.graph import Node
+from thalweg.ops import shape as shapes
+from thalweg.ops.families import Linear, broadcast
+
+
+def _matmul_shape(a: Node, b: Node) -> tuple[int, ...]:
+    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2] or a.shape[:-2] != b.shape[:-2]:
+        raise ShapeError(f"matrix product of shapes {a.shape} and {b.shape}")
+    return (*a.shape[:-1], b.shape[-1])
+
+
+def swap(x: Node) -> Node:
+    """Transpose the last two axes."""
+    return shapes.transpose.bind(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def _batch_matmul(
+    primitive: Linear, inputs: Sequence[Node], batched: Sequence[bool], attributes: dict[str, Any]
+) -> Node:
+    a, b = inputs
+    if all(batched):
+        return primitive.bind(a, b)
+    if batched[0] and b.ndim == 2:  # many samples times one matrix: one larger product
+        lead, rows, inner = a.shape
+        tall = shapes.reshape.bind(a, shape=(lead * rows, inner))
+        return shapes.reshape.bind(primitive.bind(tall, b), shape=(lead, rows, b.shape[1]))
+    if batched[1] and a.ndim == 2:
+        return swap(_batch_matmul(primitive, (swap(b), swap(a)), (True, False), attributes))
+    lead = (a if batched[0] else b).shape[0]
+    a, b = (
+        i if flag else broadcast(i, (lead, *i.shape))
+        for i, flag in zip(inputs, batched, strict=True)
+    )
+    return primitive.bind(a, b)
+
+
+matmul = Linear(
+    name="matmul",
+    evaluate=np.matmul,
+    transposes=(
+        lambda ct, node: matmul.bind(ct, swap(node.inputs[1])),
+        lambda ct, node: matmul.bind(swap(node.inputs[0]), ct),
+    ),
+    shape_of=_matmul_shape,
+    batched_form=_batch_matmul,
+    moves=False,
+    source="{0} @ {1}",
+    latex="{0} {1}",
+    precedence=30,
+)

@@ -1,0 +1,104 @@
+"""Functions of all entries along some axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from thalweg.graph import Node, constant
+from thalweg.ops import elementwise
+from thalweg.ops.families import Reduction, cast_to, expand, select
+
+
+def _share_of_ties(out: Node, x: Node, axes: tuple[int, ...]) -> Node:
+    """One at the extreme entry; several equal ones share it evenly."""
+    hits = cast_to(x == out, x.dtype)
+    return hits / expand(sum.bind(hits, axes=axes), axes, x.shape)
+
+
+def _logsumexp(x: Any, axes: tuple[int, ...]) -> Any:
+    top = np.max(x, axis=axes, keepdims=True)
+    shift = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):
+        total = np.log(np.sum(np.exp(x - shift), axis=axes, keepdims=True)) + shift
+    return np.squeeze(total, axis=axes).astype(x.dtype, copy=False)
+
+
+def _norm(x: Any, axes: tuple[int, ...]) -> Any:
+    top = np.max(np.abs(x), axis=axes, keepdims=True)
+    scale = np.where((top > 0) & np.isfinite(top), top, 1)
+    total = scale * np.sqrt(np.sum((x / scale) ** 2, axis=axes, keepdims=True))
+    return np.squeeze(total, axis=axes).astype(x.dtype, copy=False)
+
+
+def _arg(function: Any) -> Any:
+    return lambda x, axes: function(x, axis=axes[0])
+
+
+sum = Reduction(
+    name="sum",
+    evaluate=lambda x, axes: np.sum(x, axis=axes),
+    partial=lambda out, x, axes: constant(1.0, x.dtype),
+    empty=True,
+    source="np.sum({0}, axis={axes})",
+    latex=r"\sum {0}",
+)
+max = Reduction(
+    name="max",
+    evaluate=lambda x, axes: np.max(x, axis=axes),
+    partial=_share_of_ties,
+    source="np.max({0}, axis={axes})",
+    latex=r"\max {0}",
+)
+min = Reduction(
+    name="min",
+    evaluate=lambda x, axes: np.min(x, axis=axes),
+    partial=_share_of_ties,
+    source="np.min({0}, axis={axes})",
+    latex=r"\min {0}",
+)
+logsumexp = Reduction(
+    name="logsumexp",
+    evaluate=_logsumexp,
+    partial=lambda out, x, axes: elementwise.exp(x - select(out > -np.inf, out, 0.0)),
+    source="logsumexp({0}, axis={axes})",
+    latex=r"\log\sum e^{{{0}}}",
+)
+norm = Reduction(
+    name="norm",
+    evaluate=_norm,
+    partial=lambda out, x, axes: select(out == 0, 0.0, x / select(out == 0, 1.0, out)),
+    source="np.sqrt(np.sum(({0}) ** 2, axis={axes}))",
+    latex=r"\left\lVert {0} \right\rVert",
+)
+any = Reduction(
+    name="any",
+    evaluate=lambda x, axes: np.any(x, axis=axes),
+    result="bool",
+    empty=True,
+    source="np.any({0}, axis={axes})",
+    latex=r"\bigvee {0}",
+)
+all = Reduction(
+    name="all",
+    evaluate=lambda x, axes: np.all(x, axis=axes),
+    result="bool",
+    empty=True,
+    source="np.all({0}, axis={axes})",
+    latex=r"\bigwedge {0}",
+)
+argmax = Reduction(
+    name="argmax",
+    evaluate=_arg(np.argmax),
+    result="int64",
+    source="np.argmax({0}, axis={axes}[0])",
+    latex=r"\operatorname{{argmax}} {0}",
+)
+argmin = Reduction(
+    name="argmin",
+    evaluate=_arg(np.argmin),
+    result="int64",
+    source="np.argmin({0}, axis={axes}[0])",
+    latex=r"\operatorname{{argmin}} {0}",
+)

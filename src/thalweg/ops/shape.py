@@ -1,0 +1,227 @@
+"""Operations that move, repeat or join entries without computing with them.
+
+Each is linear, and its transpose moves the entries back (repeating becomes summing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from thalweg.errors import ShapeError
+from thalweg.graph import Node
+from thalweg.ops import reduction
+from thalweg.ops.families import Linear, broadcast
+
+Shape = tuple[int, ...]
+
+
+def _lead(inputs: Sequence[Node], batched: Sequence[bool]) -> int:
+    """The number of samples."""
+    return next(i.shape[0] for i, b in zip(inputs, batched, strict=True) if b)
+
+
+# -- reshape ----------------------------------------------------------------------------------
+def _reshape_shape(x: Node, shape: Shape) -> Shape:
+    if int(np.prod(shape, dtype=np.int64)) != x.size:
+        raise ShapeError(f"cannot reshape {x.shape} ({x.size} entries) to {shape}")
+    return shape
+
+
+reshape = Linear(
+    name="reshape",
+    evaluate=lambda x, shape: np.reshape(x, shape),
+    transposes=(lambda ct, node: reshape.bind(ct, shape=node.inputs[0].shape),),
+    shape_of=_reshape_shape,
+    batched_form=lambda primitive, inputs, batched, attributes: primitive.bind(
+        inputs[0], shape=(inputs[0].shape[0], *attributes["shape"])
+    ),
+    source="np.reshape({0}, {shape})",
+    latex="{0}",
+)
+
+# -- transpose --------------------------------------------------------------------------------
+transpose = Linear(
+    name="transpose",
+    evaluate=lambda x, axes: np.transpose(x, axes),
+    transposes=(
+        lambda ct, node: transpose.bind(
+            ct, axes=tuple(int(a) for a in np.argsort(node.attributes["axes"]))
+        ),
+    ),
+    shape_of=lambda x, axes: tuple(x.shape[a] for a in axes),
+    batched_form=lambda primitive, inputs, batched, attributes: primitive.bind(
+        inputs[0], axes=(0, *(a + 1 for a in attributes["axes"]))
+    ),
+    source="np.transpose({0}, {axes})",
+    latex=r"{{{0}}}^{{\mathsf T}}",
+)
+
+
+# -- broadcast --------------------------------------------------------------------------------
+def _broadcast_shape(x: Node, shape: Shape) -> Shape:
+    try:
+        fits = np.broadcast_shapes(x.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(f"cannot broadcast {x.shape} to {shape}")
+    return shape
+
+
+def _unbroadcast(ct: Node, node: Node) -> Node:
+    """Sum over the axes along which the operand was repeated."""
+    (x,) = node.inputs
+    new = len(node.shape) - x.ndim
+    repeated = (a for a, n in enumerate(x.shape, new) if n == 1 and node.shape[a] != 1)
+    axes = (*range(new), *repeated)
+    total = reduction.sum.bind(ct, axes=axes) if axes else ct
+    return total if total.shape == x.shape else reshape.bind(total, shape=x.shape)
+
+
+def _batch_broadcast(
+    primitive: Linear, inputs: Sequence[Node], batched: Sequence[bool], attributes: dict[str, Any]
+) -> Node:
+    (x,), shape = inputs, attributes["shape"]
+    ones = (1,) * (len(shape) - (x.ndim - 1))
+    aligned = reshape.bind(x, shape=(x.shape[0], *ones, *x.shape[1:])) if ones else x
+    return primitive.bind(aligned, shape=(x.shape[0], *shape))
+
+
+broadcast_to = Linear(
+    name="broadcast_to",
+    evaluate=lambda x, shape: np.broadcast_to(x, shape),
+    transposes=(_unbroadcast,),
+    shape_of=_broadcast_shape,
+    batched_form=_batch_broadcast,
+    source="np.broadcast_to({0}, {shape})",
+    latex="{0}",
+)
+
+
+# -- concatenate ------------------------------------------------------------------------------
+def _concatenate_shape(*inputs: Node, axis: int) -> Shape:
+    first = inputs[0].shape
+    for other in inputs[1:]:
+        same = len(other.shape) == len(first) and all(
+            a == b for k, (a, b) in enumerate(zip(first, other.shape, strict=True)) if k != axis
+        )
+        if not same:
+            raise ShapeError(
+                f"cannot concatenate {first} and {other.shape} along axis {axis}: "
+                "the other axes must be equal"
+            )
+    return (*first[:axis], sum(i.shape[axis] for i in inputs), *first[axis + 1 :])
+
+
+def _pieces(ct: Node, node: Node, position: int) -> Node:
+    axis = node.attributes["axis"]
+    start = sum(i.shape[axis] for i in node.inputs[:position])
+    begins = tuple(start if a == axis else 0 for a in range(ct.ndim))
+    piece = node.inputs[position].shape
+    stops = tuple(b + n for b, n in zip(begins, piece, strict=True))
+    return take_slice.bind(ct, starts=begins, stops=stops, steps=(1,) * ct.ndim)
+
+
+def _batch_concatenate(
+    primitive: Linear, inputs: Sequence[Node], batched: Sequence[bool], attributes: dict[str, Any]
+) -> Node:
+    lead = _lead(inputs, batched)
+    wide = [
+        i if b else broadcast(i, (lead, *i.shape)) for i, b in zip(inputs, batched, strict=True)
+    ]
+    return primitive.bind(*wide, axis=attributes["axis"] + 1)
+
+
+concatenate = Linear(
+    name="concatenate",
+    evaluate=lambda *xs, axis: np.concatenate(xs, axis=axis),
+    transposes=lambda position: lambda ct, node: _pieces(ct, node, position),
+    shape_of=_concatenate_shape,
+    batched_form=_batch_concatenate,
+    jointly=True,
+    source="np.concatenate([{args}], axis={axis})",
+    latex=r"\left[{args}\right]",
+)
+
+
+# -- slices and their transpose -------------------------------------------------------------------
+def _slices(starts: Shape, stops: Shape, steps: Shape) -> tuple[slice, ...]:
+    return tuple(slice(a, b, c) for a, b, c in zip(starts, stops, steps, strict=True))
+
+
+def _place(x: Any, shape: Shape, starts: Shape, stops: Shape, steps: Shape) -> Any:
+    out = np.zeros(shape, x.dtype)
+    out[_slices(starts, stops, steps)] = x
+    return out
+
+
+def _batch_slice(
+    primitive: Linear, inputs: Sequence[Node], batched: Sequence[bool], attributes: dict[str, Any]
+) -> Node:
+    (x,) = inputs
+    changed = {
+        "starts": (0, *attributes["starts"]),
+        "stops": (x.shape[0], *attributes["stops"]),
+        "steps": (1, *attributes["steps"]),
+    }
+    if "shape" in attributes:
+        changed = {"shape": (x.shape[0], *attributes["shape"]), **changed}
+    return primitive.bind(x, **changed)
+
+
+take_slice = Linear(
+    name="slice",
+    evaluate=lambda x, starts, stops, steps: x[_slices(starts, stops, steps)],
+    transposes=(lambda ct, node: place.bind(ct, shape=node.inputs[0].shape, **node.attributes),),
+    shape_of=lambda x, starts, stops, steps: tuple(
+        len(range(a, b, c)) for a, b, c in zip(starts, stops, steps, strict=True)
+    ),
+    batched_form=_batch_slice,
+    source="{0}[{slices}]",
+    latex="{0}_{{[{slices}]}}",
+)
+place = Linear(
+    name="place",
+    evaluate=_place,
+    transposes=(
+        lambda ct, node: take_slice.bind(
+            ct, **{k: v for k, v in node.attributes.items() if k != "shape"}
+        ),
+    ),
+    shape_of=lambda x, shape, starts, stops, steps: shape,
+    batched_form=_batch_slice,
+    source="place({0}, {shape}, {starts}, {stops}, {steps})",
+    latex=r"\operatorname{{place}}\left({0}\right)",
+)
+flip = Linear(
+    name="flip",
+    evaluate=lambda x, axes: np.flip(x, axes),
+    transposes=(lambda ct, node: flip.bind(ct, axes=node.attributes["axes"]),),
+    shape_of=lambda x, axes: x.shape,
+    batched_form=lambda primitive, inputs, batched, attributes: primitive.bind(
+        inputs[0], axes=tuple(a + 1 for a in attributes["axes"])
+    ),
+    source="np.flip({0}, {axes})",
+    latex=r"\operatorname{{flip}}\left({0}\right)",
+)
+cumsum = Linear(
+    name="cumsum",
+    evaluate=lambda x, axis: np.cumsum(x, axis=axis),
+    transposes=(
+        lambda ct, node: flip.bind(
+            cumsum.bind(
+                flip.bind(ct, axes=(node.attributes["axis"],)), axis=node.attributes["axis"]
+            ),
+            axes=(node.attributes["axis"],),
+        ),
+    ),
+    shape_of=lambda x, axis: x.shape,
+    batched_form=lambda primitive, inputs, batched, attributes: primitive.bind(
+        inputs[0], axis=attributes["axis"] + 1
+    ),
+    source="np.cumsum({0}, axis={axis})",
+    latex=r"\operatorname{{cumsum}}\left({0}\right)",
+)

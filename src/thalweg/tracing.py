@@ -1,0 +1,191 @@
+"""Tracing: run a Python function once on stand-ins, and keep the graph of what it did.
+
+Labels given during the run (`label`) end up in the graph's side table.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import thalweg.numpy  # noqa: F401  (gives traced arrays their operators)
+from thalweg.errors import ShapeError, TracingError
+from thalweg.graph import Graph, Node, as_node, variable
+from thalweg.graph.node import supported_dtype
+from thalweg.trees import Structure, flatten, paths, unflatten
+
+__all__ = ["Traced", "as_array", "inline", "label", "trace", "trace_tree"]
+
+_labels: ContextVar[dict[str, Node] | None] = ContextVar("labels", default=None)
+
+
+def label(value: Any, name: str) -> Any:
+    """Give a traced array a name in the graph being traced; ordinary arrays pass through.
+
+    Parameters
+    ----------
+    value : array
+    name : str
+        For example ``"z[1]"``.
+
+    Returns
+    -------
+    array
+        The value.
+    """
+    table = _labels.get()
+    if table is not None and isinstance(value, Node):
+        table[name] = value
+    return value
+
+
+def as_array(value: Any) -> Any:
+    """A leaf as an array: Python numbers become float64 (bool stays bool).
+
+    Raises
+    ------
+    ShapeError
+        For text and other things that are no numbers.
+    """
+    if isinstance(value, Node):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind in "OUSV":
+        raise ShapeError(
+            f"an argument must be an array of numbers, not {type(value).__name__} {value!r:.40}"
+        )
+    if isinstance(value, int) and not isinstance(value, bool):
+        array = array.astype(np.float64)
+    return array.astype(supported_dtype(array.dtype), copy=False)
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A traced function of trees.
+
+    Attributes
+    ----------
+    graph : Graph
+        Its inputs are the leaves of the arguments, its outputs the leaves of the result.
+    arguments : Structure
+    result : Structure
+    aux : object
+        Leaves of the result that are no numbers (text, None), kept as they are.
+    """
+
+    graph: Graph
+    arguments: Structure
+    result: Structure
+
+
+def trace_tree(
+    function: Callable[..., Any], arguments: Sequence[Any], names: Sequence[str] | None = None
+) -> Traced:
+    """Trace a function of positional arguments that are trees of arrays.
+
+    Parameters
+    ----------
+    function : callable
+    arguments : sequence of trees
+        Only shapes and dtypes matter.
+    names : sequence of str, optional
+        What the leaves are called; from the function's signature by default.
+
+    Returns
+    -------
+    Traced
+
+    Raises
+    ------
+    TracingError
+        If the function does with a traced array what needs a value, or returns no array.
+    """
+    values, structure = flatten(tuple(arguments))
+    arrays = [as_array(v) for v in values]
+    inputs = tuple(variable(a.shape, a.dtype) for a in arrays)
+    table: dict[str, Node] = dict(
+        zip(names or argument_names(function, structure), inputs, strict=True)
+    )
+    token = _labels.set(table)
+    try:
+        result = function(*unflatten(structure, inputs))
+    finally:
+        _labels.reset(token)
+    leaves, result_structure = flatten(result)
+    outputs = tuple(_output(leaf, function) for leaf in leaves)
+    return Traced(Graph(inputs, outputs, table), structure, result_structure)
+
+
+def _output(leaf: Any, function: Callable[..., Any]) -> Node:
+    try:
+        return as_node(leaf)
+    except (ShapeError, ValueError, TypeError):
+        name = getattr(function, "__name__", "the function")
+        raise TracingError(
+            f"{name} returned {type(leaf).__name__} {leaf!r:.40}: only numbers and arrays, and "
+            "dicts, lists and tuples of them, can be traced."
+        ) from None
+
+
+def argument_names(function: Callable[..., Any], structure: Structure) -> list[str]:
+    """Names for the leaves of the arguments, from the signature: ``w``, ``params['b']``."""
+    try:
+        signature = [
+            p.name
+            for p in inspect.signature(function).parameters.values()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+    except (TypeError, ValueError):
+        signature = []
+    names: list[str] = []
+    for position, child in enumerate(structure.children):
+        plain = signature[position] if position < len(signature) else f"arg{position}"
+        names += paths(child, plain)
+    return names
+
+
+def trace(function: Callable[..., Any], *arguments: Any) -> Graph:
+    """Run a function on stand-ins of the arguments' shapes and return its graph.
+
+    Parameters
+    ----------
+    function : callable
+        Of arrays, or of dicts, lists and tuples of arrays.
+    *arguments
+        Examples of its arguments; only shapes and dtypes matter.
+
+    Returns
+    -------
+    Graph
+
+    Examples
+    --------
+    >>> import thalweg as tw
+    >>> graph = trace(lambda x: (x + 1.0) ** 2, 3.0)
+    >>> [node.name for node in graph.nodes()]
+    ['variable', 'constant', 'add', 'constant', 'power']
+    """
+    return trace_tree(function, arguments).graph
+
+
+def inline(graph: Graph, arguments: Sequence[Node]) -> list[Node]:
+    """Put a graph's outputs on other inputs; its labels join the trace that is under way."""
+    from thalweg.graph import substitute
+
+    wanted = [*graph.outputs, *graph.labels.values()]
+    image = substitute(wanted, dict(zip(graph.inputs, arguments, strict=True)))
+    adopt({name: image[node] for name, node in graph.labels.items() if node not in graph.inputs})
+    return [image[node] for node in graph.outputs]
+
+
+def adopt(labels: Mapping[str, Node]) -> None:
+    """Add labels to the trace that is under way, if any; names already given stay."""
+    table = _labels.get()
+    if table is not None:
+        for name, node in labels.items():
+            table.setdefault(name, node)
