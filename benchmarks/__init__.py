@@ -1,0 +1,1 @@
+"""Speed, costs and accuracy of thalweg beside its peers; ``python -m benchmarks`` measures."""
