@@ -179,7 +179,8 @@ def inline(graph: Graph, arguments: Sequence[Node]) -> list[Node]:
 
     wanted = [*graph.outputs, *graph.labels.values()]
     image = substitute(wanted, dict(zip(graph.inputs, arguments, strict=True)))
-    adopt({name: image[node] for name, node in graph.labels.items() if node not in graph.inputs})
+    inputs = set(graph.inputs)
+    adopt({name: image[node] for name, node in graph.labels.items() if node not in inputs})
     return [image[node] for node in graph.outputs]
 
 

@@ -118,7 +118,8 @@ def _batched_outputs(
     everything = [*graph.outputs, *labelled]
     shared = rebuild(everything, keep, {**plain, **{n: n for n in moved}})
     image = along_samples([shared[n] for n in everything], moved)
-    adopt({k: image[shared[n]] for k, n in graph.labels.items() if n not in graph.inputs})
+    inputs = set(graph.inputs)
+    adopt({k: image[shared[n]] for k, n in graph.labels.items() if n not in inputs})
     return [image[shared[n]] for n in graph.outputs]
 
 

@@ -21,7 +21,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from thalweg.errors import DifferentiationError
-from thalweg.graph import PRIMITIVES, Node, constant, topological
+from thalweg.graph import (
+    PRIMITIVES,
+    Node,
+    constant,
+    is_scalar_constant,
+    scalar_value,
+    topological,
+)
 from thalweg.ops.families import broadcast, select
 
 __all__ = ["Derivation", "Edge", "backward", "forward", "zeros_like"]
@@ -147,45 +154,74 @@ def _step(node: Node, position: int, upstream: Node, masks: _Masks) -> Edge | No
     """One local application of the chain rule."""
     primitive, source = node.primitive, node.inputs[position]
     assert primitive is not None
-    contribution = primitive.pull(node, upstream, position)
+    contribution = primitive.pull(masks.cleaned(node, position), upstream, position)
     if contribution is None:
         return None
+    local = primitive.local(node, position)
     mask = masks.through(node, position)
-    if mask is not None and not primitive.bounded:
+    if mask is not None and local is not None and scalar_value(local) is None:
         contribution = select(mask, contribution, 0.0)
-    masks.note(source, mask)
-    return Edge(node, position, source, primitive.local(node, position), contribution)
+    masks.note(node, source, mask)
+    return Edge(node, position, source, local, contribution)
 
 
 class _Masks:
     """Where cotangents are known to be zero because ``where`` or ``maximum`` chose otherwise.
 
     In those places a local derivative may be infinite or NaN; the product is zero all the same.
-    A node is masked only if all its uses are.
+    A node is masked only if all its uses are. Through matrix products only the masks of
+    ``where`` are carried: those of ``maximum`` are ReLU's, whose operands are finite, and
+    would make every layer below pay.
     """
 
     def __init__(self) -> None:
         self.known: dict[Node, Node | None] = {}
+        self.chosen: set[Node] = set()  # masked by a `where`, here or further on
 
     def through(self, node: Node, position: int) -> Node | None:
         """The mask of the contribution to one input."""
         primitive = node.primitive
         assert primitive is not None
         above = self.known.get(node)
-        carried = None if above is None else primitive.carry_mask(node, above, position)
+        carried = None
+        if above is not None and (_moves(node) or node in self.chosen):
+            carried = primitive.carry_mask(node, above, position)
         own = primitive.mask(node, position)
         if own is None or carried is None:
             return carried if own is None else own
         return PRIMITIVES["logical_and"].bind(own, carried)
 
-    def note(self, source: Node, mask: Node | None) -> None:
+    def cleaned(self, node: Node, position: int) -> Node:
+        """A product with zeros in the entries of its other operand that only serve places
+        not taken.
+        """
+        above = self.known.get(node)
+        if above is None or node not in self.chosen or _moves(node):
+            return node
+        assert node.primitive is not None
+        inputs = list(node.inputs)
+        for other, operand in enumerate(inputs):
+            mask = None if other == position else node.primitive.carry_mask(node, above, other)
+            if mask is not None:
+                inputs[other] = select(mask, operand, 0.0)
+        return node.primitive.bind(*inputs, **node.attributes)
+
+    def note(self, node: Node, source: Node, mask: Node | None) -> None:
         """Join the masks of several uses."""
-        if source not in self.known:
-            self.known[source] = mask
-            return
-        before = self.known[source]
-        both = before is not None and mask is not None
-        self.known[source] = PRIMITIVES["logical_or"].bind(before, mask) if both else None
+        if mask is not None and (node.name == "where" or node in self.chosen):
+            self.chosen.add(source)
+        if source in self.known:
+            before = self.known[source]
+            if before is None or mask is None:
+                mask = None
+            else:
+                mask = PRIMITIVES["logical_or"].bind(before, mask)
+        self.known[source] = None if mask is None or is_scalar_constant(mask, 1.0) else mask
+
+
+def _moves(node: Node) -> bool:
+    """Whether each entry of an operand goes to places that do not depend on the others."""
+    return bool(getattr(node.primitive, "moves", True))
 
 
 def forward(
@@ -214,4 +250,4 @@ def forward(
         tangent = node.primitive.push(node, incoming)
         if tangent is not None:
             known[node] = tangent
-    return [known.get(node) if node in known else zeros_like(node) for node in outputs]  # type: ignore[misc]
+    return [known[node] if node in known else zeros_like(node) for node in outputs]

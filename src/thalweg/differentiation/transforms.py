@@ -240,7 +240,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]
 
 def _pulled(call: _Call, seeds: Sequence[Node]) -> list[Node]:
     """Σ over outputs of seedᵀ·∂output/∂input, for every input."""
-    totals = [None] * len(call.inputs)
+    totals: list[Node | None] = [None] * len(call.inputs)
     for output, seed in zip(call.outputs, seeds, strict=True):
         if output.dtype.kind != "f":
             continue
@@ -359,7 +359,7 @@ def _by_columns(call: _Call) -> list[list[Node]]:
         blocks = []
         for output, tangent in zip(call.outputs, pushed, strict=True):
             block = image.get(tangent, tangent)
-            last = tuple(range(1, 1 + len(output.shape))) + (0,)
+            last = (*range(1, 1 + len(output.shape)), 0)
             blocks.append(
                 tnp.reshape(tnp.transpose(block, last), (*output.shape, *i.shape))
                 if i.size

@@ -123,7 +123,7 @@ def rebuild(
     return image
 
 
-def _needed(outputs: Iterable[Node], known: Mapping[Node, Node]) -> list[Node]:
+def _needed(outputs: Iterable[Node], known: Mapping[Node, object]) -> list[Node]:
     """Topological order of what the outputs need, without looking behind known nodes."""
     seen = {node for node in outputs if node not in known}
     stack = list(seen)

@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from thalweg.errors import ShapeError, TracingError
+from thalweg.graph.protocol import call_function, call_ufunc
 
 if TYPE_CHECKING:
     from thalweg.graph.primitive import Primitive
@@ -113,12 +114,14 @@ class Node:
     @property
     def T(self) -> Node:
         """The transpose (all axes reversed)."""
-        return self._call("transpose")
+        transposed: Node = self._call("transpose")
+        return transposed
 
     @property
     def mT(self) -> Node:
         """The transpose of the last two axes."""
-        return self._call("matrix_transpose")
+        transposed: Node = self._call("matrix_transpose")
+        return transposed
 
     def _call(self, name: str, *others: Any, **attributes: Any) -> Any:
         return self.operators[name](self, *others, **attributes)
@@ -163,8 +166,14 @@ class Node:
     def __floordiv__(self, other: Any) -> Any:
         return self._call("floor_divide", other)
 
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self.operators["floor_divide"](other, self)
+
     def __mod__(self, other: Any) -> Any:
         return self._call("remainder", other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return self.operators["remainder"](other, self)
 
     def __neg__(self) -> Any:
         return self._call("negative")
@@ -194,13 +203,18 @@ class Node:
         return self._call("not_equal", other)
 
     def __and__(self, other: Any) -> Any:
-        return self._call("logical_and", other)
+        return np.bitwise_and(self, other)
 
     def __or__(self, other: Any) -> Any:
-        return self._call("logical_or", other)
+        return np.bitwise_or(self, other)
+
+    def __xor__(self, other: Any) -> Any:
+        return np.bitwise_xor(self, other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __invert__(self) -> Any:
-        return self._call("logical_not")
+        return np.invert(self)
 
     def __getitem__(self, index: Any) -> Any:
         return self._call("getitem", index)
@@ -226,13 +240,58 @@ class Node:
         """Product over axes, as `numpy.ndarray.prod`."""
         return self._call("prod", axis=axis, keepdims=keepdims)
 
+    def var(self, axis: Any = None, ddof: float = 0.0, keepdims: bool = False) -> Any:
+        """Variance over axes, as `numpy.ndarray.var`."""
+        return self._call("var", axis=axis, correction=ddof, keepdims=keepdims)
+
+    def std(self, axis: Any = None, ddof: float = 0.0, keepdims: bool = False) -> Any:
+        """Standard deviation over axes, as `numpy.ndarray.std`."""
+        return self._call("std", axis=axis, correction=ddof, keepdims=keepdims)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Whether any entry holds, as `numpy.ndarray.any`."""
+        return self._call("any", axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Whether every entry holds, as `numpy.ndarray.all`."""
+        return self._call("all", axis=axis, keepdims=keepdims)
+
+    def cumsum(self, axis: Any = None) -> Any:
+        """Running totals, as `numpy.ndarray.cumsum`."""
+        return self._call("cumsum", axis=axis)
+
+    def argmax(self, axis: Any = None) -> Any:
+        """Index of the largest entry, as `numpy.ndarray.argmax`."""
+        return self._call("argmax", axis=axis)
+
+    def argmin(self, axis: Any = None) -> Any:
+        """Index of the smallest entry, as `numpy.ndarray.argmin`."""
+        return self._call("argmin", axis=axis)
+
+    def clip(self, min: Any = None, max: Any = None) -> Any:
+        """Entries held between two bounds, as `numpy.ndarray.clip`."""
+        return self._call("clip", min, max)
+
+    def round(self, decimals: int = 0) -> Any:
+        """Rounded entries, as `numpy.ndarray.round`."""
+        return self._call("round", decimals)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """Axes of length 1 removed, as `numpy.ndarray.squeeze`."""
+        return self._call("squeeze", axis)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Any:
+        """Two axes exchanged, as `numpy.ndarray.swapaxes`."""
+        return self._call("swapaxes", axis1, axis2)
+
     def reshape(self, *shape: Any) -> Any:
         """The same entries in another shape, as `numpy.ndarray.reshape`."""
         return self._call("reshape", shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes: Any) -> Any:
         """The axes in another order, as `numpy.ndarray.transpose`."""
-        return self._call("transpose", (axes[0] if len(axes) == 1 else axes) or None)
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        return self._call("transpose", order or None)
 
     def ravel(self) -> Any:
         """All entries along one axis."""
@@ -246,7 +305,7 @@ class Node:
 
     def dot(self, other: Any) -> Any:
         """Matrix product, as ``@``."""
-        return self._call("matmul", other)
+        return self._call("dot", other)
 
     def copy(self) -> Node:
         """The node itself: nodes never change."""
@@ -258,21 +317,10 @@ class Node:
 
     # -- NumPy's own functions on traced arrays ----------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        name = _NUMPY_NAMES.get(ufunc.__name__, ufunc.__name__)
-        if method != "__call__" or options or name not in self.operators:
-            raise TracingError(
-                f"np.{ufunc.__name__}{'.' + method if method != '__call__' else ''} cannot be "
-                "traced. Use the functions of thalweg.numpy, without out= or where=."
-            )
-        return self.operators[name](*inputs)
+        return call_ufunc(self.operators, ufunc, method, inputs, options)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        name = _NUMPY_NAMES.get(func.__name__, func.__name__)
-        if name not in self.operators:
-            raise TracingError(
-                f"np.{func.__name__} cannot be traced. thalweg.numpy lists what can."
-            )
-        return self.operators[name](*args, **kwargs)
+        return call_function(self.operators, func, args, kwargs)
 
     # -- what a traced array cannot do --------------------------------------------------------
     def _no_value(self, found: str, advice: str) -> TracingError:
@@ -330,28 +378,6 @@ class Node:
         if len(text) > 60:
             text = text[:57] + "..."
         return f"<traced {self.dtype}{list(self.shape)}: {text}>"
-
-
-# NumPy's names for functions whose record bears another name.
-_NUMPY_NAMES = {
-    "absolute": "abs",
-    "true_divide": "divide",
-    "amax": "max",
-    "amin": "min",
-    "bitwise_and": "logical_and",
-    "bitwise_or": "logical_or",
-    "invert": "logical_not",
-    "asin": "arcsin",
-    "acos": "arccos",
-    "atan": "arctan",
-    "atan2": "arctan2",
-    "asinh": "arcsinh",
-    "acosh": "arccosh",
-    "atanh": "arctanh",
-    "pow": "power",
-    "concat": "concatenate",
-    "permute_dims": "transpose",
-}
 
 
 def _new(

@@ -59,7 +59,7 @@ def render(
         tight = (
             precedence <= primitive.precedence if position else precedence < primitive.precedence
         )
-        if primitive.name == "power" and position == 0:
+        if position == 0 and (primitive.name == "power" or primitive.precedence <= 10):
             tight = precedence <= primitive.precedence
         if primitive.precedence < 100 and tight and form == "source":
             text = f"({text})"

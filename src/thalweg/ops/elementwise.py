@@ -6,6 +6,7 @@ modes of differentiation, the tests and the explanations follow from that line.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ POSITIVE = ((0.1, 4.0),)
 PAIR = ((-2.0, 2.0), (-2.0, 2.0))
 
 
-# -- arithmetic -------------------------------------------------------------------------------
+# -- arithmetic ----------------------------------------------------------------
 def _simpler_sum(x: Node, y: Node) -> Node | None:
     if is_scalar_constant(x, 0.0):
         return y
@@ -41,7 +42,7 @@ def _simpler_power(x: Node, y: Node) -> Node | None:
     return x if scalar_value(y) == 1.0 else None
 
 
-add = Elementwise(
+add: Elementwise = Elementwise(
     name="add",
     evaluate=np.add,
     partials=(
@@ -54,7 +55,7 @@ add = Elementwise(
     precedence=20,
     domain=PAIR,
 )
-subtract = Elementwise(
+subtract: Elementwise = Elementwise(
     name="subtract",
     evaluate=np.subtract,
     partials=(
@@ -67,7 +68,7 @@ subtract = Elementwise(
     precedence=20,
     domain=PAIR,
 )
-multiply = Elementwise(
+multiply: Elementwise = Elementwise(
     name="multiply",
     evaluate=np.multiply,
     partials=(lambda out, x, y: y, lambda out, x, y: x),
@@ -78,7 +79,7 @@ multiply = Elementwise(
     precedence=30,
     domain=PAIR,
 )
-divide = Elementwise(
+divide: Elementwise = Elementwise(
     name="divide",
     evaluate=np.divide,
     partials=(lambda out, x, y: 1 / y, lambda out, x, y: -out / y),
@@ -90,7 +91,7 @@ divide = Elementwise(
     precedence=30,
     domain=((-2.0, 2.0), (0.5, 2.0)),
 )
-negative = Elementwise(
+negative: Elementwise = Elementwise(
     name="negative",
     evaluate=np.negative,
     partials=(lambda out, x: constant(-1.0, out.dtype),),
@@ -114,7 +115,7 @@ def _power_of_base(out: Node, x: Node, y: Node) -> Any:
     return 0.0 * out if exponent == 0 else exponent * x ** (exponent - 1)
 
 
-power = Elementwise(
+power: Elementwise = Elementwise(
     name="power",
     evaluate=lambda x, y: np.power(x, y),
     partials=(_power_of_base, _power_of_exponent),
@@ -125,7 +126,7 @@ power = Elementwise(
     precedence=40,
     domain=((0.2, 3.0), (-2.0, 3.0)),
 )
-maximum = Elementwise(
+maximum: Elementwise = Elementwise(
     name="maximum",
     evaluate=np.maximum,
     partials=(
@@ -137,7 +138,7 @@ maximum = Elementwise(
     latex=r"\max\left({0}, {1}\right)",
     domain=PAIR,
 )
-minimum = Elementwise(
+minimum: Elementwise = Elementwise(
     name="minimum",
     evaluate=np.minimum,
     partials=(
@@ -149,7 +150,7 @@ minimum = Elementwise(
     latex=r"\min\left({0}, {1}\right)",
     domain=PAIR,
 )
-remainder = Elementwise(
+remainder: Elementwise = Elementwise(
     name="remainder",
     evaluate=np.remainder,
     partials=(lambda out, x, y: constant(1.0, out.dtype), lambda out, x, y: -floor(x / y)),
@@ -160,19 +161,19 @@ remainder = Elementwise(
 )
 
 
-# -- exponentials and powers --------------------------------------------------------------------
+# -- exponentials and powers ---------------------------------------------------
 def _function(name: str, evaluate: Any, partial: Any, **more: Any) -> Elementwise:
     more.setdefault("source", f"np.{name}({{0}})")
     more.setdefault("latex", rf"\{name}\left({{0}}\right)")
     return Elementwise(name=name, evaluate=evaluate, partials=(partial,), inexact=True, **more)
 
 
-exp = _function("exp", np.exp, lambda out, x: out, unbounded=True, latex="e^{{{0}}}")
-expm1 = _function(
+exp: Elementwise = _function("exp", np.exp, lambda out, x: out, unbounded=True, latex="e^{{{0}}}")
+expm1: Elementwise = _function(
     "expm1", np.expm1, lambda out, x: out + 1, unbounded=True, latex=r"\left(e^{{{0}}} - 1\right)"
 )
-log = _function("log", np.log, lambda out, x: 1 / x, unbounded=True, domain=POSITIVE)
-log1p = _function(
+log: Elementwise = _function("log", np.log, lambda out, x: 1 / x, unbounded=True, domain=POSITIVE)
+log1p: Elementwise = _function(
     "log1p",
     np.log1p,
     lambda out, x: 1 / (1 + x),
@@ -180,7 +181,7 @@ log1p = _function(
     domain=((-0.8, 3.0),),
     latex=r"\log\left(1 + {0}\right)",
 )
-sqrt = _function(
+sqrt: Elementwise = _function(
     "sqrt",
     np.sqrt,
     lambda out, x: 0.5 / out,
@@ -189,19 +190,21 @@ sqrt = _function(
     latex=r"\sqrt{{{0}}}",
 )
 
-# -- trigonometric and hyperbolic functions and their inverses ------------------------------------
+# -- trigonometric and hyperbolic functions and their inverses -----------------
 INSIDE = ((-0.9, 0.9),)
-sin = _function("sin", np.sin, lambda out, x: cos(x))
-cos = _function("cos", np.cos, lambda out, x: -sin(x))
-tan = _function("tan", np.tan, lambda out, x: 1 + out * out, unbounded=True, domain=((-1.2, 1.2),))
-arcsin = _function(
+sin: Elementwise = _function("sin", np.sin, lambda out, x: cos(x))
+cos: Elementwise = _function("cos", np.cos, lambda out, x: -sin(x))
+tan: Elementwise = _function(
+    "tan", np.tan, lambda out, x: 1 + out * out, unbounded=True, domain=((-1.2, 1.2),)
+)
+arcsin: Elementwise = _function(
     "arcsin", np.arcsin, lambda out, x: 1 / sqrt(1 - x * x), unbounded=True, domain=INSIDE
 )
-arccos = _function(
+arccos: Elementwise = _function(
     "arccos", np.arccos, lambda out, x: -1 / sqrt(1 - x * x), unbounded=True, domain=INSIDE
 )
-arctan = _function("arctan", np.arctan, lambda out, x: 1 / (1 + x * x))
-arctan2 = Elementwise(
+arctan: Elementwise = _function("arctan", np.arctan, lambda out, x: 1 / (1 + x * x))
+arctan2: Elementwise = Elementwise(
     name="arctan2",
     evaluate=np.arctan2,
     partials=(
@@ -214,16 +217,16 @@ arctan2 = Elementwise(
     latex=r"\operatorname{{atan2}}\left({0}, {1}\right)",
     domain=((0.5, 2.0), (-2.0, 2.0)),
 )
-sinh = _function("sinh", np.sinh, lambda out, x: cosh(x), unbounded=True)
-cosh = _function("cosh", np.cosh, lambda out, x: sinh(x), unbounded=True)
-tanh = _function("tanh", np.tanh, lambda out, x: 1 - out * out)
-arcsinh = _function(
+sinh: Elementwise = _function("sinh", np.sinh, lambda out, x: cosh(x), unbounded=True)
+cosh: Elementwise = _function("cosh", np.cosh, lambda out, x: sinh(x), unbounded=True)
+tanh: Elementwise = _function("tanh", np.tanh, lambda out, x: 1 - out * out)
+arcsinh: Elementwise = _function(
     "arcsinh",
     np.arcsinh,
     lambda out, x: 1 / sqrt(1 + x * x),
     latex=r"\operatorname{{arsinh}}\left({0}\right)",
 )
-arccosh = _function(
+arccosh: Elementwise = _function(
     "arccosh",
     np.arccosh,
     lambda out, x: 1 / (sqrt(x - 1) * sqrt(x + 1)),
@@ -231,7 +234,7 @@ arccosh = _function(
     domain=((1.2, 4.0),),
     latex=r"\operatorname{{arcosh}}\left({0}\right)",
 )
-arctanh = _function(
+arctanh: Elementwise = _function(
     "arctanh",
     np.arctanh,
     lambda out, x: 1 / ((1 - x) * (1 + x)),
@@ -241,7 +244,7 @@ arctanh = _function(
 )
 
 
-# -- functions of statistics and networks -----------------------------------------------------------
+# -- functions of statistics and networks --------------------------------------
 def _sigmoid(x: Any) -> Any:
     x = np.asarray(x)
     small = np.exp(-np.abs(x))
@@ -258,7 +261,7 @@ def _erf(x: Any) -> Any:
     return scipy_erf(x)
 
 
-sigmoid = _function(
+sigmoid: Elementwise = _function(
     "sigmoid",
     _sigmoid,
     lambda out, x: out * (1 - out),
@@ -266,7 +269,7 @@ sigmoid = _function(
     latex=r"\sigma\left({0}\right)",
     domain=((-4.0, 4.0),),
 )
-softplus = _function(
+softplus: Elementwise = _function(
     "softplus",
     _softplus,
     lambda out, x: sigmoid(x),
@@ -274,17 +277,17 @@ softplus = _function(
     latex=r"\operatorname{{softplus}}\left({0}\right)",
     domain=((-4.0, 4.0),),
 )
-erf = _function(
+erf: Elementwise = _function(
     "erf",
     _erf,
-    lambda out, x: (2 / np.sqrt(np.pi)) * exp(-(x * x)),
+    lambda out, x: 2.0 / math.sqrt(math.pi) * exp(-(x * x)),
     source="erf({0})",
     latex=r"\operatorname{{erf}}\left({0}\right)",
 )
 
-# -- size, sign, rounding -----------------------------------------------------------------------------
+# -- size, sign, rounding ------------------------------------------------------
 NONZERO = ((0.2, 2.0),)
-abs = Elementwise(
+abs: Elementwise = Elementwise(
     name="abs",
     evaluate=np.abs,
     partials=(lambda out, x: sign(x),),
@@ -302,15 +305,15 @@ def _step(name: str, evaluate: Any, **more: Any) -> Elementwise:
     return Elementwise(name=name, evaluate=evaluate, partials=(None,), **more)
 
 
-sign = _step("sign", np.sign)
-floor = _step("floor", np.floor, latex=r"\lfloor {0} \rfloor")
-ceil = _step("ceil", np.ceil, latex=r"\lceil {0} \rceil")
-rint = _step("rint", np.rint)
-stop_gradient = _step("stop_gradient", np.asarray, source="{0}", latex="{0}")
+sign: Elementwise = _step("sign", np.sign)
+floor: Elementwise = _step("floor", np.floor, latex=r"\lfloor {0} \rfloor")
+ceil: Elementwise = _step("ceil", np.ceil, latex=r"\lceil {0} \rceil")
+rint: Elementwise = _step("rint", np.rint)
+stop_gradient: Elementwise = _step("stop_gradient", np.asarray, source="{0}", latex="{0}")
 
 
-# -- comparisons and logic ----------------------------------------------------------------------------
-def _comparison(name: str, evaluate: Any, symbol: str, latex: str) -> Elementwise:
+# -- comparisons and logic -----------------------------------------------------
+def _comparison(name: str, evaluate: Any, symbol: str, latex: str, **more: Any) -> Elementwise:
     return Elementwise(
         name=name,
         evaluate=evaluate,
@@ -318,29 +321,61 @@ def _comparison(name: str, evaluate: Any, symbol: str, latex: str) -> Elementwis
         result="bool",
         source=f"{{0}} {symbol} {{1}}",
         latex=f"{{0}} {latex} {{1}}",
-        precedence=10,
         domain=PAIR,
+        **{"precedence": 10, **more},
     )
 
 
-less = _comparison("less", np.less, "<", "<")
-less_equal = _comparison("less_equal", np.less_equal, "<=", r"\le")
-greater = _comparison("greater", np.greater, ">", ">")
-greater_equal = _comparison("greater_equal", np.greater_equal, ">=", r"\ge")
-equal = _comparison("equal", np.equal, "==", "=")
-not_equal = _comparison("not_equal", np.not_equal, "!=", r"\ne")
-logical_and = _comparison("logical_and", np.logical_and, "&", r"\wedge")
-logical_or = _comparison("logical_or", np.logical_or, "|", r"\vee")
-logical_not = Elementwise(
+def _truth(x: Node) -> Node:
+    return cast_to(x, np.dtype("bool"))
+
+
+def _simpler_and(x: Node, y: Node) -> Node | None:
+    if x.dtype.kind != "b" or y.dtype.kind != "b":
+        return logical_and.bind(_truth(x), _truth(y))
+    if is_scalar_constant(x, 1.0):
+        return y
+    return x if x is y or is_scalar_constant(y, 1.0) else None
+
+
+def _simpler_or(x: Node, y: Node) -> Node | None:
+    if x.dtype.kind != "b" or y.dtype.kind != "b":
+        return logical_or.bind(_truth(x), _truth(y))
+    if x is y:
+        return x
+    opposites = logical_not.bind(x) is y or logical_not.bind(y) is x
+    return broadcast(constant(True), x.shape) if opposites else None
+
+
+def _simpler_not(x: Node) -> Node | None:
+    if x.dtype.kind != "b":
+        return logical_not.bind(_truth(x))
+    return x.inputs[0] if x.name == "logical_not" else None
+
+
+less: Elementwise = _comparison("less", np.less, "<", "<")
+less_equal: Elementwise = _comparison("less_equal", np.less_equal, "<=", r"\le")
+greater: Elementwise = _comparison("greater", np.greater, ">", ">")
+greater_equal: Elementwise = _comparison("greater_equal", np.greater_equal, ">=", r"\ge")
+equal: Elementwise = _comparison("equal", np.equal, "==", "=")
+not_equal: Elementwise = _comparison("not_equal", np.not_equal, "!=", r"\ne")
+logical_and: Elementwise = _comparison(
+    "logical_and", np.logical_and, "&", r"\wedge", precedence=15, simplify=_simpler_and
+)
+logical_or: Elementwise = _comparison(
+    "logical_or", np.logical_or, "|", r"\vee", precedence=12, simplify=_simpler_or
+)
+logical_not: Elementwise = Elementwise(
     name="logical_not",
     evaluate=np.logical_not,
     partials=(None,),
+    simplify=_simpler_not,
     result="bool",
     source="~{0}",
     latex=r"\neg {0}",
     precedence=35,
 )
-isfinite = Elementwise(
+isfinite: Elementwise = Elementwise(
     name="isfinite",
     evaluate=np.isfinite,
     partials=(None,),
@@ -348,7 +383,7 @@ isfinite = Elementwise(
     source="np.isfinite({0})",
     latex=r"\operatorname{{isfinite}}\left({0}\right)",
 )
-isnan = Elementwise(
+isnan: Elementwise = Elementwise(
     name="isnan",
     evaluate=np.isnan,
     partials=(None,),
@@ -363,7 +398,7 @@ def _batch_where(primitive: Linear, inputs: Any, batched: Any, attributes: Any) 
     return primitive.bind(*(broadcast(i, shape) for i in inputs))
 
 
-where = Linear(
+where: Linear = Linear(
     name="where",
     evaluate=np.where,
     transposes=(
@@ -378,7 +413,7 @@ where = Linear(
     source="np.where({0}, {1}, {2})",
     latex=r"\begin{{cases}}{1} & {0}\\{2} & \text{{otherwise}}\end{{cases}}",
 )
-cast = Linear(
+cast: Linear = Linear(
     name="cast",
     evaluate=lambda x, dtype: np.asarray(x).astype(dtype),
     transposes=(

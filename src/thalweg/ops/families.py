@@ -67,7 +67,7 @@ def align(*operands: Any, inexact: bool = False) -> list[Node]:
     ShapeError
         If the shapes do not broadcast.
     """
-    typed = [o if isinstance(o, Node | bool | int | float) else np.asarray(o) for o in operands]
+    typed = [o if type(o) in _TYPED else np.asarray(o) for o in operands]
     dtype = _common_dtype(typed)
     if inexact and dtype.kind != "f":
         dtype = FLOAT
@@ -76,14 +76,15 @@ def align(*operands: Any, inexact: bool = False) -> list[Node]:
     return [broadcast(node, shape) for node in nodes]
 
 
+_TYPED = (Node, float, int, bool)  # NumPy's own numbers are not weak, Python's are
+
+
 def _common_dtype(operands: Sequence[Any]) -> np.dtype[Any]:
-    dtypes = {o.dtype for o in operands if isinstance(o, Node | np.ndarray)}
-    if len(dtypes) == 1 and all(
-        isinstance(o, Node | np.ndarray) or (type(o) is not bool and next(iter(dtypes)).kind == "f")
-        for o in operands
-    ):
-        return next(iter(dtypes))
-    return np.result_type(*(o.dtype if isinstance(o, Node | np.ndarray) else o for o in operands))
+    dtypes = [o if type(o) in (float, int, bool) else o.dtype for o in operands]
+    first = next(d for d in dtypes if isinstance(d, np.dtype))
+    if all(d is first or (type(d) in (float, int) and first.kind == "f") for d in dtypes):
+        return first
+    return np.result_type(*dtypes)
 
 
 def cast_to(node: Node, dtype: np.dtype[Any]) -> Node:
@@ -95,7 +96,7 @@ def cast_to(node: Node, dtype: np.dtype[Any]) -> Node:
     return _primitive("cast").bind(node, dtype=dtype.name)
 
 
-def _primitive(name: str) -> Any:
+def _primitive(name: str) -> Primitive:
     return PRIMITIVES[name]
 
 
@@ -131,9 +132,7 @@ def times(cotangent: Node, partial: Node) -> Node:
         return cotangent
     if value == -1.0:
         return _primitive("negative").bind(cotangent)
-    product = _primitive("multiply")(cotangent, partial)
-    assert isinstance(product, Node)
-    return product
+    return _primitive("multiply").bind(cotangent, partial)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -165,6 +164,8 @@ class Elementwise(Primitive):
     simplify: Callable[..., Node | None] | None = None
 
     def __call__(self, *operands: Any) -> Any:
+        if len(operands) != len(self.partials):
+            raise TypeError(f"{self.name} takes {len(self.partials)} operands, not {len(operands)}")
         if not any(isinstance(o, Node) for o in operands):
             return self.evaluate(*operands)
         nodes = align(*operands, inexact=self.inexact)
@@ -216,7 +217,8 @@ class Elementwise(Primitive):
         if not self.masks:
             return None
         rule = self.masks[position]
-        return None if rule is None else rule(node, *node.inputs)
+        found: Node | None = None if rule is None else rule(node, *node.inputs)
+        return found
 
     def carry_mask(self, node: Node, mask: Node, position: int) -> Node | None:
         return mask
@@ -235,9 +237,11 @@ def as_like(value: Any, node: Node) -> Node:
 
 def tangent_or_zero(tangent: Node | None, operand: Node) -> Node:
     """The tangent, or zeros like the operand where there is none."""
-    if tangent is not None:
-        return tangent
-    return broadcast(constant(0.0, operand.dtype), operand.shape)
+    return _full(0.0, operand) if tangent is None else tangent
+
+
+def _full(value: float, like: Node) -> Node:
+    return broadcast(constant(value, like.dtype), like.shape)
 
 
 def select(condition: Any, yes: Any, no: Any) -> Node:
@@ -402,10 +406,10 @@ class Linear(Primitive):
         return _primitive("logical_not").bind(condition)
 
     def carry_mask(self, node: Node, mask: Node, position: int) -> Node | None:
-        if not self.moves:
-            return None
+        if not self.moves:  # whatever the other operand holds: as if it were all ones
+            node = self.bind(*(_full(1.0, i) for i in node.inputs), **node.attributes)
         moved = self.pull(node, cast_to(mask, node.dtype), position)
-        return None if moved is None else _primitive("not_equal")(moved, 0.0)
+        return None if moved is None else _primitive("not_equal").bind(*align(moved, 0.0))
 
     def batch(
         self, inputs: Sequence[Node], batched: Sequence[bool], attributes: dict[str, Any]

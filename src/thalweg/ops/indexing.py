@@ -75,7 +75,7 @@ def _batch_scatter(
     return primitive.bind(updates, *wide, shape=(lead, *attributes["shape"]))
 
 
-gather = Linear(
+gather: Linear = Linear(
     name="gather",
     evaluate=lambda x, *indices: x[tuple(indices)],
     transposes=(
@@ -87,7 +87,7 @@ gather = Linear(
     source="{0}[{indices}]",
     latex="{0}_{{[{indices}]}}",
 )
-scatter_add = Linear(
+scatter_add: Linear = Linear(
     name="scatter_add",
     evaluate=_scatter,
     transposes=(lambda ct, node: gather.bind(ct, *node.inputs[1:]), None),

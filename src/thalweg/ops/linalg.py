@@ -44,7 +44,7 @@ def _batch_matmul(
     return primitive.bind(a, b)
 
 
-matmul = Linear(
+matmul: Linear = Linear(
     name="matmul",
     evaluate=np.matmul,
     transposes=(

@@ -13,8 +13,8 @@ from thalweg.ops.families import Reduction, cast_to, expand, select
 
 def _share_of_ties(out: Node, x: Node, axes: tuple[int, ...]) -> Node:
     """One at the extreme entry; several equal ones share it evenly."""
-    hits = cast_to(x == out, x.dtype)
-    return hits / expand(sum.bind(hits, axes=axes), axes, x.shape)
+    hits = cast_to(elementwise.equal.bind(x, out), x.dtype)
+    return elementwise.divide.bind(hits, expand(sum.bind(hits, axes=axes), axes, x.shape))
 
 
 def _logsumexp(x: Any, axes: tuple[int, ...]) -> Any:
@@ -36,7 +36,7 @@ def _arg(function: Any) -> Any:
     return lambda x, axes: function(x, axis=axes[0])
 
 
-sum = Reduction(
+sum: Reduction = Reduction(
     name="sum",
     evaluate=lambda x, axes: np.sum(x, axis=axes),
     partial=lambda out, x, axes: constant(1.0, x.dtype),
@@ -44,35 +44,35 @@ sum = Reduction(
     source="np.sum({0}, axis={axes})",
     latex=r"\sum {0}",
 )
-max = Reduction(
+max: Reduction = Reduction(
     name="max",
     evaluate=lambda x, axes: np.max(x, axis=axes),
     partial=_share_of_ties,
     source="np.max({0}, axis={axes})",
     latex=r"\max {0}",
 )
-min = Reduction(
+min: Reduction = Reduction(
     name="min",
     evaluate=lambda x, axes: np.min(x, axis=axes),
     partial=_share_of_ties,
     source="np.min({0}, axis={axes})",
     latex=r"\min {0}",
 )
-logsumexp = Reduction(
+logsumexp: Reduction = Reduction(
     name="logsumexp",
     evaluate=_logsumexp,
     partial=lambda out, x, axes: elementwise.exp(x - select(out > -np.inf, out, 0.0)),
     source="logsumexp({0}, axis={axes})",
     latex=r"\log\sum e^{{{0}}}",
 )
-norm = Reduction(
+norm: Reduction = Reduction(
     name="norm",
     evaluate=_norm,
     partial=lambda out, x, axes: select(out == 0, 0.0, x / select(out == 0, 1.0, out)),
     source="np.sqrt(np.sum(({0}) ** 2, axis={axes}))",
     latex=r"\left\lVert {0} \right\rVert",
 )
-any = Reduction(
+any: Reduction = Reduction(
     name="any",
     evaluate=lambda x, axes: np.any(x, axis=axes),
     result="bool",
@@ -80,7 +80,7 @@ any = Reduction(
     source="np.any({0}, axis={axes})",
     latex=r"\bigvee {0}",
 )
-all = Reduction(
+all: Reduction = Reduction(
     name="all",
     evaluate=lambda x, axes: np.all(x, axis=axes),
     result="bool",
@@ -88,14 +88,14 @@ all = Reduction(
     source="np.all({0}, axis={axes})",
     latex=r"\bigwedge {0}",
 )
-argmax = Reduction(
+argmax: Reduction = Reduction(
     name="argmax",
     evaluate=_arg(np.argmax),
     result="int64",
     source="np.argmax({0}, axis={axes}[0])",
     latex=r"\operatorname{{argmax}} {0}",
 )
-argmin = Reduction(
+argmin: Reduction = Reduction(
     name="argmin",
     evaluate=_arg(np.argmin),
     result="int64",

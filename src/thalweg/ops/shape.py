@@ -23,14 +23,14 @@ def _lead(inputs: Sequence[Node], batched: Sequence[bool]) -> int:
     return next(i.shape[0] for i, b in zip(inputs, batched, strict=True) if b)
 
 
-# -- reshape ----------------------------------------------------------------------------------
+# -- reshape -------------------------------------------------------------------
 def _reshape_shape(x: Node, shape: Shape) -> Shape:
     if int(np.prod(shape, dtype=np.int64)) != x.size:
         raise ShapeError(f"cannot reshape {x.shape} ({x.size} entries) to {shape}")
     return shape
 
 
-reshape = Linear(
+reshape: Linear = Linear(
     name="reshape",
     evaluate=lambda x, shape: np.reshape(x, shape),
     transposes=(lambda ct, node: reshape.bind(ct, shape=node.inputs[0].shape),),
@@ -42,8 +42,8 @@ reshape = Linear(
     latex="{0}",
 )
 
-# -- transpose --------------------------------------------------------------------------------
-transpose = Linear(
+# -- transpose -----------------------------------------------------------------
+transpose: Linear = Linear(
     name="transpose",
     evaluate=lambda x, axes: np.transpose(x, axes),
     transposes=(
@@ -60,7 +60,7 @@ transpose = Linear(
 )
 
 
-# -- broadcast --------------------------------------------------------------------------------
+# -- broadcast -----------------------------------------------------------------
 def _broadcast_shape(x: Node, shape: Shape) -> Shape:
     try:
         fits = np.broadcast_shapes(x.shape, shape) == shape
@@ -90,7 +90,7 @@ def _batch_broadcast(
     return primitive.bind(aligned, shape=(x.shape[0], *shape))
 
 
-broadcast_to = Linear(
+broadcast_to: Linear = Linear(
     name="broadcast_to",
     evaluate=lambda x, shape: np.broadcast_to(x, shape),
     transposes=(_unbroadcast,),
@@ -101,7 +101,7 @@ broadcast_to = Linear(
 )
 
 
-# -- concatenate ------------------------------------------------------------------------------
+# -- concatenate ---------------------------------------------------------------
 def _concatenate_shape(*inputs: Node, axis: int) -> Shape:
     first = inputs[0].shape
     for other in inputs[1:]:
@@ -135,7 +135,7 @@ def _batch_concatenate(
     return primitive.bind(*wide, axis=attributes["axis"] + 1)
 
 
-concatenate = Linear(
+concatenate: Linear = Linear(
     name="concatenate",
     evaluate=lambda *xs, axis: np.concatenate(xs, axis=axis),
     transposes=lambda position: lambda ct, node: _pieces(ct, node, position),
@@ -147,7 +147,7 @@ concatenate = Linear(
 )
 
 
-# -- slices and their transpose -------------------------------------------------------------------
+# -- slices and their transpose ------------------------------------------------
 def _slices(starts: Shape, stops: Shape, steps: Shape) -> tuple[slice, ...]:
     return tuple(slice(a, b, c) for a, b, c in zip(starts, stops, steps, strict=True))
 
@@ -172,7 +172,7 @@ def _batch_slice(
     return primitive.bind(x, **changed)
 
 
-take_slice = Linear(
+take_slice: Linear = Linear(
     name="slice",
     evaluate=lambda x, starts, stops, steps: x[_slices(starts, stops, steps)],
     transposes=(lambda ct, node: place.bind(ct, shape=node.inputs[0].shape, **node.attributes),),
@@ -183,7 +183,7 @@ take_slice = Linear(
     source="{0}[{slices}]",
     latex="{0}_{{[{slices}]}}",
 )
-place = Linear(
+place: Linear = Linear(
     name="place",
     evaluate=_place,
     transposes=(
@@ -196,7 +196,7 @@ place = Linear(
     source="place({0}, {shape}, {starts}, {stops}, {steps})",
     latex=r"\operatorname{{place}}\left({0}\right)",
 )
-flip = Linear(
+flip: Linear = Linear(
     name="flip",
     evaluate=lambda x, axes: np.flip(x, axes),
     transposes=(lambda ct, node: flip.bind(ct, axes=node.attributes["axes"]),),
@@ -207,7 +207,7 @@ flip = Linear(
     source="np.flip({0}, {axes})",
     latex=r"\operatorname{{flip}}\left({0}\right)",
 )
-cumsum = Linear(
+cumsum: Linear = Linear(
     name="cumsum",
     evaluate=lambda x, axis: np.cumsum(x, axis=axis),
     transposes=(
