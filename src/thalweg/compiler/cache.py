@@ -1,0 +1,88 @@
+"""Compiled objects on disk, so that the second start of the same training compiles nothing.
+
+The key covers everything the code depends on: the assembly itself, the processor and its
+features, the versions of LLVM and of thalweg. Entries are written beside their place and
+renamed, hold a checksum, and are made anew when damaged. ``THALWEG_CACHE=0`` turns the cache
+off; ``THALWEG_CACHE=<folder>`` puts it elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+from thalweg.compiler.target import Target
+
+__all__ = ["cache_folder", "load_object", "object_key", "store_object"]
+
+_MAGIC = b"thalweg-object-1\n"
+
+
+def cache_folder() -> Path | None:
+    """Where objects are kept, or None if the cache is off."""
+    asked = os.environ.get("THALWEG_CACHE", "")
+    if asked == "0":
+        return None
+    if asked:
+        return Path(asked)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "thalweg"
+
+
+@lru_cache(maxsize=1)
+def _versions() -> str:
+    import llvmlite
+
+    from thalweg import __version__
+
+    return f"{__version__}/{llvmlite.__version__}"
+
+
+def object_key(text: str, target: Target) -> str:
+    """Name an object by everything that it depends on."""
+    parts = (_versions(), target.triple, target.cpu, target.features, text)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def load_object(key: str) -> bytes | None:
+    """An object from the cache, or None if it is not there or damaged."""
+    folder = cache_folder()
+    if folder is None:
+        return None
+    try:
+        data = (folder / key[:2] / f"{key}.o").read_bytes()
+    except OSError:
+        return None
+    start = len(_MAGIC) + 32
+    head, body = data[:start], data[start:]
+    if head != _MAGIC + hashlib.sha256(body).digest():
+        return None
+    return body
+
+
+def store_object(key: str, binary: bytes) -> None:
+    """Put an object into the cache; a cache that cannot be written is no error."""
+    folder = cache_folder()
+    if folder is None:
+        return
+    place = folder / key[:2] / f"{key}.o"
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(dir=place.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_MAGIC + hashlib.sha256(binary).digest() + binary)
+            os.replace(name, place)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(name)

@@ -1,0 +1,82 @@
+"""Primitives that the loop IR does not have, in terms of those it has; powers made cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import thalweg.numpy as tnp
+from thalweg.graph import PRIMITIVES, Node, rebuild, scalar_value
+from thalweg.graph.graph import keep
+from thalweg.ops.families import expand, select
+
+__all__ = ["decompose"]
+
+LARGEST_POWER = 32
+
+
+def decompose(outputs: Sequence[Node]) -> list[Node]:
+    """Rebuild nodes from simpler ones of equal value.
+
+    Parameters
+    ----------
+    outputs : sequence of Node
+
+    Returns
+    -------
+    list of Node
+    """
+
+    def change(node: Node, inputs: tuple[Node, ...]) -> Node:
+        rule = _RULES.get(node.name)
+        replaced = None if rule is None else rule(node, inputs)
+        return keep(node, inputs) if replaced is None else replaced
+
+    image = rebuild(outputs, change)
+    return [image[node] for node in outputs]
+
+
+def _logsumexp(node: Node, inputs: tuple[Node, ...]) -> Node:
+    (x,), axes = inputs, node.attributes["axes"]
+    top = PRIMITIVES["max"].bind(x, axes=axes)
+    shift = select(tnp.isfinite(top), top, 0.0)
+    powers = tnp.exp(x - expand(shift, axes, x.shape))
+    total: Node = tnp.log(PRIMITIVES["sum"].bind(powers, axes=axes)) + shift
+    return total
+
+
+def _norm(node: Node, inputs: tuple[Node, ...]) -> Node:
+    (x,), axes = inputs, node.attributes["axes"]
+    top = PRIMITIVES["max"].bind(tnp.abs(x), axes=axes)
+    scale = select((top > 0.0) & tnp.isfinite(top), top, 1.0)
+    ratio = x / expand(scale, axes, x.shape)
+    total: Node = scale * tnp.sqrt(PRIMITIVES["sum"].bind(ratio * ratio, axes=axes))
+    return total
+
+
+def _power(node: Node, inputs: tuple[Node, ...]) -> Node | None:
+    base, exponent = inputs[0], scalar_value(inputs[1])
+    if exponent is None or node.dtype.kind != "f":
+        return None
+    if exponent in (0.5, -0.5):
+        root: Node = tnp.sqrt(base)
+        return root if exponent > 0 else 1.0 / root  # type: ignore[no-any-return]
+    if exponent != int(exponent) or not 1 <= abs(exponent) <= LARGEST_POWER:
+        return None
+    product = _repeated(base, int(abs(exponent)))
+    return product if exponent > 0 else 1.0 / product  # type: ignore[no-any-return]
+
+
+def _repeated(x: Node, times: int) -> Node:
+    """x · x · … by squaring."""
+    if times == 1:
+        return x
+    half = _repeated(x, times // 2)
+    square: Node = half * half
+    return square * x if times % 2 else square  # type: ignore[no-any-return]
+
+
+_RULES: dict[str, Callable[[Node, tuple[Node, ...]], Node | None]] = {
+    "logsumexp": _logsumexp,
+    "norm": _norm,
+    "power": _power,
+}

@@ -1,0 +1,463 @@
+"""The loop IR: a function as a list of loop nests over buffers.
+
+::
+
+    Nest    := for every index of `axes`:                      (the domain)
+                   reductions over every index of `reduced`    (possibly none)
+                   stores of expressions
+    Expr    := Number | Load(access) | Apply(op, exprs) | Reduced(k) | Position(axis)
+    Access  := buffer[offset + Σ strides·index + Σ stride·pick]
+
+An axis has a fixed extent, except `PANELS`, the number of panels of samples in a batch, which
+is known when the program runs. An access is affine in the indices of its nest; transposes,
+slices, flips and broadcasts are strides and offsets and cost nothing. A matrix product is a
+reduction like any other: ``Σ_k a[i, k]·b[k, j]``; what makes it fast is the tile of (i, j) that
+is kept in registers, which a later pass chooses.
+
+The passes are, in this order: `fuse` (graph to nests), `merge` (nests of one domain become
+one), `vectorise` (which axis is laid along vector lanes, and how large a tile is unrolled),
+`memory` (where temporaries live); `llvm` writes the result. `verify` is called between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from thalweg.errors import CompilerError
+
+__all__ = [
+    "PANELS",
+    "Access",
+    "Apply",
+    "Buffer",
+    "Expr",
+    "Load",
+    "Nest",
+    "Number",
+    "Position",
+    "Reduced",
+    "Reduction",
+    "Store",
+    "postorder",
+    "rewrite",
+    "row_major",
+    "verify",
+]
+
+PANELS = -1
+"""The extent of the axis of panels, known when the program runs."""
+
+ITEM_BYTES = {"float32": 4, "float64": 8, "int64": 8, "int32": 4, "bool": 1}
+
+
+def row_major(shape: Sequence[int]) -> tuple[int, ...]:
+    """Strides, in elements, of an array whose last axis is contiguous.
+
+    Examples
+    --------
+    >>> row_major((2, 3, 4))
+    (12, 4, 1)
+    """
+    strides = []
+    step = 1
+    for extent in reversed(shape):
+        strides.append(step)
+        step *= extent
+    return tuple(reversed(strides))
+
+
+@dataclass(frozen=True, eq=False)
+class Buffer:
+    """Memory for one array.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+    dtype : str
+    role : {"input", "output", "state", "constant", "temporary"}
+        A state is read and written in place.
+    panels : bool
+        One copy for every panel of samples; the last axis then counts the lanes of a panel.
+    pitch : int
+        Distance of two rows (entries of the axis before the last one) in elements.
+    value : array, optional
+        Of a constant.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    role: str
+    panels: bool = False
+    pitch: int = 0
+    value: Any = None
+
+    @cached_property
+    def strides(self) -> tuple[int, ...]:
+        """Distance of neighbours along each axis, in elements."""
+        if not self.pitch:
+            return row_major(self.shape)
+        return row_major((*self.shape[:-1], self.pitch))
+
+    @cached_property
+    def size(self) -> int:
+        """Elements of one copy."""
+        size = 1
+        for extent in (*self.shape[:-1], self.pitch or (self.shape or (1,))[-1]):
+            size *= extent
+        return size
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one copy."""
+        return self.size * ITEM_BYTES[self.dtype]
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Expr:
+    """A value computed at every index of a nest."""
+
+    dtype: str
+    axes: frozenset[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Number(Expr):
+    """A known number."""
+
+    value: float
+    dtype: str
+    axes: frozenset[int] = frozenset()
+
+    def __str__(self) -> str:
+        return f"{self.value:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Access:
+    """A place in a buffer, affine in the indices of the nest.
+
+    Attributes
+    ----------
+    buffer : Buffer
+    strides : tuple of int
+        For every axis of the nest (domain, then reduced), in elements.
+    offset : int
+    picks : tuple of (Expr, int)
+        Integers computed at run time and their strides.
+    """
+
+    buffer: Buffer
+    strides: tuple[int, ...]
+    offset: int = 0
+    picks: tuple[tuple[Expr, int], ...] = ()
+
+    @cached_property
+    def axes(self) -> frozenset[int]:
+        """The axes that the place depends on."""
+        own = {axis for axis, stride in enumerate(self.strides) if stride}
+        return frozenset(own.union(*(expr.axes for expr, _ in self.picks)))
+
+    def same_place(self, other: Access) -> bool:
+        """Whether both name the same element at every index of their nests' common axes."""
+        count = min(len(self.strides), len(other.strides))
+        return (
+            self.buffer is other.buffer
+            and self.offset == other.offset
+            and not self.picks
+            and not other.picks
+            and self.strides[:count] == other.strides[:count]
+            and not any(self.strides[count:])
+            and not any(other.strides[count:])
+        )
+
+    def __str__(self) -> str:
+        terms = [f"{s}*i{a}" if s != 1 else f"i{a}" for a, s in enumerate(self.strides) if s]
+        terms += [f"{stride}*{expr}" for expr, stride in self.picks]
+        if self.offset or not terms:
+            terms.append(str(self.offset))
+        return f"{self.buffer}[{' + '.join(terms)}]"
+
+
+@dataclass(frozen=True, eq=False)
+class Load(Expr):
+    """An element of a buffer."""
+
+    access: Access
+
+    @property
+    def dtype(self) -> str:  # type: ignore[override]
+        """Of the buffer."""
+        return self.access.buffer.dtype
+
+    @property
+    def axes(self) -> frozenset[int]:  # type: ignore[override]
+        """The axes that the place depends on."""
+        return self.access.axes
+
+    def __str__(self) -> str:
+        return str(self.access)
+
+
+@dataclass(frozen=True, eq=False)
+class Position(Expr):
+    """The index along one axis, as an integer."""
+
+    axis: int
+    scale: int = 1
+    offset: int = 0
+    dtype: str = "int64"
+
+    @property
+    def axes(self) -> frozenset[int]:  # type: ignore[override]
+        """Just that axis."""
+        return frozenset({self.axis})
+
+    def __str__(self) -> str:
+        return f"({self.scale}*i{self.axis} + {self.offset})"
+
+
+@dataclass(frozen=True, eq=False)
+class Apply(Expr):
+    """A primitive operation on values."""
+
+    op: str
+    args: tuple[Expr, ...]
+    dtype: str
+
+    @cached_property
+    def axes(self) -> frozenset[int]:  # type: ignore[override]
+        """All axes that any operand depends on."""
+        return frozenset().union(*(a.axes for a in self.args))
+
+    def __str__(self) -> str:
+        return f"{self.op}({', '.join(map(str, self.args))})"
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced(Expr):
+    """The result of one of the nest's reductions."""
+
+    number: int
+    dtype: str
+    axes: frozenset[int]
+
+    def __str__(self) -> str:
+        return f"r{self.number}"
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """``kind`` over the reduced axes of an expression; kinds: sum max min any all."""
+
+    kind: str
+    value: Expr
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value}"
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """Put a value into a buffer."""
+
+    access: Access
+    value: Expr
+
+    def __str__(self) -> str:
+        return f"{self.access} = {self.value}"
+
+
+@dataclass(eq=False)
+class Nest:
+    """Loops over a domain, with reductions inside and stores at the end.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        Extents of the domain.
+    reduced : tuple of int
+        Extents of the reduced axes, which follow the domain's in every access.
+    reductions : list of Reduction
+    stores : list of Store
+        At every index of the domain.
+    inner : list of Store
+        At every index of domain and reduced axes.
+    vector : int or None
+        The axis that is laid along vector lanes, and
+    width : int
+        how many lanes.
+    tiles : tuple of int
+        For every axis of the domain how many indices (vectors, for the vector axis) are
+        unrolled and kept in registers.
+    unroll : int
+        How many steps of the last reduced axis are unrolled with accumulators of their own.
+    """
+
+    axes: tuple[int, ...]
+    stores: list[Store]
+    reduced: tuple[int, ...] = ()
+    reductions: list[Reduction] = field(default_factory=list)
+    inner: list[Store] = field(default_factory=list)
+    vector: int | None = None
+    width: int = 1
+    tiles: tuple[int, ...] = ()
+    unroll: int = 1
+
+    @property
+    def extents(self) -> tuple[int, ...]:
+        """Of all axes, domain and reduced."""
+        return (*self.axes, *self.reduced)
+
+    def expressions(self) -> Iterator[Expr]:
+        """All root expressions."""
+        yield from (r.value for r in self.reductions)
+        yield from (s.value for s in (*self.inner, *self.stores))
+
+    def accesses(self) -> Iterator[Access]:
+        """All accesses, stores included."""
+        for expr in self.walk():
+            if isinstance(expr, Load):
+                yield expr.access
+        yield from (s.access for s in (*self.inner, *self.stores))
+
+    def walk(self) -> Iterator[Expr]:
+        """All expressions, each once."""
+        seen: set[int] = set()
+        stack = list(self.expressions())
+        stack += [e for s in (*self.inner, *self.stores) for e, _ in s.access.picks]
+        while stack:
+            expr = stack.pop()
+            if id(expr) in seen:
+                continue
+            seen.add(id(expr))
+            yield expr
+            if isinstance(expr, Apply):
+                stack.extend(expr.args)
+            elif isinstance(expr, Load):
+                stack.extend(e for e, _ in expr.access.picks)
+
+    def reads(self) -> set[Buffer]:
+        """The buffers it loads from."""
+        return {e.access.buffer for e in self.walk() if isinstance(e, Load)}
+
+    def writes(self) -> set[Buffer]:
+        """The buffers it stores to."""
+        return {s.access.buffer for s in (*self.inner, *self.stores)}
+
+    def __str__(self) -> str:
+        def loops(extents: Sequence[int], start: int) -> str:
+            names = [
+                f"i{start + k}<{'panels' if n == PANELS else n}" for k, n in enumerate(extents)
+            ]
+            return ", ".join(names) or "once"
+
+        lines = [f"for {loops(self.axes, 0)}:"]
+        if self.vector is not None:
+            lines[0] += f"  # lanes: i{self.vector} x {self.width}, tiles {self.tiles}"
+        if self.reduced:
+            lines.append(f"    for {loops(self.reduced, len(self.axes))}:")
+            lines += [f"        r{k} = {r}" for k, r in enumerate(self.reductions)]
+            lines += [f"        {s}" for s in self.inner]
+        lines += [f"    {s}" for s in self.stores]
+        return "\n".join(lines)
+
+
+def postorder(
+    roots: Sequence[Expr], leaf: Callable[[Expr], bool] | None = None
+) -> list[Expr]:
+    """All parts of expressions, operands before operations, without recursion.
+
+    Parts for which `leaf` holds are not opened.
+    """
+    order: list[Expr] = []
+    seen: set[int] = set()
+    stack: list[tuple[Expr, bool]] = [(root, False) for root in reversed(roots)]
+    while stack:
+        expr, opened = stack.pop()
+        if opened:
+            order.append(expr)
+        elif id(expr) not in seen:
+            seen.add(id(expr))
+            stack.append((expr, True))
+            if leaf is None or not leaf(expr):
+                stack.extend((child, False) for child in reversed(_children(expr)))
+    return order
+
+
+def _children(expr: Expr) -> Sequence[Expr]:
+    if isinstance(expr, Apply):
+        return expr.args
+    if isinstance(expr, Load):
+        return [e for e, _ in expr.access.picks]
+    return ()
+
+
+def rewrite(roots: Sequence[Expr], change: Callable[[Expr], Expr | None]) -> list[Expr]:
+    """Replace parts of expressions; what is shared stays shared.
+
+    Parameters
+    ----------
+    roots : sequence of Expr
+    change : callable
+        Returns the replacement of a part, or None to keep the operation on new operands.
+
+    Returns
+    -------
+    list of Expr
+    """
+    image: dict[int, Expr] = {}
+    for expr in postorder(roots):
+        new = change(expr)
+        if new is None:
+            new = expr
+            if isinstance(expr, Apply):
+                args = tuple(image[id(a)] for a in expr.args)
+                if any(a is not b for a, b in zip(args, expr.args, strict=True)):
+                    new = Apply(expr.op, args, expr.dtype)
+        image[id(expr)] = new
+    return [image[id(root)] for root in roots]
+
+
+def verify(nests: Sequence[Nest], after: str) -> None:
+    """Check that nests are legal; a pass that breaks them is named.
+
+    Raises
+    ------
+    CompilerError
+        An access has not one stride for every axis, leaves its buffer, or a temporary is read
+        before it is written.
+    """
+    written: set[Buffer] = set()
+    for number, nest in enumerate(nests):
+        where = f"after {after}, nest {number}"
+        for access in nest.accesses():
+            _check_access(access, nest, where)
+        for expr in nest.walk():
+            if isinstance(expr, Reduced) and expr.number >= len(nest.reductions):
+                raise CompilerError(f"{where}: no reduction {expr.number}")
+        unwritten = {b for b in nest.reads() - nest.writes() if b.role == "temporary"} - written
+        if unwritten:
+            raise CompilerError(f"{where}: {unwritten} read before written")
+        written |= nest.writes()
+
+
+def _check_access(access: Access, nest: Nest, where: str) -> None:
+    if len(access.strides) not in (len(nest.axes), len(nest.extents)):
+        raise CompilerError(f"{where}: {access} has {len(access.strides)} strides")
+    if access.picks:
+        return
+    low = high = access.offset
+    for stride, extent in zip(access.strides, nest.extents, strict=False):
+        if extent != PANELS:
+            low += min(0, stride * (extent - 1))
+            high += max(0, stride * (extent - 1))
+    empty = 0 in nest.extents
+    if not empty and (low < 0 or high >= max(access.buffer.size, 1)):
+        raise CompilerError(f"{where}: {access} reaches [{low}, {high}] of {access.buffer.size}")

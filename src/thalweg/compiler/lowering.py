@@ -1,0 +1,218 @@
+"""What each primitive operation becomes in LLVM: one row each.
+
+A row takes the operation's operands as vectors and returns its result. Elementary functions
+come from `thalweg.compiler.elementary`; conditions are vectors of one bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from thalweg.compiler.assembly import Assembly, Builder, Value, llvm_type
+from thalweg.compiler.elementary import ELEMENTARY, ELEMENTARY_2
+from thalweg.compiler.loops import Apply
+from thalweg.errors import CompilerError
+
+__all__ = ["LOWERING", "convert", "identity", "lower", "value_type"]
+
+Row = Callable[[Builder, Sequence[Value], Apply], Value]
+FLOATS = ("float32", "float64")
+
+
+def value_type(dtype: str, width: int) -> str:
+    """The type of a value in a register (conditions take one bit)."""
+    return f"<{width} x {'i1' if dtype == 'bool' else llvm_type(dtype)}>"
+
+
+def convert(code: Assembly, value: float, dtype: str, width: int) -> Value:
+    """A number in every lane."""
+    if dtype in FLOATS:
+        return Builder(code, width, dtype).constant(value)
+    element = "i1" if dtype == "bool" else llvm_type(dtype)
+    lanes = ", ".join([f"{element} {int(value)}"] * width)
+    return Value(f"<{lanes}>", f"<{width} x {element}>")
+
+
+_START = {"sum": 0.0, "max": -math.inf, "min": math.inf, "any": 0, "all": 1}
+
+
+def identity(code: Assembly, kind: str, dtype: str, width: int) -> Value:
+    """What a reduction starts from."""
+    value = _START[kind]
+    if dtype not in FLOATS and not math.isfinite(value):
+        bits = 31 if dtype == "int32" else 63
+        value = 2**bits - 1 if value > 0 else -(2**bits)
+    return convert(code, value, dtype, width)
+
+
+def lower(code: Assembly, expr: Apply, args: Sequence[Value], width: int) -> Value:
+    """Write one operation.
+
+    Raises
+    ------
+    CompilerError
+        If the operation has no row.
+    """
+    dtype = expr.args[-1].dtype
+    if expr.op in ELEMENTARY:
+        return ELEMENTARY[expr.op](Builder(code, width, dtype), args[0])
+    if expr.op in ELEMENTARY_2:
+        return ELEMENTARY_2[expr.op](Builder(code, width, dtype), args[0], args[1])
+    row = LOWERING.get(expr.op)
+    if row is None:
+        raise CompilerError(f"operation {expr.op!r} has no row in compiler/lowering.py")
+    return row(Builder(code, width, dtype), args, expr)
+
+
+def _arithmetic(float_name: str, int_name: str) -> Row:
+    def row(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
+        x, y = args
+        if expr.dtype in FLOATS:
+            return b.code.emit(x.type, f"{float_name} contract {x}, {y.text}")
+        return b.code.emit(x.type, f"{int_name} {x}, {y.text}")
+
+    return row
+
+
+def _comparison(float_predicate: str, int_predicate: str) -> Row:
+    def row(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
+        x, y = args
+        if b.dtype in FLOATS:
+            return b.fcmp(float_predicate, x, y)
+        return b.code.emit(b.boolean, f"icmp {int_predicate} {x}, {y.text}")
+
+    return row
+
+
+def _extreme(float_name: str, int_name: str) -> Row:
+    def row(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
+        element = args[0].type[1:-1].split(" x ")[1]
+        suffix = {"float": "f32", "double": "f64"}.get(element, element)
+        name = float_name if b.dtype in FLOATS else int_name
+        return b.code.call(args[0].type, f"llvm.{name}.v{b.width}{suffix}", *args)
+
+    return row
+
+
+def _unary(float_rule: Callable[[Builder, Value], Value], int_rule: Row | None = None) -> Row:
+    def row(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
+        if b.dtype in FLOATS:
+            return float_rule(b, args[0])
+        return args[0] if int_rule is None else int_rule(b, args, expr)
+
+    return row
+
+
+def _negative(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
+    (x,) = args
+    return b.code.emit(x.type, f"sub {x.type} zeroinitializer, {x.text}")
+
+
+def _int_abs(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
+    (x,) = args
+    smaller = b.code.emit(b.boolean, f"icmp slt {x}, zeroinitializer")
+    return b.select(smaller, _negative(b, args, expr), x)
+
+
+def _sign(b: Builder, x: Value) -> Value:
+    one = b.copysign(b.constant(1.0), x)
+    flat = b.select(b.fcmp("oeq", x, b.constant(0.0)), b.constant(0.0), one)
+    return b.select(b.fcmp("uno", x, x), x, flat)
+
+
+def _int_sign(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
+    (x,) = args
+    above = b.code.emit(b.boolean, f"icmp sgt {x}, zeroinitializer")
+    below = b.code.emit(b.boolean, f"icmp slt {x}, zeroinitializer")
+    plus = b.code.emit(x.type, f"zext {above} to {x.type}")
+    minus = b.code.emit(x.type, f"zext {below} to {x.type}")
+    return b.code.emit(x.type, f"sub {plus}, {minus.text}")
+
+
+def _finite(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
+    if b.dtype not in FLOATS:
+        return convert(b.code, 1, "bool", b.width)
+    return b.fcmp("one", b.fabs(args[0]), b.constant(math.inf))
+
+
+def _nan(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
+    if b.dtype not in FLOATS:
+        return convert(b.code, 0, "bool", b.width)
+    return b.fcmp("uno", args[0], args[0])
+
+
+def _logic(name: str) -> Row:
+    def row(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
+        x, y = (_truth(b, a, e.dtype) for a, e in zip(args, expr.args, strict=True))
+        return b.code.emit(b.boolean, f"{name} {x}, {y.text}")
+
+    return row
+
+
+def _truth(b: Builder, x: Value, dtype: str) -> Value:
+    if dtype == "bool":
+        return x
+    if dtype in FLOATS:
+        return b.fcmp("une", x, Builder(b.code, b.width, dtype).constant(0.0))
+    return b.code.emit(b.boolean, f"icmp ne {x}, zeroinitializer")
+
+
+def _not(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
+    x = _truth(b, args[0], expr.args[0].dtype)
+    ones = convert(b.code, 1, "bool", b.width)
+    return b.code.emit(b.boolean, f"xor {x}, {ones.text}")
+
+
+def _cast(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
+    (x,), source, target = args, expr.args[0].dtype, expr.dtype
+    if source == target:
+        return x
+    type = value_type(target, b.width)
+    if target == "bool":
+        return _truth(b, x, source)
+    if target in FLOATS:
+        if source in FLOATS:
+            name = "fpext" if target == "float64" else "fptrunc"
+        else:
+            name = "uitofp" if source == "bool" else "sitofp"
+    elif source in FLOATS:
+        name = "fptosi"
+    elif source == "bool":
+        name = "zext"
+    else:
+        name = "sext" if target == "int64" else "trunc"
+    return b.code.emit(type, f"{name} {x} to {type}")
+
+
+LOWERING: dict[str, Row] = {
+    "add": _arithmetic("fadd", "add"),
+    "subtract": _arithmetic("fsub", "sub"),
+    "multiply": _arithmetic("fmul", "mul"),
+    "divide": _arithmetic("fdiv", "sdiv"),
+    "negative": _unary(lambda b, x: b.fneg(x), _negative),
+    "maximum": _extreme("maximum", "smax"),
+    "minimum": _extreme("minimum", "smin"),
+    "sqrt": _unary(lambda b, x: b.sqrt(x)),
+    "abs": _unary(lambda b, x: b.fabs(x), _int_abs),
+    "sign": _unary(_sign, _int_sign),
+    "floor": _unary(lambda b, x: b.floor(x)),
+    "ceil": _unary(lambda b, x: b.ceil(x)),
+    "rint": _unary(lambda b, x: b.rint(x)),
+    "stop_gradient": lambda b, args, expr: args[0],
+    "less": _comparison("olt", "slt"),
+    "less_equal": _comparison("ole", "sle"),
+    "greater": _comparison("ogt", "sgt"),
+    "greater_equal": _comparison("oge", "sge"),
+    "equal": _comparison("oeq", "eq"),
+    "not_equal": _comparison("une", "ne"),
+    "logical_and": _logic("and"),
+    "logical_or": _logic("or"),
+    "logical_not": _not,
+    "isfinite": _finite,
+    "isnan": _nan,
+    "where": lambda b, args, expr: b.code.emit(
+        args[1].type, f"select {args[0]}, {args[1]}, {args[2]}"
+    ),
+    "cast": _cast,
+}

@@ -1,0 +1,140 @@
+"""LLVM: assembly text to machine code, in memory or from the cache on disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from thalweg.compiler.assembly import Assembly
+from thalweg.compiler.cache import load_object, object_key, store_object
+from thalweg.compiler.target import Target, host
+from thalweg.errors import CompilerError
+
+__all__ = ["NativeCode", "available", "module_text"]
+
+_lock = threading.Lock()
+
+
+def available() -> bool:
+    """Whether native code can be made here (llvmlite is installed and works)."""
+    try:
+        _engine()
+    except (ImportError, OSError, RuntimeError):
+        return False
+    return True
+
+
+@lru_cache(maxsize=1)
+def _llvm() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    return llvm
+
+
+@lru_cache(maxsize=8)
+def _machine(target: Target) -> Any:
+    llvm = _llvm()
+    return llvm.Target.from_triple(target.triple).create_target_machine(
+        cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="default"
+    )
+
+
+@lru_cache(maxsize=1)
+def _engine() -> Any:
+    """The just-in-time linker of this process."""
+    llvm = _llvm()
+    return llvm.create_lljit_compiler(_machine(host()))
+
+
+def module_text(code: Assembly, name: str, parameters: str, constants: Iterable[str] = ()) -> str:
+    """A module with one function.
+
+    Parameters
+    ----------
+    code : Assembly
+        Its body, without the final return.
+    name, parameters : str
+    constants : iterable of str
+        Global definitions.
+
+    Returns
+    -------
+    str
+    """
+    return "\n".join(
+        [
+            *constants,
+            *sorted(set(code.declared.values())),
+            f"define void @{name}({parameters}) #0 {{",
+            "entry:",
+            *code.lines,
+            "  ret void",
+            "}",
+            'attributes #0 = { nounwind "no-trapping-math"="true" '
+            '"prefer-vector-width"="512" "frame-pointer"="none" }',
+        ]
+    )
+
+
+class NativeCode:
+    """Machine code of one module, kept alive as long as this object.
+
+    Parameters
+    ----------
+    text : str
+        LLVM assembly.
+    name : str
+        Of the function in it.
+    target : Target, optional
+        This machine by default; code for another one can be looked at but not run.
+    """
+
+    def __init__(self, text: str, name: str, target: Target | None = None) -> None:
+        self.text = text
+        self.name = name
+        self.target = target or host()
+        self._tracker: Any = None
+        self._address = 0
+
+    @property
+    def address(self) -> int:
+        """Of the function, compiled or loaded on first use."""
+        with _lock:
+            if not self._address:
+                self._link()
+        return self._address
+
+    def _link(self) -> None:
+        llvm = _llvm()
+        key = object_key(self.text, self.target)
+        binary = load_object(key)
+        if binary is None:
+            binary = _machine(self.target).emit_object(self._module(llvm))
+            store_object(key, binary)
+        builder = llvm.JITLibraryBuilder().add_object_img(binary).add_current_process()
+        self._tracker = builder.export_symbol(self.name).link(_engine(), f"thalweg{id(self)}")
+        self._address = self._tracker[self.name]
+
+    def _module(self, llvm: Any) -> Any:
+        try:
+            module = llvm.parse_assembly(self.text)
+        except RuntimeError as error:
+            raise CompilerError(f"the generated assembly is not valid: {error}") from None
+        module.triple = self.target.triple
+        return module
+
+    def assembly(self) -> str:
+        """The machine code as assembly text."""
+        llvm = _llvm()
+        return str(_machine(self.target).emit_assembly(self._module(llvm)))
+
+    def object_code(self) -> bytes:
+        """The machine code as an object file."""
+        return bytes(_machine(self.target).emit_object(self._module(_llvm())))
+
+
+_: Mapping[str, int] = {}

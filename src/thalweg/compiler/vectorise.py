@@ -1,0 +1,181 @@
+"""Which axis of a nest is laid along vector lanes, and what is kept in registers.
+
+An axis is good when every access moves along it by one element or not at all. Matrix products
+get a tile of rows × vectors whose sums stay in registers over the whole inner loop; a loaded
+number is then used by the whole tile. Reductions without such reuse get several sums per lane,
+so that additions need not wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from thalweg.compiler.loops import (
+    ITEM_BYTES,
+    PANELS,
+    Access,
+    Apply,
+    Expr,
+    Load,
+    Nest,
+    Position,
+    Reduced,
+    Reduction,
+    Store,
+    postorder,
+    rewrite,
+)
+from thalweg.compiler.target import Target
+
+__all__ = ["vectorise"]
+
+
+def vectorise(nests: Sequence[Nest], target: Target) -> None:
+    """Choose vector axis, width and tiles of every nest, and join axes where that is possible.
+
+    Parameters
+    ----------
+    nests : sequence of Nest
+        Changed in place.
+    target : Target
+    """
+    for nest in nests:
+        if nest.vector == -1:  # must run one index after the other
+            nest.vector = None
+            continue
+        _collapse(nest)
+        _choose(nest, target)
+
+
+def _collapse(nest: Nest) -> None:
+    """Join neighbouring axes that every access walks through as if they were one."""
+    if any(isinstance(e, Position) for e in nest.walk()):
+        return
+    for first in range(len(nest.extents) - 2, -1, -1):
+        second = first + 1
+        if second == len(nest.axes) or PANELS in nest.extents[first : second + 1]:
+            continue
+        length = nest.extents[second]
+        accesses = list(nest.accesses())
+        fits = all(
+            not a.picks
+            and (len(a.strides) <= first or a.strides[first] == a.strides[second] * length)
+            for a in accesses
+        )
+        if fits:
+            _join_axes(nest, first)
+
+
+def _join_axes(nest: Nest, first: int) -> None:
+    """Make axes `first` and ``first + 1`` one."""
+
+    def joined(access: Access) -> Access:
+        strides = access.strides[:first] + access.strides[first + 1 :]
+        return replace(access, strides=strides) if len(access.strides) > first else access
+
+    def change(expr: Expr) -> Expr | None:
+        if isinstance(expr, Load):
+            return Load(joined(expr.access))
+        if isinstance(expr, Reduced):
+            return replace(expr, axes=frozenset(range(count)))
+        return None
+
+    inside = first < len(nest.axes)
+    count = len(nest.axes) - inside
+    length = nest.extents[first] * nest.extents[first + 1]
+    values = rewrite(list(nest.expressions()), change)
+    r, i = len(nest.reductions), len(nest.inner)
+    nest.reductions = [Reduction(a.kind, v) for a, v in zip(nest.reductions, values, strict=False)]
+    nest.inner = [Store(joined(s.access), v) for s, v in zip(nest.inner, values[r:], strict=False)]
+    nest.stores = [
+        Store(joined(s.access), v) for s, v in zip(nest.stores, values[r + i :], strict=True)
+    ]
+    if inside:
+        nest.axes = (*nest.axes[:first], length, *nest.axes[first + 2 :])
+    else:
+        at = first - len(nest.axes)
+        nest.reduced = (*nest.reduced[:at], length, *nest.reduced[at + 2 :])
+
+
+def _choose(nest: Nest, target: Target) -> None:
+    item = max((ITEM_BYTES[e.dtype] for e in nest.walk() if e.dtype != "bool"), default=8)
+    lanes = target.lanes(item)
+    loads = [e.access for e in nest.walk() if isinstance(e, Load)]
+    stores = [s.access for s in nest.stores]
+    inner = [s.access for s in nest.inner]
+    best, best_score = None, 0.0
+    for axis, extent in enumerate(nest.extents):
+        if extent == PANELS or extent < 2:
+            continue
+        domain = axis < len(nest.axes)
+        if not domain and any(r.kind in ("any", "all") for r in nest.reductions):
+            continue
+        touched = [*loads, *inner, *(stores if domain else [])]
+        strides = [a.strides[axis] if len(a.strides) > axis else 0 for a in touched]
+        picked = any(a.picks and axis in a.axes for a in touched)
+        good = sum(s in (0, 1) for s in strides) / max(1, len(strides))
+        if any(s not in (0, 1) for s in (a.strides[axis] for a in inner)):
+            continue
+        width = min(lanes, _power_of_two(extent))
+        score = width * (good**3) * (0.25 if picked else 1.0) * (1.0 if domain else 0.9)
+        score += 1e-3 * any(s == 1 for s in strides) + 1e-6 * axis
+        if score > best_score:
+            best, best_score, chosen = axis, score, width
+    if best is None:
+        nest.vector, nest.width = None, 1
+        nest.tiles = (1,) * len(nest.axes)
+        _rows(nest, target, loads)
+        return
+    nest.vector, nest.width = best, chosen
+    nest.tiles = (1,) * len(nest.axes)
+    if nest.reductions:
+        _rows(nest, target, loads)
+    elif best < len(nest.axes):
+        heavy = sum(isinstance(e, Apply) for e in nest.walk()) > 24
+        tiles = list(nest.tiles)
+        tiles[best] = 1 if heavy else 2
+        nest.tiles = tuple(tiles)
+
+
+def _rows(nest: Nest, target: Target, loads: Sequence[Access]) -> None:
+    """The tile of sums kept in registers."""
+    if not nest.reductions:
+        return
+    count = len(nest.axes)
+    parts = postorder([r.value for r in nest.reductions])
+    body = [e.access for e in parts if isinstance(e, Load)]
+    vertical = nest.vector is not None and nest.vector < count
+    budget = (target.registers - 4) // max(1, len(nest.reductions))
+    tiles = [1] * count
+    vectors = 1
+    if vertical and nest.vector is not None:
+        extent = nest.extents[nest.vector]
+        vectors = 2 if extent >= 2 * nest.width else 1
+        tiles[nest.vector] = vectors
+    reuse = [
+        axis
+        for axis in range(count)
+        if axis != nest.vector
+        and nest.extents[axis] != PANELS
+        and nest.extents[axis] > 1
+        and any(axis not in a.axes for a in body)
+    ]
+    if reuse and len(nest.reductions) == 1:
+        if vertical or len(reuse) == 1:
+            axis = max(reuse, key=lambda a: nest.extents[a])
+            tiles[axis] = min(max(1, budget // vectors), nest.extents[axis])
+        else:  # a dot product of rows: a square tile
+            side = int(budget**0.5)
+            for axis in reuse[-2:]:
+                tiles[axis] = min(side, nest.extents[axis])
+    nest.tiles = tuple(tiles)
+    total = 1
+    for t in tiles:
+        total *= t
+    if total * len(nest.reductions) < 8:
+        nest.unroll = min(8 // max(1, total * len(nest.reductions)), 4)
+
+
+def _power_of_two(n: int) -> int:
+    return 1 << (n.bit_length() - 1)
