@@ -1,0 +1,139 @@
+"""The loop of the line-search methods: direction, step length, learn; bounds by projection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from thalweg.optim.direction.base import Direction, Move
+from thalweg.optim.layout import Vector
+from thalweg.optim.problem import Mask, Problem
+from thalweg.optim.result import Status
+from thalweg.optim.run import Halt, Point
+from thalweg.optim.search.line import DECREASE, LineSearch, Trial
+
+__all__ = ["begin", "descend", "small_enough"]
+
+
+def begin(problem: Problem, x: Vector) -> Trial:
+    """Value and gradient at the start, which is moved inside the bounds.
+
+    Raises
+    ------
+    Halt
+        If they are not finite.
+    """
+    x = problem.bounds.project(np.array(x, dtype=np.float64))
+    value, gradient = problem.value_and_gradient(x)
+    if not np.isfinite(value) or not np.all(np.isfinite(gradient)):
+        problem.run.consider(Point(x, value))
+        what = f"the objective is {value}" if not np.isfinite(value) else "the gradient is not"
+        raise Halt(Status.NOT_FINITE, f"{what} at the start; choose another x0")
+    return Trial(0.0, value, 0.0, x, gradient)
+
+
+def small_enough(measure: float, value: float, tol: float) -> bool:
+    """Whether a projected gradient is zero to tolerance, relative to a large objective."""
+    return measure <= tol * max(1.0, abs(value))
+
+
+def descend(
+    problem: Problem, x: Vector, direction: Direction, search: LineSearch, tol: float
+) -> Status:
+    """Minimise by a direction and a line search.
+
+    Notes
+    -----
+    Entries at a bound that the gradient pushes outwards are held; among the others the line
+    search runs up to the nearest bound, and where that is nearer than the natural step, an
+    Armijo search runs along the projected path (D. P. Bertsekas, SIAM J. Control and
+    Optimization 20 (1982) 221-246).
+    """
+    here, bounds, fresh = begin(problem, x), problem.bounds, True
+    last_fall = 0.0
+    while True:
+        measure = float(np.max(np.abs(bounds.projected_gradient(here.x, here.gradient))))
+        point = Point(here.x, here.value, measure)
+        if small_enough(measure, here.value, tol):
+            problem.run.conclude(point)
+            return Status.CONVERGED
+        problem.run.iterate(point)
+        free = bounds.free(here.x, here.gradient)
+        d = direction.propose(here.x, here.gradient, free)
+        slope = float(here.gradient @ d)
+        if not (slope < 0 and np.all(np.isfinite(d))):
+            direction.reset()
+            fresh = True
+            d = np.where(free, -here.gradient, 0.0)
+            slope = float(here.gradient @ d)
+        start = Trial(0.0, here.value, slope, here.x, here.gradient)
+        first = _first_step(direction, fresh, d, slope, last_fall)
+        there = _look(problem, start, d, free, search, first)
+        if there is None:
+            if fresh:
+                return Status.STEP_TOO_SMALL
+            direction.reset()
+            fresh = True
+            continue
+        direction.learn(
+            Move(there.x - here.x, there.gradient - here.gradient, here.gradient, there.gradient, d)
+        )
+        last_fall, fresh, here = there.step * slope, False, there
+
+
+def _first_step(
+    direction: Direction, fresh: bool, d: Vector, slope: float, last_fall: float
+) -> float:
+    """The step to try first: one for Newton-like directions, else what fell as far last time."""
+    if direction.has_length:
+        return 1.0
+    if last_fall < 0 and slope < 0 and not fresh:
+        return float(min(max(1.01 * last_fall / slope, 1e-10), 1e10))
+    return min(1.0, 1.0 / float(np.max(np.abs(d))))
+
+
+def _look(
+    problem: Problem, start: Trial, d: Vector, free: Mask, search: LineSearch, first: float
+) -> Trial | None:
+    """Run the line search, along the projected path where a bound is near."""
+    bounds = problem.bounds
+    room = bounds.room(start.x, d) if bounds.any else np.inf
+    if room < first:
+        return _projected_armijo(problem, start, d, first)
+
+    def phi(step: float) -> Trial:
+        x = bounds.project(start.x + step * d)
+        value, gradient = problem.value_and_gradient(x)
+        return Trial(step, value, float(gradient @ d), x, gradient)
+
+    reach = 1e20 / max(float(np.max(np.abs(d))), 1e-300)
+    return _guarded(search, phi, start, first, min(room, reach))
+
+
+def _guarded(
+    search: LineSearch, phi: Callable[[float], Trial], start: Trial, first: float, room: float
+) -> Trial | None:
+    with np.errstate(all="ignore"):
+        found = search(phi, start, first, room)
+    if found is None or not np.all(np.isfinite(found.gradient)):
+        return None
+    moved = bool(np.any(found.x != start.x))
+    return found if moved else None
+
+
+def _projected_armijo(problem: Problem, start: Trial, d: Vector, first: float) -> Trial | None:
+    """Backtrack along P(x + a·d) until f falls by a share of what the gradient promises."""
+    step = first
+    for _ in range(60):
+        x = problem.bounds.project(start.x + step * d)
+        promised = float(start.gradient @ (x - start.x))
+        value = problem.value(x)
+        if promised < 0 and value <= start.value + DECREASE * promised:
+            value, gradient = problem.value_and_gradient(x)
+            if np.all(np.isfinite(gradient)):
+                return Trial(step, value, float(gradient @ d), x, gradient)
+        step *= 0.4
+        if not np.any(x != start.x):
+            return None
+    return None

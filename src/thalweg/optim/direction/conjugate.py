@@ -1,0 +1,81 @@
+"""Conjugate gradient directions: d = -g + β·d_before, two vectors of memory.
+
+==========================  =============================================  ==================
+`FORMULAS` key              β (g new gradient, y its change, d before)     paper
+==========================  =============================================  ==================
+``fr`` Fletcher-Reeves      gᵀg / g₋ᵀg₋                                    Computer J. 7, 1964
+``pr`` Polak-Ribière+       max(0, gᵀy / g₋ᵀg₋)                            Polak, Ribière 1969
+``hs`` Hestenes-Stiefel     gᵀy / dᵀy                                      J. NBS 49, 1952
+``dy`` Dai-Yuan             gᵀg / dᵀy                                      SIAM J. Opt. 10, 1999
+``hz`` Hager-Zhang          (y - 2d·yᵀy/dᵀy)ᵀg / dᵀy, bounded below        SIAM J. Opt. 16, 2005
+==========================  =============================================  ==================
+
+For many parameters when L-BFGS's memory is too much; ``hz`` is the best all-round choice, ``pr``
+restarts itself when progress stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from thalweg.optim.direction.base import Direction, Move
+from thalweg.optim.layout import Vector
+from thalweg.optim.problem import Mask
+
+__all__ = ["FORMULAS", "ConjugateGradient"]
+
+
+def _hager_zhang(m: Move) -> float:
+    dy = float(m.d @ m.y)
+    beta = float((m.y - 2.0 * m.d * (float(m.y @ m.y) / dy)) @ m.new) / dy
+    length = float(np.linalg.norm(m.d))
+    floor = -1.0 / (length * min(0.01, float(np.linalg.norm(m.old))))
+    return max(beta, floor)
+
+
+FORMULAS: dict[str, Callable[[Move], float]] = {
+    "fr": lambda m: float(m.new @ m.new) / float(m.old @ m.old),
+    "pr": lambda m: max(0.0, float(m.new @ m.y) / float(m.old @ m.old)),
+    "hs": lambda m: float(m.new @ m.y) / float(m.d @ m.y),
+    "dy": lambda m: float(m.new @ m.new) / float(m.d @ m.y),
+    "hz": _hager_zhang,
+}
+
+
+class ConjugateGradient(Direction):
+    """A conjugate gradient direction by one of the `FORMULAS`.
+
+    Restarted with the steepest descent every n + 5 steps, when the set of free entries
+    changes, and by the descent loop when a direction does not descend.
+    """
+
+    has_length = False
+
+    def __init__(self, formula: str) -> None:
+        self.formula = FORMULAS[formula]
+        self.last: Move | None = None
+        self.free: Mask | None = None
+        self.steps = 0
+
+    def propose(self, x: Vector, gradient: Vector, free: Mask) -> Vector:
+        steepest = np.where(free, -gradient, 0.0)
+        same = self.free is not None and bool(np.array_equal(self.free, free))
+        self.free = free
+        self.steps += 1
+        if self.last is None or not same or self.steps > gradient.size + 5:
+            self.steps = 0
+            return steepest
+        last = self.last
+        mask = free.astype(np.float64)
+        reduced = Move(last.s, last.y * mask, last.old * mask, last.new * mask, last.d * mask)
+        with np.errstate(all="ignore"):
+            beta = self.formula(reduced)
+        return steepest + (beta * reduced.d if np.isfinite(beta) else 0.0)
+
+    def learn(self, move: Move) -> None:
+        self.last = move
+
+    def reset(self) -> None:
+        self.last = None

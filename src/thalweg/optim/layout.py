@@ -1,0 +1,110 @@
+"""Parameters as one vector: arrays, or dicts and lists of arrays, laid end to end.
+
+Examples
+--------
+>>> layout = Layout({"w": [[1.0, 2.0]], "b": 3.0})
+>>> layout.ravel({"w": [[1.0, 2.0]], "b": 3.0})
+array([1., 2., 3.])
+>>> layout.unravel(layout.start)["b"]
+np.float64(3.0)
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from thalweg.errors import ShapeError
+from thalweg.tracing import as_array
+from thalweg.trees import flatten, paths, unflatten
+
+__all__ = ["Layout", "Matrix", "Vector"]
+
+Vector = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float64]
+
+
+class Layout:
+    """How a tree of arrays lies in one vector of float64.
+
+    Parameters
+    ----------
+    tree : array-like, or dict, list or tuple of array-likes
+        An example; a list of numbers counts as one vector.
+    """
+
+    def __init__(self, tree: Any) -> None:
+        tree = np.asarray(tree, dtype=np.float64) if _is_number_list(tree) else tree
+        leaves, self.structure = flatten(tree)
+        arrays = [np.asarray(as_array(leaf), dtype=np.float64) for leaf in leaves]
+        self.shapes = [a.shape for a in arrays]
+        self.plain = self.structure.kind is None and arrays[0].ndim == 1
+        ends = np.cumsum([0, *(a.size for a in arrays)])
+        self.places = [slice(int(a), int(b)) for a, b in pairwise(ends)]
+        self.size = int(ends[-1])
+        self.start: Vector = self._join(arrays)
+        if not self.size:
+            raise ShapeError("there is nothing to optimise: x0 has no entries")
+
+    def ravel(self, tree: Any) -> Vector:
+        """The entries of a tree of the same structure as one vector."""
+        if _is_number_list(tree):
+            tree = np.asarray(tree, dtype=np.float64)
+        leaves, structure = flatten(tree)
+        arrays = [np.asarray(leaf, dtype=np.float64) for leaf in leaves]
+        if structure != self.structure or [a.shape for a in arrays] != self.shapes:
+            raise ShapeError(
+                f"expected arrays of shapes {self.shapes} in the structure of x0, found "
+                f"{[a.shape for a in arrays]}"
+            )
+        return self._join(arrays)
+
+    def spread(self, tree: Any, fill: float) -> Vector:
+        """One value for every entry, from a number, a vector, or a tree with gaps (None)."""
+        if tree is None:
+            return np.full(self.size, fill)
+        if np.isscalar(tree):
+            return np.full(self.size, float(tree))  # type: ignore[arg-type]
+        if isinstance(tree, list | tuple) and (self.plain or len(tree) == self.size):
+            tree = np.array([fill if v is None else v for v in tree], dtype=np.float64)
+        if isinstance(tree, np.ndarray) and tree.size == self.size:
+            return np.where(np.isnan(tree), fill, tree).astype(np.float64).ravel()
+        return self.ravel(tree)
+
+    def unravel(self, vector: Any) -> Any:
+        """The tree of a vector, which may be traced."""
+        if self.plain:
+            return vector
+        leaves = [
+            vector[place].reshape(shape)
+            for place, shape in zip(self.places, self.shapes, strict=True)
+        ]
+        leaves = [
+            leaf[()] if isinstance(leaf, np.ndarray) and not leaf.ndim else leaf for leaf in leaves
+        ]
+        return unflatten(self.structure, leaves)
+
+    def name(self, position: int) -> str:
+        """What an entry of the vector is called, counted from 0: ``x[3]``, ``x['w'][0, 1]``."""
+        names = paths(self.structure, "x")
+        for place, shape, name in zip(self.places, self.shapes, names, strict=True):
+            if place.start <= position < place.stop:
+                index = np.unravel_index(position - place.start, shape) if shape else ()
+                return name + (f"[{', '.join(str(int(i)) for i in index)}]" if shape else "")
+        raise IndexError(position)
+
+    def _join(self, arrays: list[Any]) -> Vector:
+        if not arrays:
+            return np.zeros(0)
+        return np.concatenate([a.ravel() for a in arrays])
+
+
+def _is_number_list(tree: Any) -> bool:
+    return (
+        isinstance(tree, list | tuple)
+        and bool(tree)
+        and all(isinstance(v, int | float | np.number) for v in tree)
+    )

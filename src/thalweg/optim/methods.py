@@ -1,0 +1,101 @@
+"""The methods by name: every row pairs a direction with a globalisation.
+
+==========================  ====================================================================
+name                        when to use it
+==========================  ====================================================================
+``gd``                      steepest descent with a line search: the yardstick
+``bfgs``                    smooth, up to about a thousand parameters, gradients only
+``lbfgs``                   smooth, many parameters
+``cg``, ``cg-fr`` ...       many parameters, least memory (``cg`` is Hager-Zhang's)
+``scg``                     Møller's scaled conjugate gradient: no line search
+``newton``                  exact Hessian, trust region: few parameters, hard functions
+``newton-line``             exact Hessian, modified LDLᵀ, line search
+``newton-dogleg``           exact Hessian, dogleg
+``newton-cg``               Hessian products only: many parameters, curvature matters
+``lm``                      Levenberg-Marquardt: least squares
+``gauss-newton``            least squares with small residuals, line search
+``interior-point``          constraints, bounds; to about a thousand variables
+``augmented-lagrangian``    constraints around any other method: many variables
+==========================  ====================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from thalweg.errors import OptionError, suggest
+from thalweg.optim.descent import descend
+from thalweg.optim.direction.base import Direction, Steepest
+from thalweg.optim.direction.conjugate import ConjugateGradient
+from thalweg.optim.direction.gauss_newton import GaussNewton
+from thalweg.optim.direction.levenberg_marquardt import levenberg_marquardt
+from thalweg.optim.direction.newton import ModifiedNewton
+from thalweg.optim.direction.quasi_newton import BFGS, LBFGS
+from thalweg.optim.direction.scaled_conjugate import scaled_conjugate_gradient
+from thalweg.optim.layout import Vector
+from thalweg.optim.problem import Problem
+from thalweg.optim.result import Status
+from thalweg.optim.search.hager_zhang import hager_zhang
+from thalweg.optim.search.line import LineSearch, armijo
+from thalweg.optim.search.trust import dogleg, more_sorensen, steihaug
+from thalweg.optim.search.wolfe import strong_wolfe
+from thalweg.optim.trust_region import exact_model, product_model, trust
+
+__all__ = ["METHODS", "SEARCHES"]
+
+Method = Callable[..., Status]
+
+SEARCHES: dict[str, LineSearch] = {
+    "armijo": armijo,
+    "wolfe": strong_wolfe,
+    "hager-zhang": hager_zhang,
+}
+
+
+def _along(make: Callable[[Problem], Direction], default: str) -> Method:
+    """A line-search method: a direction and the search it goes with."""
+
+    def method(problem: Problem, x: Vector, tol: float, search: str = default) -> Status:
+        if search not in SEARCHES:
+            raise OptionError(f"unknown line search {search!r}.{suggest(search, SEARCHES)}")
+        return descend(problem, x, make(problem), SEARCHES[search], tol)
+
+    return method
+
+
+def _within(model: Any, subproblem: Any) -> Method:
+    """A trust-region method: a model and the subproblem's solver."""
+
+    def method(problem: Problem, x: Vector, tol: float) -> Status:
+        return trust(problem, x, model, subproblem, tol)
+
+    return method
+
+
+def _conjugate(formula: str) -> Method:
+    return _along(lambda problem: ConjugateGradient(formula), "hager-zhang")
+
+
+def _lbfgs(problem: Problem, x: Vector, tol: float, memory: int = 20) -> Status:
+    return descend(problem, x, LBFGS(memory), strong_wolfe, tol)
+
+
+METHODS: dict[str, Method] = {
+    "gd": _along(lambda problem: Steepest(), "hager-zhang"),
+    "bfgs": _along(lambda problem: BFGS(), "wolfe"),
+    "lbfgs": _lbfgs,
+    "cg": _conjugate("hz"),
+    "cg-fr": _conjugate("fr"),
+    "cg-pr": _conjugate("pr"),
+    "cg-hs": _conjugate("hs"),
+    "cg-dy": _conjugate("dy"),
+    "cg-hz": _conjugate("hz"),
+    "scg": scaled_conjugate_gradient,
+    "newton": _within(exact_model, more_sorensen),
+    "newton-dogleg": _within(exact_model, dogleg),
+    "newton-line": _along(lambda problem: ModifiedNewton(problem.hessian), "wolfe"),
+    "newton-cg": _within(product_model, steihaug),
+    "lm": levenberg_marquardt,
+    "gauss-newton": _along(lambda problem: GaussNewton(problem.linearise), "armijo"),
+}

@@ -1,0 +1,127 @@
+"""A method run on a problem to its end, and what is known there put together as a `Result`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from thalweg.errors import OptionError, suggest
+from thalweg.optim.layout import Layout, Vector
+from thalweg.optim.methods import METHODS, Method
+from thalweg.optim.problem import Problem
+from thalweg.optim.result import KKT, Multipliers, Result, Status
+from thalweg.optim.run import Halt, Point
+
+__all__ = ["method_named", "solve"]
+
+
+def method_named(name: str) -> Method:
+    """The method of a name.
+
+    Raises
+    ------
+    OptionError
+        With the nearest known name.
+    """
+    if name not in METHODS:
+        raise OptionError(f"unknown method {name!r}.{suggest(name, METHODS)}")
+    return METHODS[name]
+
+
+def solve(
+    problem: Problem,
+    x0: Vector,
+    method: str,
+    tol: float = 1e-8,
+    layout: Layout | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Result:
+    """Run a method until it ends, is halted by a limit, or interrupted.
+
+    Parameters
+    ----------
+    problem : Problem
+    x0 : vector
+    method : str
+        A key of `METHODS`.
+    tol : float
+    layout : Layout, optional
+        The user's structure of x; a plain vector by default.
+    options : mapping, optional
+        What the method takes beside these (``search``, ``memory``, ...).
+
+    Returns
+    -------
+    Result
+    """
+    detail = ""
+    function = method_named(method)
+    try:
+        status = function(problem, np.array(x0, dtype=np.float64), tol, **(options or {}))
+    except Halt as halt:
+        status, detail = halt.status, halt.detail
+    except KeyboardInterrupt:
+        status = Status.INTERRUPTED
+    return _result(problem, x0, status, tol, detail, layout or Layout(x0), method)
+
+
+def _result(
+    problem: Problem,
+    x0: Vector,
+    status: Status,
+    tol: float,
+    detail: str,
+    layout: Layout,
+    method: str,
+) -> Result:
+    run = problem.run
+    best = run.best or Point(problem.bounds.project(np.array(x0, dtype=np.float64)), np.nan)
+    value, gradient = problem.objective.value_and_gradient(best.x)
+    violation = problem.violation(best.x)
+    kkt, multipliers = run.kkt, run.multipliers
+    if kkt is None or multipliers is None:
+        kkt, multipliers = _without_constraints(problem, best.x, gradient, violation)
+    measure = best.measure if np.isfinite(best.measure) else kkt.stationarity
+    facts: dict[str, float | str] = {
+        "measure": measure,
+        "tolerance": tol,
+        "iterations": run.limits.iterations,
+        "evaluations": run.limits.evaluations,
+        "fun": run.sign * value,
+        "violation": violation,
+        "detail": detail,
+    }
+    bounded = problem.constrained or problem.bounds.any
+    return Result(
+        x=layout.unravel(best.x.copy()),
+        fun=run.sign * value,
+        success=status.success and bool(np.isfinite(value)) and violation <= run.feasible,
+        status=status,
+        method=method,
+        facts=facts,
+        nit=run.nit,
+        nfev=run.nfev,
+        njev=run.njev,
+        nhev=run.nhev,
+        jac=layout.unravel(run.sign * gradient),
+        gradient_norm=measure,
+        kkt=kkt,
+        multipliers=multipliers if bounded else None,
+        violation=violation,
+        history=run.history,
+        seconds=run.seconds,
+    )
+
+
+def _without_constraints(
+    problem: Problem, x: Vector, gradient: Vector, violation: float
+) -> tuple[KKT, Multipliers]:
+    """Where only bounds hold x, their multipliers are entries of the gradient."""
+    bounds, none = problem.bounds, np.zeros(0)
+    with np.errstate(invalid="ignore"):
+        lower = np.where(x <= bounds.lower, np.maximum(gradient, 0.0), 0.0)
+        upper = np.where(x >= bounds.upper, np.maximum(-gradient, 0.0), 0.0)
+        rest = float(np.max(np.abs(gradient - lower + upper)))
+    return KKT(rest, violation), Multipliers(none, none, lower, upper)

@@ -1,0 +1,143 @@
+"""The loop of the trust-region methods: a quadratic model, a ball in which it is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from thalweg.optim.descent import begin, small_enough
+from thalweg.optim.layout import Vector
+from thalweg.optim.problem import Mask, Problem
+from thalweg.optim.result import Status
+from thalweg.optim.run import Point
+from thalweg.optim.search.line import Trial
+from thalweg.optim.search.trust import Quadratic, Subproblem, cauchy
+
+__all__ = ["exact_model", "product_model", "trust"]
+
+Model = Callable[[Problem, Trial], Quadratic]
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+def exact_model(problem: Problem, here: Trial) -> Quadratic:
+    """The second-order Taylor polynomial, with the Hessian as a matrix."""
+    return Quadratic(here.gradient, problem.hessian(here.x))
+
+
+def product_model(problem: Problem, here: Trial) -> Quadratic:
+    """The same by products H·v alone."""
+    return Quadratic(here.gradient, multiply=lambda v: problem.hessian_product(here.x, v))
+
+
+def trust(
+    problem: Problem, x: Vector, model_of: Model, subproblem: Subproblem, tol: float
+) -> Status:
+    """Minimise by a model and a trust-region subproblem.
+
+    Notes
+    -----
+    Algorithm 4.1 of Nocedal and Wright (2006). Bounds: entries held by a bound leave the
+    subproblem, the step is projected, and the ratio of actual to predicted reduction is taken
+    of the projected step. Where both reductions are within rounding, a step is accepted if it
+    lowers the gradient.
+    """
+    here, bounds = begin(problem, x), problem.bounds
+    radius = max(1.0, 0.1 * float(np.linalg.norm(here.x)))
+    model: Quadratic | None = None
+    while True:
+        measure = float(np.max(np.abs(bounds.projected_gradient(here.x, here.gradient))))
+        point = Point(here.x, here.value, measure)
+        free = bounds.free(here.x, here.gradient)
+        if model is None:
+            model = model_of(problem, here)
+        if small_enough(measure, here.value, tol) and not _saddle(model, free):
+            problem.run.conclude(point)
+            return Status.CONVERGED
+        problem.run.iterate(point)
+        there, ratio, length = None, 0.0, radius
+        while there is None:
+            step = _step(problem, here, model, free, subproblem, radius)
+            length = float(np.linalg.norm(step))
+            if length <= 1e-16 * (1e-16 + float(np.linalg.norm(here.x))):
+                return Status.STEP_TOO_SMALL
+            there, ratio = _try(problem, here, model, step)
+            if there is None:
+                radius = 0.25 * min(radius, length)
+        if ratio < 0.25:
+            radius = 0.5 * length
+        elif ratio > 0.75 and length > 0.8 * radius:
+            radius = min(2.5 * radius, 1e20)
+        here, model = there, None
+
+
+def _saddle(model: Quadratic, free: Mask) -> bool:
+    """Whether a known Hessian has clearly negative curvature among the free entries."""
+    if model.matrix is None or not free.any():
+        return False
+    values = np.linalg.eigvalsh(model.matrix[np.ix_(free, free)])
+    return bool(values[0] < -1e-8 * max(1e-8, float(np.max(np.abs(values)))))
+
+
+def _step(
+    problem: Problem,
+    here: Trial,
+    model: Quadratic,
+    free: Mask,
+    subproblem: Subproblem,
+    radius: float,
+) -> Vector:
+    """The projected step of the subproblem among free entries, at least as good as Cauchy's."""
+    inner = _restricted(model, free)
+    bounds = problem.bounds
+    step = np.zeros_like(here.x)
+    if inner.matrix is None or np.all(np.isfinite(inner.matrix)):
+        step[free] = subproblem(inner, radius)
+    if not bounds.any:
+        return step
+    step = bounds.project(here.x + step) - here.x
+    simple = np.zeros_like(here.x)
+    simple[free] = cauchy(inner, radius)
+    if model.reduction(step) >= 0.1 * inner.reduction(simple[free]):
+        return step
+    for _ in range(30):
+        trial = bounds.project(here.x + simple) - here.x
+        if model.reduction(trial) >= 0.1 * -float(here.gradient @ trial):
+            return trial
+        simple = 0.4 * simple
+    return trial
+
+
+def _restricted(model: Quadratic, free: Mask) -> Quadratic:
+    if free.all():
+        return model
+    if model.matrix is not None:
+        return Quadratic(model.gradient[free], model.matrix[np.ix_(free, free)])
+
+    def multiply(v: Vector) -> Vector:
+        whole = np.zeros(free.size)
+        whole[free] = v
+        return model.product(whole)[free]
+
+    return Quadratic(model.gradient[free], multiply=multiply)
+
+
+def _try(
+    problem: Problem, here: Trial, model: Quadratic, step: Vector
+) -> tuple[Trial | None, float]:
+    """The point at a step and actual over predicted reduction; None if it is not accepted."""
+    x = here.x + step
+    value, gradient = problem.value_and_gradient(x)
+    if not np.isfinite(value) or not np.all(np.isfinite(gradient)):
+        return None, 0.0
+    predicted = model.reduction(step)
+    there = Trial(0.0, value, 0.0, x, gradient)
+    noise = 10 * EPS * max(abs(here.value), abs(value))
+    if abs(predicted) <= noise and value <= here.value + noise:
+        project = problem.bounds.projected_gradient
+        after, before = (np.abs(project(p.x, p.gradient)) for p in (there, here))
+        lower = float(np.max(after)) < float(np.max(before))
+        return (there if lower else None), 1.0
+    ratio = (here.value - value) / predicted if predicted > 0 else -1.0
+    return (there if ratio > 1e-4 else None), ratio
