@@ -48,6 +48,8 @@ def _sides(families: list[str], console: Console) -> list[Side]:
             sides += sides_of(family)
         except Unavailable as error:
             console.print(f"{family}: skipped, {error}", style="yellow")
+    if not sides:
+        raise SystemExit("No library to measure is installed here.")
     return sides
 
 

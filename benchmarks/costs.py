@@ -116,7 +116,7 @@ def _install_size(family: str) -> int:
         venv.create(folder, with_pip=True)
         packages = next(Path(folder).glob("**/site-packages"))
         before = _bytes_under(packages)
-        python = next(Path(folder).glob("*/python*"))
+        python = Path(folder, "Scripts" if os.name == "nt" else "bin", "python")
         subprocess.run([python, "-m", "pip", "install", "-q", requirement], check=True)
         return _bytes_under(packages) - before
 

@@ -1,8 +1,4 @@
-"""One workload, all sides: are they equal, and how fast is each.
-
-The comparison of parameters runs in float64 with an ε of almost nothing, because libraries add
-it at different places; what is left is rounding.
-"""
+"""One workload, all sides: do they compute the same, and how fast is each."""
 
 from dataclasses import dataclass, field, replace
 from statistics import median
@@ -54,17 +50,22 @@ def measure_workload(
 
 
 def _compare(workload: Workload, sides: list[Side], rows: list[Row], steps: int) -> None:
-    """Every side's float64 parameters against those of the first."""
-    sharp = replace(workload, epsilon=1e-30)
-    expected: Parameters | None = None
+    """Every side's float64 parameters against those of the first that can train this."""
+    first: Side | None = None
+    expected: dict[float, Parameters] = {}
     for side, row in zip(sides, rows, strict=True):
+        checked = replace(workload, epsilon=side.check_epsilon)
         try:
-            found = side.parameters_after(sharp, steps)
+            found = side.parameters_after(checked, steps)
         except Unavailable as error:
             row.refused = str(error)
             continue
-        expected = expected or found
-        row.difference = _distance(expected, found)
+        first = first or side
+        if side is first:
+            expected[checked.epsilon] = found
+        elif checked.epsilon not in expected:
+            expected[checked.epsilon] = first.parameters_after(checked, steps)
+        row.difference = _distance(expected[checked.epsilon], found)
         row.equal = row.difference <= side.tolerance
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.table import Table
 
 from benchmarks.measure import Row
@@ -21,8 +22,11 @@ def speed_table(rows: Sequence[Row]) -> Table:
     """One line per side; each library's best setting is marked and is the one compared."""
     table = Table(
         title="One training step (medians)",
+        box=SIMPLE,
+        collapse_padding=True,
+        pad_edge=False,
         caption="× times as long as the first library's best setting · peak: share of one thread's "
-        "fused multiply-adds · |Δ| largest difference of parameters, trained in float64",
+        "fused multiply-adds · |Δ| largest difference of parameters, in float64 (≠: too large)",
     )
     for heading in ("workload", "library", "setting"):
         table.add_column(heading, no_wrap=True)
@@ -32,8 +36,8 @@ def speed_table(rows: Sequence[Row]) -> Table:
         if previous is not None and previous.workload != row.workload:
             table.add_section()
         style = "bold" if row.best else "dim"
-        time = f"{median(row.seconds) * 1e6:,.2f}" if row.seconds else row.refused
-        ratio = "" if row.times_slower is None else f"{row.times_slower:,.2f}"
+        time = _digits(median(row.seconds) * 1e6) if row.seconds else row.refused
+        ratio = "" if row.times_slower is None else _digits(row.times_slower)
         share = "" if row.share_of_peak is None else f"{row.share_of_peak:.0%}"
         names = (row.workload, row.family, row.setting)
         table.add_row(*names, time, ratio, share, _difference(row), style=style)
@@ -43,13 +47,19 @@ def speed_table(rows: Sequence[Row]) -> Table:
 def _difference(row: Row) -> str:
     if row.difference is None:
         return ""
-    return f"{row.difference:.0e}" + ("" if row.equal else " NOT EQUAL")
+    return f"{row.difference:.0e}" + ("" if row.equal else " ≠")
+
+
+def _digits(value: float) -> str:
+    """Three digits where there are fewer before the point."""
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
 def costs_table(records: Sequence[dict[str, Any]]) -> Table:
     """Import, first step, first epoch, memory and disk of each library."""
     table = Table(
         title="Costs beside training",
+        box=SIMPLE,
         caption="s from process start to the end of the first step and first epoch of digits, with "
         "an empty object cache and with a warm one; peak memory and installed size in MB",
     )

@@ -23,6 +23,7 @@ class JaxSide:
     family: str = "jax"
     setting: str = "scan"
     tolerance: float = 1e-9
+    check_epsilon: float = 1e-8
 
     def prepare(self, workload: Workload) -> Run:
         data = _on_device(workload.data())

@@ -21,6 +21,7 @@ class ThalwegSide:
     threads: int
     family: str = "thalweg"
     tolerance: float = 1e-9
+    check_epsilon: float = 1e-8
 
     @property
     def setting(self) -> str:

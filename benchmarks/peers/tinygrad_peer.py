@@ -20,7 +20,8 @@ class TinygradSide:
     threads: int
     family: str = "tinygrad"
     setting: str = "TinyJit"
-    tolerance: float = 1e-3  # its Adam keeps moments in float32
+    tolerance: float = 1e-9
+    check_epsilon: float = 1e-8
 
     def prepare(self, workload: Workload) -> Run:
         train, _ = _training(workload, workload.dtype)
@@ -50,6 +51,7 @@ def _training(workload: Workload, dtype: str) -> tuple[Callable[[list[Any]], Non
     layers = [(Tensor(W).is_param_(), Tensor(b).is_param_()) for W, b in workload.parameters(dtype)]
     parameters = [parameter for layer in layers for parameter in layer]
     optimiser = Adam(parameters, workload.learning_rate, *BETAS, eps=workload.epsilon)
+    _keep_state_in(optimiser, workload.learning_rate, parameters[0].dtype)
     inputs, targets = (Tensor(array).realize() for array in workload.data(dtype))
 
     @TinyJit
@@ -66,6 +68,17 @@ def _training(workload: Workload, dtype: str) -> tuple[Callable[[list[Any]], Non
         Device[Device.DEFAULT].synchronize()
 
     return train, layers
+
+
+def _keep_state_in(optimiser: Any, rate: float, dtype: Any) -> None:
+    """Its rate, moments and powers of β are float32 whatever the parameters are."""
+    for name in ("m", "v"):
+        zeros = [Tensor.zeros(p.shape, dtype=dtype) for p in optimiser.params]
+        setattr(optimiser, name, zeros)
+    optimiser.b1_t, optimiser.b2_t = (
+        Tensor.ones((1,), dtype=dtype).is_param_(False) for _ in range(2)
+    )
+    optimiser.lr = Tensor([rate], dtype=dtype)
 
 
 def _loss(workload: Workload, layers: Any, inputs: Any, targets: Any) -> Any:

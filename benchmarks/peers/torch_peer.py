@@ -24,6 +24,7 @@ class TorchSide:
     compiled: bool
     family: str = "torch"
     tolerance: float = 1e-9
+    check_epsilon: float = 1e-8
 
     @property
     def setting(self) -> str:
