@@ -74,13 +74,14 @@ class Traced:
         Its inputs are the leaves of the arguments, its outputs the leaves of the result.
     arguments : Structure
     result : Structure
-    aux : object
-        Leaves of the result that are no numbers (text, None), kept as they are.
+    labels : mapping of str to Node
+        Those given during the run, without the names of the arguments.
     """
 
     graph: Graph
     arguments: Structure
     result: Structure
+    labels: Mapping[str, Node]
 
 
 def trace_tree(
@@ -108,17 +109,16 @@ def trace_tree(
     values, structure = flatten(tuple(arguments))
     arrays = [as_array(v) for v in values]
     inputs = tuple(variable(a.shape, a.dtype) for a in arrays)
-    table: dict[str, Node] = dict(
-        zip(names or argument_names(function, structure), inputs, strict=True)
-    )
-    token = _labels.set(table)
+    given: dict[str, Node] = {}
+    token = _labels.set(given)
     try:
         result = function(*unflatten(structure, inputs))
     finally:
         _labels.reset(token)
     leaves, result_structure = flatten(result)
     outputs = tuple(_output(leaf, function) for leaf in leaves)
-    return Traced(Graph(inputs, outputs, table), structure, result_structure)
+    table = dict(zip(names or argument_names(function, structure), inputs, strict=True))
+    return Traced(Graph(inputs, outputs, table | given), structure, result_structure, given)
 
 
 def _output(leaf: Any, function: Callable[..., Any]) -> Node:
@@ -182,6 +182,11 @@ def inline(graph: Graph, arguments: Sequence[Node]) -> list[Node]:
     inputs = set(graph.inputs)
     adopt({name: image[node] for name, node in graph.labels.items() if node not in inputs})
     return [image[node] for node in graph.outputs]
+
+
+def tracing() -> bool:
+    """Whether a function is being traced right now."""
+    return _labels.get() is not None
 
 
 def adopt(labels: Mapping[str, Node]) -> None:

@@ -16,13 +16,15 @@ from thalweg.errors import ShapeError
 from thalweg.graph import Node, rebuild, variable
 from thalweg.graph.graph import keep
 from thalweg.ops.families import broadcast
-from thalweg.tracing import adopt, as_array, trace_tree
+from thalweg.tracing import Traced, as_array, trace_tree
 from thalweg.trees import Structure, flatten, unflatten
 
 __all__ = ["along_samples", "vmap"]
 
 
-def along_samples(outputs: Sequence[Node], replaced: Mapping[Node, Node]) -> dict[Node, Node]:
+def along_samples(
+    outputs: Sequence[Node], replaced: Mapping[Node, Node], others: Sequence[Node] = ()
+) -> dict[Node, Node]:
     """Rebuild what the outputs need with some variables replaced by many samples of them.
 
     Parameters
@@ -30,11 +32,13 @@ def along_samples(outputs: Sequence[Node], replaced: Mapping[Node, Node]) -> dic
     outputs : sequence of Node
     replaced : mapping of Node to Node
         From a node of shape (...) to one of shape (samples, ...).
+    others : sequence of Node
+        More nodes to rebuild, which keep their shape where they are the same for all samples.
 
     Returns
     -------
     dict
-        From every node to its new form; those in the second return have a sample axis.
+        From every node to its new form; the outputs always have a sample axis.
     """
     samples = set(replaced)
 
@@ -46,7 +50,7 @@ def along_samples(outputs: Sequence[Node], replaced: Mapping[Node, Node]) -> dic
         assert node.primitive is not None
         return node.primitive.batch(inputs, flags, dict(node.attributes))
 
-    image = rebuild(outputs, change, dict(replaced))
+    image = rebuild([*outputs, *others], change, dict(replaced))
     count = next(iter(replaced.values())).shape[0]
     for node in outputs:
         if node not in samples:
@@ -89,7 +93,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
         values, structure = flatten(args)
         arrays = [as_array(v) for v in values]
         axes = _axes(in_axes, structure)
-        count = _count(arrays, axes)
+        _count(arrays, axes)
         single = [
             a if axis is None else _Shape(_without(a.shape, axis), a.dtype)
             for a, axis in zip(arrays, axes, strict=True)
@@ -104,23 +108,22 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
             for n, i, a in zip(traced.graph.inputs, inputs, axes, strict=True)
             if a is not None
         }
-        outputs = _batched_outputs(traced.graph, plain, moved, count)
+        outputs, labels = _batched(traced, plain, moved)
         outputs = [tnp.moveaxis(node, 0, out_axes) for node in outputs]
-        return unflatten(traced.result, finish(outputs, inputs, arrays))
+        return unflatten(traced.result, finish(outputs, inputs, arrays, labels))
 
     return over_samples
 
 
-def _batched_outputs(
-    graph: Any, plain: dict[Node, Node], moved: dict[Node, Node], count: int
-) -> list[Node]:
-    labelled = list(graph.labels.values())
-    everything = [*graph.outputs, *labelled]
+def _batched(
+    traced: Traced, plain: dict[Node, Node], moved: dict[Node, Node]
+) -> tuple[list[Node], dict[str, Node]]:
+    """The outputs and labelled nodes of a function of one sample, for many."""
+    outputs, labels = traced.graph.outputs, traced.labels
+    everything = [*outputs, *labels.values()]
     shared = rebuild(everything, keep, {**plain, **{n: n for n in moved}})
-    image = along_samples([shared[n] for n in everything], moved)
-    inputs = set(graph.inputs)
-    adopt({k: image[shared[n]] for k, n in graph.labels.items() if n not in inputs})
-    return [image[shared[n]] for n in graph.outputs]
+    image = along_samples([shared[n] for n in outputs], moved, [shared[n] for n in labels.values()])
+    return [image[shared[n]] for n in outputs], {k: image[shared[n]] for k, n in labels.items()}
 
 
 class _Shape:

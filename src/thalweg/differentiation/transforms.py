@@ -6,7 +6,7 @@ and to any depth. A function is traced anew at every call; `thalweg.compile` kee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -15,11 +15,11 @@ import numpy as np
 
 import thalweg.numpy as tnp
 from thalweg.differentiation.batching import along_samples
-from thalweg.differentiation.chain_rule import backward, forward, zeros_like
+from thalweg.differentiation.chain_rule import Derivation, backward, forward, zeros_like
 from thalweg.differentiation.evaluation import finish
 from thalweg.errors import DifferentiationError, ShapeError
-from thalweg.graph import Node, constant, variable
-from thalweg.tracing import Traced, as_array, trace_tree
+from thalweg.graph import Node, constant, scalar_value, variable
+from thalweg.tracing import Traced, as_array, trace_tree, tracing
 from thalweg.trees import Structure, flatten, unflatten
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
@@ -48,8 +48,31 @@ class _Call:
         tree = unflatten(self.traced.arguments, leaves)
         return tree[0] if self.one else tree
 
-    def finish(self, outputs: Sequence[Node]) -> list[Any]:
-        return finish(outputs, self.inputs, self.values)
+    def finish(self, outputs: Sequence[Node], derivation: Derivation | None = None) -> list[Any]:
+        """Results; inside another trace, labels join it, and derivatives are called ``dz[1]``."""
+        labels = dict(self.traced.labels) if tracing() else {}
+        if derivation is not None and tracing():
+            labels |= _labels_of_derivatives(self.traced.graph.labels, derivation)
+        return finish(outputs, self.inputs, self.values, labels)
+
+
+def _labels_of_derivatives(labels: Mapping[str, Node], derivation: Derivation) -> dict[str, Node]:
+    found = {f"d{name}": derivation.cotangents.get(node) for name, node in labels.items()}
+    return {k: n for k, n in found.items() if n is not None and scalar_value(n) is None}
+
+
+def _named(
+    transform: str, f: Callable[..., Any]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a derivative the signature of its function and a name of its own."""
+
+    def decorate(derived: Callable[..., Any]) -> Callable[..., Any]:
+        wraps(f)(derived)
+        name = getattr(f, "__name__", "f")
+        derived.__name__ = f"{transform}_{'f' if name == '<lambda>' else name}"
+        return derived
+
+    return decorate
 
 
 def _call(
@@ -132,7 +155,7 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     """
     derived = value_and_grad(f, argnums, has_aux)
 
-    @wraps(f)
+    @_named("grad", f)
     def gradient(*args: Any, **kwargs: Any) -> Any:
         value, slopes = derived(*args, **kwargs)
         return (slopes, value[1]) if has_aux else slopes
@@ -156,14 +179,14 @@ def value_and_grad(
     (np.float64(9.0), np.float64(6.0))
     """
 
-    @wraps(f)
+    @_named("value_and_grad", f)
     def derived(*args: Any, **kwargs: Any) -> Any:
         aux = _Aux()
         call = _call(aux.split(f) if has_aux else f, argnums, args, kwargs)
         output = _scalar(call)
         derivation = backward(output, call.inputs)
         slopes = [derivation.gradient(i) for i in call.inputs]
-        results = call.finish([output, *slopes, *aux.nodes])
+        results = call.finish([output, *slopes, *aux.nodes], derivation)
         value, found = results[0], call.arguments(results[1 : 1 + len(slopes)])
         return ((value, aux.join(results[1 + len(slopes) :])) if has_aux else value), found
 
@@ -311,7 +334,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
            [4., 0.]])
     """
 
-    @wraps(f)
+    @_named("jacobian", f)
     def derived(*args: Any, **kwargs: Any) -> Any:
         call = _call(f, argnums, args, kwargs)
         if any(o.dtype.kind != "f" for o in call.outputs):

@@ -37,6 +37,8 @@ class Primitive(ABC):
     precedence : int
         Of the written form: 100 binds tightest (a call); an operand with a lower one is put
         in parentheses.
+    helper : callable or None
+        The function that `source` calls where NumPy has none; printed along with it.
     domain : tuple of (low, high)
         For each operand an interval on which the tests draw values.
     """
@@ -46,6 +48,7 @@ class Primitive(ABC):
     source: str = ""
     latex: str = ""
     precedence: int = 100
+    helper: Callable[..., Any] | None = None
     domain: Domain = field(default=((-2.0, 2.0),))
 
     def __post_init__(self) -> None:

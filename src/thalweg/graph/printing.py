@@ -12,7 +12,7 @@ from thalweg.graph.node import Node
 if TYPE_CHECKING:
     from thalweg.graph.graph import Graph
 
-__all__ = ["expression", "number", "render", "table"]
+__all__ = ["expression", "number", "render", "slices_text", "table"]
 
 ATOM = 1000
 
@@ -70,23 +70,25 @@ def render(
         template = f"{primitive.name}({{args}})"
     attributes = {key: _attribute(value) for key, value in node.attributes.items()}
     if "{slices}" in template:
-        attributes["slices"] = _slices(node)
+        attributes["slices"] = slices_text(node)
     if "{indices}" in template:
         attributes["indices"] = ", ".join(parts[1:])
     text = template.format(*parts, args=", ".join(parts), **attributes)
     return text, primitive.precedence
 
 
-def _slices(node: Node) -> str:
-    """The index of a slice as it is written in brackets: ``1:3, ::2``."""
+def slices_text(node: Node, whole: bool = False) -> str:
+    """The index of a slice (or its transpose) as it is written in brackets: ``1:3, ::2``.
+
+    Trailing ``:`` are left out unless the `whole` index is wanted.
+    """
     texts = []
     a = node.attributes
-    for length, start, stop, step in zip(
-        node.inputs[0].shape, a["starts"], a["stops"], a["steps"], strict=True
-    ):
+    lengths = a.get("shape", node.inputs[0].shape)
+    for length, start, stop, step in zip(lengths, a["starts"], a["stops"], a["steps"], strict=True):
         text = f"{start or ''}:{'' if stop >= length else stop}"
         texts.append(text if step == 1 else f"{text}:{step}")
-    while len(texts) > 1 and texts[-1] == ":":
+    while not whole and len(texts) > 1 and texts[-1] == ":":
         texts.pop()
     return ", ".join(texts)
 

@@ -115,9 +115,20 @@ def _power_of_base(out: Node, x: Node, y: Node) -> Any:
     return 0.0 * out if exponent == 0 else exponent * x ** (exponent - 1)
 
 
+def _power(x: Any, y: Any) -> Any:
+    """X to the power y; one exponent of 2, 1/2 or -1 for all entries is computed exactly."""
+    y = np.asarray(y)
+    if y.size == 1 or (y.size and not any(y.strides)):
+        exact = {2.0: np.square, 0.5: np.sqrt, -1.0: np.reciprocal}.get(float(y.flat[0]))
+        if exact is not None and np.asarray(x).dtype.kind == "f":
+            return exact(x)
+    return np.power(x, y)
+
+
 power: Elementwise = Elementwise(
     name="power",
-    evaluate=lambda x, y: np.power(x, y),
+    evaluate=_power,
+    helper=_power,
     partials=(_power_of_base, _power_of_exponent),
     simplify=_simpler_power,
     unbounded=True,
@@ -246,12 +257,13 @@ arctanh: Elementwise = _function(
 
 # -- functions of statistics and networks --------------------------------------
 def _sigmoid(x: Any) -> Any:
-    x = np.asarray(x)
+    """1 / (1 + exp(-x)) without overflow."""
     small = np.exp(-np.abs(x))
-    return (np.where(x >= 0, 1.0, small) / (1 + small)).astype(x.dtype, copy=False)
+    return np.where(np.greater_equal(x, 0), np.ones_like(small), small) / (1 + small)
 
 
 def _softplus(x: Any) -> Any:
+    """log(1 + exp(x)) without overflow."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
@@ -265,6 +277,7 @@ sigmoid: Elementwise = _function(
     "sigmoid",
     _sigmoid,
     lambda out, x: out * (1 - out),
+    helper=_sigmoid,
     source="sigmoid({0})",
     latex=r"\sigma\left({0}\right)",
     domain=((-4.0, 4.0),),
@@ -273,6 +286,7 @@ softplus: Elementwise = _function(
     "softplus",
     _softplus,
     lambda out, x: sigmoid(x),
+    helper=_softplus,
     source="softplus({0})",
     latex=r"\operatorname{{softplus}}\left({0}\right)",
     domain=((-4.0, 4.0),),
@@ -281,6 +295,7 @@ erf: Elementwise = _function(
     "erf",
     _erf,
     lambda out, x: 2.0 / math.sqrt(math.pi) * exp(-(x * x)),
+    helper=_erf,
     source="erf({0})",
     latex=r"\operatorname{{erf}}\left({0}\right)",
 )

@@ -37,6 +37,7 @@ __all__ = [
     "cast_to",
     "expand",
     "reduced_shape",
+    "reshaped",
     "select",
     "times",
 ]
@@ -123,6 +124,21 @@ def broadcast(node: Node, shape: tuple[int, ...]) -> Node:
         if not inner.shape or len(node.shape) - inner.ndim == 0:
             node = inner
     return _primitive("broadcast_to").bind(node, shape=shape)
+
+
+def reshaped(node: Node, shape: tuple[int, ...]) -> Node:
+    """The node in another shape, for the rules of derivatives and batches.
+
+    Undoes a reshape instead of adding another one, and leaves broadcast numbers broadcast.
+    Traced functions are never simplified like this: their nodes may be labelled.
+    """
+    if node.name == "reshape":
+        node = node.inputs[0]
+    if node.shape == shape:
+        return node
+    if node.name == "broadcast_to" and not node.inputs[0].shape:
+        return broadcast(node.inputs[0], shape)
+    return _primitive("reshape").bind(node, shape=shape)
 
 
 def times(cotangent: Node, partial: Node) -> Node:
@@ -260,10 +276,10 @@ def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, .
 
 def expand(node: Node, axes: tuple[int, ...], shape: tuple[int, ...]) -> Node:
     """Put reduced axes back and repeat along them."""
+    if not node.shape:
+        return broadcast(node, shape)
     kept = tuple(1 if axis in axes else n for axis, n in enumerate(shape))
-    if node.shape != kept:
-        node = _primitive("reshape").bind(node, shape=kept)
-    return broadcast(node, shape)
+    return broadcast(reshaped(node, kept), shape)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -24,8 +24,9 @@ def _gather_shape(x: Node, *indices: Node) -> Shape:
     return (*indices[0].shape, *x.shape[len(indices) :])
 
 
-def _scatter(updates: Any, *indices: Any, shape: Shape) -> Any:
-    out = np.zeros(shape, updates.dtype)
+def _scatter_add(updates: Any, *indices: Any, shape: Any) -> Any:
+    """Zeros of a shape, with the updates added at the indices."""
+    out = np.zeros(shape, np.result_type(updates))
     np.add.at(out, tuple(indices), updates)
     return out
 
@@ -33,7 +34,7 @@ def _scatter(updates: Any, *indices: Any, shape: Shape) -> Any:
 def _move_lead(x: Node, to: int) -> Node:
     """Move the leading axis to position `to`."""
     order = (*range(1, to + 1), 0, *range(to + 1, x.ndim))
-    return shapes.transpose.bind(x, axes=order)
+    return shapes.transposed(x, order)
 
 
 def _sample_index(indices: Sequence[Node], batched: Sequence[bool], lead: int) -> list[Node]:
@@ -60,7 +61,7 @@ def _batch_gather(
         picked = primitive.bind(_move_lead(x, len(indices)), *indices)
         order = list(range(picked.ndim))
         order.insert(0, order.pop(indices[0].ndim))
-        return shapes.transpose.bind(picked, axes=tuple(order))
+        return shapes.transposed(picked, tuple(order))
     return primitive.bind(x, *_sample_index(indices, index_batched, x.shape[0]))
 
 
@@ -89,7 +90,8 @@ gather: Linear = Linear(
 )
 scatter_add: Linear = Linear(
     name="scatter_add",
-    evaluate=_scatter,
+    evaluate=_scatter_add,
+    helper=_scatter_add,
     transposes=(lambda ct, node: gather.bind(ct, *node.inputs[1:]), None),
     shape_of=lambda updates, *indices, shape: shape,
     batched_form=_batch_scatter,

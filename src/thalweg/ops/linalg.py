@@ -9,19 +9,14 @@ import numpy as np
 
 from thalweg.errors import ShapeError
 from thalweg.graph import Node
-from thalweg.ops import shape as shapes
-from thalweg.ops.families import Linear, broadcast
+from thalweg.ops.families import Linear, broadcast, reshaped
+from thalweg.ops.shape import swap
 
 
 def _matmul_shape(a: Node, b: Node) -> tuple[int, ...]:
     if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2] or a.shape[:-2] != b.shape[:-2]:
         raise ShapeError(f"matrix product of shapes {a.shape} and {b.shape}")
     return (*a.shape[:-1], b.shape[-1])
-
-
-def swap(x: Node) -> Node:
-    """Transpose the last two axes."""
-    return shapes.transpose.bind(x, axes=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
 def _batch_matmul(
@@ -32,8 +27,8 @@ def _batch_matmul(
         return primitive.bind(a, b)
     if batched[0] and b.ndim == 2:  # many samples times one matrix: one larger product
         lead, rows, inner = a.shape
-        tall = shapes.reshape.bind(a, shape=(lead * rows, inner))
-        return shapes.reshape.bind(primitive.bind(tall, b), shape=(lead, rows, b.shape[1]))
+        tall = reshaped(a, (lead * rows, inner))
+        return reshaped(primitive.bind(tall, b), (lead, rows, b.shape[1]))
     if batched[1] and a.ndim == 2:
         return swap(_batch_matmul(primitive, (swap(b), swap(a)), (True, False), attributes))
     lead = (a if batched[0] else b).shape[0]

@@ -17,19 +17,21 @@ def _share_of_ties(out: Node, x: Node, axes: tuple[int, ...]) -> Node:
     return elementwise.divide.bind(hits, expand(sum.bind(hits, axes=axes), axes, x.shape))
 
 
-def _logsumexp(x: Any, axes: tuple[int, ...]) -> Any:
-    top = np.max(x, axis=axes, keepdims=True)
-    shift = np.where(np.isfinite(top), top, 0)
+def _logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) without overflow."""
+    top = np.max(x, axis=axis, keepdims=True)
+    shift = np.where(np.isfinite(top), top, np.zeros_like(top))
     with np.errstate(divide="ignore"):
-        total = np.log(np.sum(np.exp(x - shift), axis=axes, keepdims=True)) + shift
-    return np.squeeze(total, axis=axes).astype(x.dtype, copy=False)
+        total = np.log(np.sum(np.exp(x - shift), axis=axis, keepdims=True)) + shift
+    return total if keepdims else np.squeeze(total, axis=axis)
 
 
-def _norm(x: Any, axes: tuple[int, ...]) -> Any:
-    top = np.max(np.abs(x), axis=axes, keepdims=True)
-    scale = np.where((top > 0) & np.isfinite(top), top, 1)
-    total = scale * np.sqrt(np.sum((x / scale) ** 2, axis=axes, keepdims=True))
-    return np.squeeze(total, axis=axes).astype(x.dtype, copy=False)
+def _norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """sqrt(sum(x²)) without overflow."""
+    top = np.max(np.abs(x), axis=axis, keepdims=True)
+    scale = np.where((top > 0) & np.isfinite(top), top, np.ones_like(top))
+    total = scale * np.sqrt(np.sum(np.square(x / scale), axis=axis, keepdims=True))
+    return total if keepdims else np.squeeze(total, axis=axis)
 
 
 def _arg(function: Any) -> Any:
@@ -60,16 +62,18 @@ min: Reduction = Reduction(
 )
 logsumexp: Reduction = Reduction(
     name="logsumexp",
-    evaluate=_logsumexp,
+    evaluate=lambda x, axes: _logsumexp(x, axes),
+    helper=_logsumexp,
     partial=lambda out, x, axes: elementwise.exp(x - select(out > -np.inf, out, 0.0)),
     source="logsumexp({0}, axis={axes})",
     latex=r"\log\sum e^{{{0}}}",
 )
 norm: Reduction = Reduction(
     name="norm",
-    evaluate=_norm,
+    evaluate=lambda x, axes: _norm(x, axes),
+    helper=_norm,
     partial=lambda out, x, axes: select(out == 0, 0.0, x / select(out == 0, 1.0, out)),
-    source="np.sqrt(np.sum(({0}) ** 2, axis={axes}))",
+    source="norm({0}, axis={axes})",
     latex=r"\left\lVert {0} \right\rVert",
 )
 any: Reduction = Reduction(
@@ -92,13 +96,13 @@ argmax: Reduction = Reduction(
     name="argmax",
     evaluate=_arg(np.argmax),
     result="int64",
-    source="np.argmax({0}, axis={axes}[0])",
+    source="np.argmax({0}, axis={axes})",
     latex=r"\operatorname{{argmax}} {0}",
 )
 argmin: Reduction = Reduction(
     name="argmin",
     evaluate=_arg(np.argmin),
     result="int64",
-    source="np.argmin({0}, axis={axes}[0])",
+    source="np.argmin({0}, axis={axes})",
     latex=r"\operatorname{{argmin}} {0}",
 )

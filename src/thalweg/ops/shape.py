@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from thalweg.errors import ShapeError
-from thalweg.graph import Node
+from thalweg.graph import PRIMITIVES, Node
 from thalweg.ops import reduction
-from thalweg.ops.families import Linear, broadcast
+from thalweg.ops.families import Linear, broadcast, reshaped
 
 Shape = tuple[int, ...]
 
@@ -33,10 +33,10 @@ def _reshape_shape(x: Node, shape: Shape) -> Shape:
 reshape: Linear = Linear(
     name="reshape",
     evaluate=lambda x, shape: np.reshape(x, shape),
-    transposes=(lambda ct, node: reshape.bind(ct, shape=node.inputs[0].shape),),
+    transposes=(lambda ct, node: reshaped(ct, node.inputs[0].shape),),
     shape_of=_reshape_shape,
-    batched_form=lambda primitive, inputs, batched, attributes: primitive.bind(
-        inputs[0], shape=(inputs[0].shape[0], *attributes["shape"])
+    batched_form=lambda primitive, inputs, batched, attributes: reshaped(
+        inputs[0], (inputs[0].shape[0], *attributes["shape"])
     ),
     source="np.reshape({0}, {shape})",
     latex="{0}",
@@ -47,9 +47,7 @@ transpose: Linear = Linear(
     name="transpose",
     evaluate=lambda x, axes: np.transpose(x, axes),
     transposes=(
-        lambda ct, node: transpose.bind(
-            ct, axes=tuple(int(a) for a in np.argsort(node.attributes["axes"]))
-        ),
+        lambda ct, node: transposed(ct, tuple(int(a) for a in np.argsort(node.attributes["axes"]))),
     ),
     shape_of=lambda x, axes: tuple(x.shape[a] for a in axes),
     batched_form=lambda primitive, inputs, batched, attributes: primitive.bind(
@@ -58,6 +56,33 @@ transpose: Linear = Linear(
     source="np.transpose({0}, {axes})",
     latex=r"{{{0}}}^{{\mathsf T}}",
 )
+
+
+def transposed(x: Node, axes: Shape) -> Node:
+    """The axes in another order, for the rules of derivatives and batches (see `reshaped`)."""
+    if x.name == "transpose":
+        inner = x.attributes["axes"]
+        x, axes = x.inputs[0], tuple(inner[a] for a in axes)
+    if axes == tuple(range(x.ndim)):
+        return x
+    if x.name == "matmul" and axes == swapped_axes(x.ndim):  # (AᵀB)ᵀ = BᵀA
+        a, b = x.inputs
+        if "transpose" in (a.name, b.name):
+            return PRIMITIVES["matmul"].bind(swap(b), swap(a))
+    moved = [a for a in axes if x.shape[a] != 1]
+    if moved == sorted(moved) and (x.name == "reshape" or x.ndim > 2):
+        return reshaped(x, tuple(x.shape[a] for a in axes))  # only axes of length one move
+    return transpose.bind(x, axes=axes)
+
+
+def swapped_axes(rank: int) -> Shape:
+    """The order of axes with the last two exchanged."""
+    return (*range(rank - 2), rank - 1, rank - 2)
+
+
+def swap(x: Node) -> Node:
+    """Exchange the last two axes."""
+    return transposed(x, swapped_axes(x.ndim))
 
 
 # -- broadcast -----------------------------------------------------------------
@@ -78,7 +103,7 @@ def _unbroadcast(ct: Node, node: Node) -> Node:
     repeated = (a for a, n in enumerate(x.shape, new) if n == 1 and node.shape[a] != 1)
     axes = (*range(new), *repeated)
     total = reduction.sum.bind(ct, axes=axes) if axes else ct
-    return total if total.shape == x.shape else reshape.bind(total, shape=x.shape)
+    return reshaped(total, x.shape)
 
 
 def _batch_broadcast(
@@ -86,7 +111,7 @@ def _batch_broadcast(
 ) -> Node:
     (x,), shape = inputs, attributes["shape"]
     ones = (1,) * (len(shape) - (x.ndim - 1))
-    aligned = reshape.bind(x, shape=(x.shape[0], *ones, *x.shape[1:])) if ones else x
+    aligned = reshaped(x, (x.shape[0], *ones, *x.shape[1:]))
     return primitive.bind(aligned, shape=(x.shape[0], *shape))
 
 
@@ -152,9 +177,10 @@ def _slices(starts: Shape, stops: Shape, steps: Shape) -> tuple[slice, ...]:
     return tuple(slice(a, b, c) for a, b, c in zip(starts, stops, steps, strict=True))
 
 
-def _place(x: Any, shape: Shape, starts: Shape, stops: Shape, steps: Shape) -> Any:
-    out = np.zeros(shape, x.dtype)
-    out[_slices(starts, stops, steps)] = x
+def _place(x: Any, shape: Any, where: Any) -> Any:
+    """Zeros of a shape, with x at an index."""
+    out = np.zeros(shape, np.result_type(x))
+    out[where] = x
     return out
 
 
@@ -185,7 +211,8 @@ take_slice: Linear = Linear(
 )
 place: Linear = Linear(
     name="place",
-    evaluate=_place,
+    evaluate=lambda x, shape, starts, stops, steps: _place(x, shape, _slices(starts, stops, steps)),
+    helper=_place,
     transposes=(
         lambda ct, node: take_slice.bind(
             ct, **{k: v for k, v in node.attributes.items() if k != "shape"}
@@ -193,7 +220,7 @@ place: Linear = Linear(
     ),
     shape_of=lambda x, shape, starts, stops, steps: shape,
     batched_form=_batch_slice,
-    source="place({0}, {shape}, {starts}, {stops}, {steps})",
+    source="place({0}, {shape}, np.s_[{slices}])",
     latex=r"\operatorname{{place}}\left({0}\right)",
 )
 flip: Linear = Linear(
