@@ -26,7 +26,6 @@ from thalweg.graph import (
     Node,
     constant,
     is_scalar_constant,
-    scalar_value,
     topological,
 )
 from thalweg.ops.families import broadcast, select
@@ -154,14 +153,14 @@ def _step(node: Node, position: int, upstream: Node, masks: _Masks) -> Edge | No
     """One local application of the chain rule."""
     primitive, source = node.primitive, node.inputs[position]
     assert primitive is not None
-    contribution = primitive.pull(masks.cleaned(node, position), upstream, position)
+    contribution = primitive.pull(node, upstream, position)
     if contribution is None:
         return None
     local = primitive.local(node, position)
     mask = masks.through(node, position)
-    if mask is not None and local is not None and scalar_value(local) is None:
+    if mask is not None and not primitive.bounded:
         contribution = select(mask, contribution, 0.0)
-    masks.note(node, source, mask)
+    masks.note(source, mask)
     return Edge(node, position, source, local, contribution)
 
 
@@ -169,47 +168,27 @@ class _Masks:
     """Where cotangents are known to be zero because ``where`` or ``maximum`` chose otherwise.
 
     In those places a local derivative may be infinite or NaN; the product is zero all the same.
-    A node is masked only if all its uses are. Through matrix products only the masks of
-    ``where`` are carried: those of ``maximum`` are ReLU's, whose operands are finite, and
-    would make every layer below pay.
+    A node is masked only if all its uses are. Products of a matrix with an infinite entry are
+    left as they are: cleaning operands would cost every ReLU layer a pass over its weights,
+    while a carried mask costs nothing unless an unbounded operation further back uses it.
     """
 
     def __init__(self) -> None:
         self.known: dict[Node, Node | None] = {}
-        self.chosen: set[Node] = set()  # masked by a `where`, here or further on
 
     def through(self, node: Node, position: int) -> Node | None:
         """The mask of the contribution to one input."""
         primitive = node.primitive
         assert primitive is not None
         above = self.known.get(node)
-        carried = None
-        if above is not None and (_moves(node) or node in self.chosen):
-            carried = primitive.carry_mask(node, above, position)
+        carried = None if above is None else primitive.carry_mask(node, above, position)
         own = primitive.mask(node, position)
         if own is None or carried is None:
             return carried if own is None else own
         return PRIMITIVES["logical_and"].bind(own, carried)
 
-    def cleaned(self, node: Node, position: int) -> Node:
-        """A product with zeros in the entries of its other operand that only serve places
-        not taken.
-        """
-        above = self.known.get(node)
-        if above is None or node not in self.chosen or _moves(node):
-            return node
-        assert node.primitive is not None
-        inputs = list(node.inputs)
-        for other, operand in enumerate(inputs):
-            mask = None if other == position else node.primitive.carry_mask(node, above, other)
-            if mask is not None:
-                inputs[other] = select(mask, operand, 0.0)
-        return node.primitive.bind(*inputs, **node.attributes)
-
-    def note(self, node: Node, source: Node, mask: Node | None) -> None:
+    def note(self, source: Node, mask: Node | None) -> None:
         """Join the masks of several uses."""
-        if mask is not None and (node.name == "where" or node in self.chosen):
-            self.chosen.add(source)
         if source in self.known:
             before = self.known[source]
             if before is None or mask is None:
@@ -217,11 +196,6 @@ class _Masks:
             else:
                 mask = PRIMITIVES["logical_or"].bind(before, mask)
         self.known[source] = None if mask is None or is_scalar_constant(mask, 1.0) else mask
-
-
-def _moves(node: Node) -> bool:
-    """Whether each entry of an operand goes to places that do not depend on the others."""
-    return bool(getattr(node.primitive, "moves", True))
 
 
 def forward(
