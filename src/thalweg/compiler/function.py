@@ -74,7 +74,7 @@ class NativeGraph:
         for k, node in enumerate(outputs):
             buffer = Buffer(f"out{k}", node.shape, node.dtype.name, "output")
             results.append(buffer)
-        fusion.materialise(outputs)
+        fusion.prepare(outputs)
         for node, buffer in zip(outputs, results, strict=True):
             fusion.copy(node, buffer)
         verify(fusion.nests, "fuse")

@@ -32,6 +32,7 @@ __all__ = ["Fusion"]
 
 VIEWS = {"broadcast_to", "transpose", "slice", "flip", "reshape"}
 REDUCTIONS = {"sum", "max", "min", "any", "all", "matmul"}
+
 DEEPEST_EXPRESSION = 100
 ASSEMBLING = {"concatenate", "place", "scatter_add", "gather", "cumsum", "argmax", "argmin"}
 
@@ -72,18 +73,29 @@ class Fusion:
     temporaries: int = 0
 
     # -- which nodes are in memory ----------------------------------------------------------
-    def materialise(self, outputs: Sequence[Node]) -> None:
-        """Write the nests that compute the outputs; their buffers appear in `buffers`."""
+    def prepare(self, outputs: Sequence[Node]) -> None:
+        """Write nests for everything in memory that the outputs need, but not for themselves."""
         nodes = topological(outputs)
-        roots = self._roots(nodes, outputs)
+        roots = self._roots(nodes)
         for node in nodes:
             if node in roots and node not in self.buffers and node.primitive is not None:
                 self._root(node)
             elif node.is_constant and node.size > 1 and node not in self.buffers:
                 self._constant(node)
-        for node in outputs:
-            if node not in self.buffers:
-                self._root(node)
+
+    def sum_over_samples(self, node: Node, buffer: Buffer) -> None:
+        """Write a nest that adds a node up over all samples of the batch into a buffer."""
+        kept = [a for a, n in enumerate(node.shape) if n != 1]
+        extents = tuple(node.shape[a] for a in kept)
+        count = len(extents) + 2
+        own = self.view(node, kept, 0, count)
+        self._panel_axis, self._lane_axis = count - 2, count - 1
+        value = self.expression(node, own, count)
+        self._panel_axis = 0
+        result = Reduced(0, node.dtype.name, frozenset(range(len(extents))))
+        store = Store(self._domain_access(buffer, own, len(extents)), result)
+        reduced = (PANELS, self.lanes)
+        self.nests.append(Nest(extents, [store], reduced, [Reduction("sum", value)]))
 
     def copy(self, node: Node, buffer: Buffer) -> None:
         """Write a nest that copies a node to a buffer (merging then drops the detour)."""
@@ -93,14 +105,14 @@ class Fusion:
         value = self.expression(node, view, count)
         self.nests.append(Nest(extents, [Store(self.place(buffer, view, count), value)]))
 
-    def _roots(self, nodes: Sequence[Node], outputs: Sequence[Node]) -> set[Node]:
+    def _roots(self, nodes: Sequence[Node]) -> set[Node]:
         uses: dict[Node, int] = {}
-        roots = set(outputs)
+        roots: set[Node] = set()
         for node in nodes:
             for i in node.inputs:
                 uses[i] = uses.get(i, 0) + 1
             name = node.name
-            if name in REDUCTIONS or name in ASSEMBLING:
+            if (name in REDUCTIONS and not _is_outer(node)) or name in ASSEMBLING:
                 roots.add(node)
             if name in ("gather", "cumsum", "argmax", "argmin", "scatter_add"):
                 roots.update(node.inputs)
@@ -166,18 +178,19 @@ class Fusion:
             for k, s in enumerate(index.strides):
                 strides[k] += s * step
         if buffer.panels:
-            strides[0] += buffer.size
+            strides[self._panel_axis] += buffer.size
             strides[self._lane_axis] += 1
         return Access(buffer, tuple(strides), offset)
 
     _lane_axis: int = -1
+    _panel_axis: int = 0
 
     def _root(self, node: Node) -> None:
         if node.name in ASSEMBLING:
             _ASSEMBLERS[node.name](self, node)
             return
         buffer = self.buffer_for(node)
-        if node.name in REDUCTIONS:
+        if node.name in REDUCTIONS and not _is_outer(node):
             nest = self._reduction(node, buffer)
         else:
             extents, view, _ = self._frame(node)
@@ -267,6 +280,9 @@ class Fusion:
         if isinstance(node.primitive, Elementwise) or node.name in ("where", "cast"):
             args = tuple(self.expression(i, view, count) for i in node.inputs)
             return Apply(node.name, args, node.dtype.name)
+        if _is_outer(node):
+            zero = Index((0,) * count)
+            return self._product(node, view, zero, count)
         lane = self._lane_axis
         self._root(node)
         self._lane_axis = lane
@@ -275,6 +291,11 @@ class Fusion:
 
 def _unit(axis: int, count: int) -> tuple[int, ...]:
     return tuple(int(k == axis) for k in range(count))
+
+
+def _is_outer(node: Node) -> bool:
+    """Whether a matrix product has an inner length of one: no sum, just products."""
+    return node.name == "matmul" and node.inputs[0].shape[-1] == 1
 
 
 def _sources(node: Node) -> Node:

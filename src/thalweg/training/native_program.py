@@ -1,0 +1,191 @@
+"""The native program of the training loop: the interpreter's program, compiled.
+
+It has the methods of `thalweg.training.program.Program` and gives its values up to rounding;
+a whole epoch runs without returning to Python, except every so often so that a progress bar
+moves and Ctrl-C is heard.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from thalweg.compiler.program import BatchProgram, Step
+from thalweg.compiler.target import host
+from thalweg.graph import Node, variable
+from thalweg.nn.network import Params
+from thalweg.nn.objective import NetworkObjective
+from thalweg.optim.rules import Rule
+from thalweg.optim.rules.stepping import advance
+from thalweg.training.program import Program, ProgramState, batch_count
+from thalweg.trees import flatten, unflatten
+
+__all__ = ["NativeProgram"]
+
+Array = NDArray[Any]
+LONGEST_CALL = 0.05
+"""Seconds after which a native call returns to Python."""
+
+
+class NativeProgram:
+    """Epochs as native code.
+
+    Parameters
+    ----------
+    objective : NetworkObjective
+    rule : Rule
+    dtype : float64 or float32
+    conditioning : Conditioning, optional
+        Clipping and weight decay, before the rule sees the gradients.
+    """
+
+    def __init__(
+        self,
+        objective: NetworkObjective,
+        rule: Rule,
+        dtype: DTypeLike = np.float64,
+        conditioning: Any = None,
+    ) -> None:
+        self.objective, self.rule, self.conditioning = objective, rule, conditioning
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self._interpreted = Program(objective, rule, dtype, conditioning)
+        self._programs: dict[int, BatchProgram] = {}
+        self._spaces: dict[int, Array] = {}
+        self._pace = 0.0
+
+    def start(self, params: Params) -> ProgramState:
+        """The state before the first step; the parameters are copied."""
+        return self._interpreted.start(params)
+
+    def epoch(
+        self,
+        state: ProgramState,
+        X: Array,
+        T: Array,
+        weights: Array,
+        order: Array,
+        batch_size: int,
+        learning_rates: Array,
+    ) -> float:
+        """One pass over the samples; see `EpochProgram.epoch`."""
+        batch_size = max(1, min(batch_size, len(order)))
+        batches = batch_count(len(order), batch_size)
+        program = self._program(batch_size)
+        leaves, structure = flatten(state.params)
+        memory, its_structure = flatten(state.memory)
+        arrays = [np.ascontiguousarray(a, self.dtype) for a in (*leaves, *memory)]
+        data = [np.ascontiguousarray(a, self.dtype) for a in (X, T, weights)]
+        data.append(np.ascontiguousarray(order, np.int64))
+        scalars = self._scalars(state.step, learning_rates, batches)
+        losses = np.zeros((batches, 3), self.dtype)
+        space = self._space(program, batch_size)
+        self._run(program, arrays, data, scalars, batch_size, losses, space)
+        state.step += batches
+        state.params = unflatten(structure, arrays[: len(leaves)])
+        state.memory = unflatten(its_structure, arrays[len(leaves) :])
+        shares = losses[:, 2].astype(np.float64)
+        total = float(shares.sum())
+        if not total:
+            return 0.0
+        state.penalty = float(losses[:, 1].astype(np.float64) @ shares) / total
+        return float(losses[:, 0].astype(np.float64) @ shares) / total
+
+    def _run(
+        self,
+        program: BatchProgram,
+        arrays: Sequence[Array],
+        data: Sequence[Array],
+        scalars: Array,
+        batch_size: int,
+        losses: Array,
+        space: Array,
+    ) -> None:
+        """Native calls of at most `LONGEST_CALL` seconds."""
+        first, batches = 0, len(scalars)
+        while first < batches:
+            count = max(1, int(LONGEST_CALL / self._pace)) if self._pace else 1
+            last = min(batches, first + count)
+            began = time.perf_counter()
+            program.run(arrays, data, scalars, batch_size, losses, (first, last), space)
+            self._pace = (time.perf_counter() - began) / (last - first)
+            first = last
+
+    def _scalars(self, step: int, learning_rates: Array, batches: int) -> Array:
+        """For every batch: step count, learning rate, the rule's other hyperparameters."""
+        columns = [
+            np.arange(step + 1, step + 1 + batches, dtype=np.float64),
+            np.asarray(learning_rates, np.float64),
+        ]
+        columns += [np.full(batches, getattr(self.rule, name)) for name in self._hyper()]
+        return np.ascontiguousarray(np.stack(columns, axis=1), dtype=self.dtype)
+
+    def _hyper(self) -> list[str]:
+        """The rule's hyperparameters that are numbers, without the learning rate."""
+        return [
+            f.name
+            for f in fields(self.rule)
+            if f.name != "learning_rate" and isinstance(getattr(self.rule, f.name), float)
+        ]
+
+    def _program(self, batch_size: int) -> BatchProgram:
+        lanes = host().lanes(self.dtype.itemsize)
+        lanes = lanes if batch_size <= lanes else 2 * lanes
+        if lanes not in self._programs:
+            self._programs[lanes] = BatchProgram(self._step(), lanes)
+        return self._programs[lanes]
+
+    def _step(self) -> Step:
+        sample = self.objective.sample_graph(self.dtype)
+        leaves = sample.inputs[:-2]
+        memory = [self.rule.init(np.zeros(p.shape, p.dtype)) for p in leaves]
+        stand_ins = [
+            {k: variable(np.shape(v), self.dtype) for k, v in entry.items()} for entry in memory
+        ]
+        flat, structure = flatten(stand_ins)
+
+        def update(
+            parameters: Sequence[Node],
+            gradients: Sequence[Node],
+            remembered: Sequence[Node],
+            scalars: Sequence[Node],
+        ) -> tuple[Sequence[Node], Sequence[Node]]:
+            step, rate, *others = scalars
+            rule = replace(self.rule, **dict(zip(self._hyper(), others, strict=True)))
+            states = unflatten(structure, remembered)
+            moved, after = advance(
+                rule, self.conditioning, parameters, gradients, states, rate, step
+            )
+            ordered = [new[k] for new, old in zip(after, states, strict=True) for k in old]
+            return moved, ordered
+
+        price = None
+        if self.objective.penalty:
+            penalty = self.objective.penalty
+
+            def price(parameters: Sequence[Node], total: Node) -> Any:
+                return penalty(self.objective.as_params(parameters), total)
+
+        sign = -1.0 if self.objective.loss.maximise else 1.0
+        return Step(sample, flat, 2 + len(self._hyper()), update, price, sign)
+
+    def _space(self, program: BatchProgram, batch_size: int) -> Array:
+        size = program.workspace_bytes(batch_size)
+        known = self._spaces.get(program.lanes)
+        if known is None or known.nbytes < size:
+            raw = np.zeros(size + 64, np.uint8)
+            start = (-raw.ctypes.data) % 64
+            known = self._spaces[program.lanes] = raw[start : start + size]
+        return known
+
+    def loss(self, params: Params, X: Array, T: Array, weights: Array) -> float:
+        """The weighted mean loss at some parameters, without the penalty."""
+        return self._interpreted.loss(params, X, T, weights)
+
+    def gradient(self, params: Params, X: Array, T: Array, weights: Array) -> tuple[float, Params]:
+        """The objective with its penalty, and its gradient."""
+        return self._interpreted.gradient(params, X, T, weights)
