@@ -16,7 +16,12 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "Dense": "nn.network",
+    "Model": "training.model",
+    "Network": "nn.network",
+    "Training": "training.options",
     "check_gradients": "differentiation",
+    "fit": "training.fit",
     "grad": "differentiation",
     "hessian": "differentiation",
     "hvp": "differentiation",

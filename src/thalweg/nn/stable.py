@@ -91,7 +91,7 @@ def _log_of_difference(x: Node) -> Node | None:
 def _log_of_where(x: Node) -> Node | None:
     condition, yes, no = x.inputs
     logs = _log(yes), _log(no)
-    if logs == (None, None):
+    if all(log is None for log in logs):
         return None
     left, right = (
         np.log(branch) if log is None else log for branch, log in zip((yes, no), logs, strict=True)

@@ -34,7 +34,7 @@ from thalweg.graph import Graph, variable
 from thalweg.interpreter import Plan, plan
 from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
-from thalweg.optim.rules import Preparation, Rule, State
+from thalweg.optim.rules import Conditioning, Rule, State
 from thalweg.optim.rules.stepping import advance
 from thalweg.trees import flatten, map_leaves, unflatten
 
@@ -122,7 +122,7 @@ class Program:
     objective : NetworkObjective
     rule : Rule
     dtype : float64 or float32
-    preparation : Preparation, optional
+    conditioning : Conditioning, optional
         Clipping and weight decay, before the rule sees the gradients.
     """
 
@@ -131,9 +131,9 @@ class Program:
         objective: NetworkObjective,
         rule: Rule,
         dtype: DTypeLike = np.float64,
-        preparation: Preparation | None = None,
+        conditioning: Conditioning | None = None,
     ) -> None:
-        self.objective, self.rule, self.preparation = objective, rule, preparation
+        self.objective, self.rule, self.conditioning = objective, rule, conditioning
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self._plans: dict[tuple[str, int], Plan] = {}
 
@@ -198,7 +198,7 @@ class Program:
         leaves = batch.inputs[: len(gradients)]
         memory = [_like(self.rule.init(np.zeros(p.shape, p.dtype))) for p in leaves]
         rate, step = variable((), self.dtype), variable((), self.dtype)
-        moved, after = advance(self.rule, self.preparation, leaves, gradients, memory, rate, step)
+        moved, after = advance(self.rule, self.conditioning, leaves, gradients, memory, rate, step)
         inputs = (*leaves, *flatten(memory)[0], *batch.inputs[len(leaves) :], rate, step)
         return Graph(inputs, (mean, price, *moved, *_in_order(after, memory)))
 

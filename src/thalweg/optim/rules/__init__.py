@@ -26,12 +26,12 @@ from thalweg.optim.rules.adam import Adam
 from thalweg.optim.rules.adamax import Adamax
 from thalweg.optim.rules.adamw import AdamW
 from thalweg.optim.rules.amsgrad import AMSGrad
+from thalweg.optim.rules.conditioning import Conditioning
 from thalweg.optim.rules.gd import GD
 from thalweg.optim.rules.lion import Lion
 from thalweg.optim.rules.momentum import Momentum
 from thalweg.optim.rules.nadam import NAdam
 from thalweg.optim.rules.nesterov import Nesterov
-from thalweg.optim.rules.preparation import Preparation
 from thalweg.optim.rules.rmsprop import RMSProp
 from thalweg.optim.rules.rprop import RProp
 from thalweg.optim.rules.rule import Rule, State
@@ -46,11 +46,11 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "Conditioning",
     "Lion",
     "Momentum",
     "NAdam",
     "Nesterov",
-    "Preparation",
     "RMSProp",
     "RProp",
     "Rule",

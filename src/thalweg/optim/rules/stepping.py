@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from thalweg.optim.rules.preparation import Preparation
+from thalweg.optim.rules.conditioning import Conditioning
 from thalweg.optim.rules.rule import Rule, State
 
 __all__ = ["advance"]
@@ -22,7 +22,7 @@ __all__ = ["advance"]
 
 def advance(
     rule: Rule,
-    preparation: Preparation | None,
+    conditioning: Conditioning | None,
     parameters: Sequence[Any],
     gradients: Sequence[Any],
     memory: Sequence[State],
@@ -34,7 +34,7 @@ def advance(
     Parameters
     ----------
     rule : Rule
-    preparation : Preparation or None
+    conditioning : Conditioning or None
         What is done to the gradients first.
     parameters, gradients : sequence of array
     memory : sequence of dict
@@ -46,8 +46,8 @@ def advance(
     -------
     list of array, list of dict
     """
-    if preparation is not None:
-        gradients = preparation(parameters, gradients)
+    if conditioning is not None:
+        gradients = conditioning(parameters, gradients)
     rule = replace(rule, learning_rate=learning_rate)
     moved = [
         rule.update(p, g, m, step) for p, g, m in zip(parameters, gradients, memory, strict=True)

@@ -3,8 +3,8 @@
 Examples
 --------
 >>> import numpy as np
->>> prepare = Preparation(clip_norm=1.0)
->>> [g] = prepare([np.zeros(2)], [np.array([3.0, 4.0])])
+>>> condition = Conditioning(clip_norm=1.0)
+>>> [g] = condition([np.zeros(2)], [np.array([3.0, 4.0])])
 >>> g.round(6)
 array([0.6, 0.8])
 """
@@ -18,11 +18,11 @@ from typing import Any
 import thalweg.numpy as np
 from thalweg.errors import OptionError
 
-__all__ = ["Preparation"]
+__all__ = ["Conditioning"]
 
 
 @dataclass(frozen=True)
-class Preparation:
+class Conditioning:
     """Clips all gradients together, then adds weight decay.
 
     Parameters

@@ -1,0 +1,53 @@
+"""Which program runs the epochs: native code where it can be made, otherwise NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from thalweg.errors import CompilerError, OptionError, suggest
+from thalweg.training.loop import Task
+from thalweg.training.program import EpochProgram, Program
+
+__all__ = ["ENGINES", "make_program"]
+
+ENGINES = ("auto", "numpy", "native")
+
+
+def make_program(task: Task) -> tuple[EpochProgram, str]:
+    """The program for a task, and the name of the engine that runs it.
+
+    Raises
+    ------
+    OptionError
+        If the engine is not known.
+    CompilerError
+        If native code is asked for and cannot be made.
+    """
+    if task.engine not in ENGINES:
+        raise OptionError(f"There is no engine {task.engine!r}.{suggest(task.engine, ENGINES)}")
+    assert task.rule is not None
+    arguments = (task.objective, task.rule, task.dtype, task.options.conditioning)
+    if task.engine != "numpy":
+        native = _native_program()
+        if native is not None:
+            try:
+                return native(*arguments), "native"
+            except CompilerError:
+                if task.engine == "native":
+                    raise
+        elif task.engine == "native":
+            raise CompilerError("Native code is not available here; use engine='numpy'.")
+    return Program(*arguments), "numpy"
+
+
+def _native_program() -> Callable[..., Any] | None:
+    """The class of native programs, where there is a compiler."""
+    if find_spec("llvmlite") is None:
+        return None
+    try:
+        from thalweg.training.native_program import NativeProgram
+    except ImportError:
+        return None
+    return NativeProgram

@@ -1,0 +1,265 @@
+"""The training loop: epochs of a program until there is a reason to stop.
+
+After every epoch it looks, in this order, at: numbers that are no longer finite, the goal, the
+gradient, patience, what callbacks say, time, the number of epochs. Ctrl-C ends it like any other reason,
+with the weights that were best so far.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.nn.network import Params
+from thalweg.nn.objective import NetworkObjective
+from thalweg.optim.rules import Rule
+from thalweg.optim.schedules import Schedule, schedule
+from thalweg.training.batches import Orders, Samples, default_batch_size
+from thalweg.training.history import Epoch, History
+from thalweg.training.options import Training
+from thalweg.training.program import EpochProgram, batch_count
+from thalweg.training.stopping import StopReason
+from thalweg.trees import leaves, map_leaves
+
+__all__ = ["Outcome", "Progress", "Task", "run_epochs"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything a method needs to train a network.
+
+    Parameters
+    ----------
+    objective : NetworkObjective
+    params : list of dict
+        Where to start.
+    train : Samples
+    validation : Samples or None
+    options : Training
+    rule : Rule or None
+        For first-order methods.
+    seed : int
+        Of the order of the rows.
+    dtype : numpy.dtype
+    engine : {"auto", "numpy", "native"}
+    unit : float
+        What a loss is multiplied by to be in the target's own unit.
+    own_loss : callable, optional
+        ``own_loss(params)``: the training loss in the target's own unit, where `unit` cannot say.
+    """
+
+    objective: NetworkObjective
+    params: Params
+    train: Samples
+    validation: Samples | None
+    options: Training
+    rule: Rule | None = None
+    seed: int = 0
+    dtype: np.dtype[Any] = field(default=np.dtype(np.float64))
+    engine: str = "auto"
+    unit: float = 1.0
+    own_loss: Callable[[Params], float] | None = None
+
+    @property
+    def sign(self) -> float:
+        """1 where the loss is minimised, -1 where it is maximised."""
+        return self.objective.loss.sign
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method gives back.
+
+    Attributes
+    ----------
+    params : list of dict
+        The weights that are kept.
+    history : History
+    stop : StopReason
+    kept_epoch : int
+        The epoch after which the weights were as they are kept; 0 is the start.
+    snapshots : dict of str to list of dict
+        Weights by ``"init"``, ``"epoch=5"``, ``"end"``.
+    engine : str
+        Which engine ran: "numpy" or "native".
+    """
+
+    params: Params
+    history: History
+    stop: StopReason
+    kept_epoch: int
+    snapshots: dict[str, Params] = field(default_factory=dict)
+    engine: str = "numpy"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a callback sees after an epoch.
+
+    Attributes
+    ----------
+    epoch : Epoch
+    history : History
+    limit : int
+        The most epochs there will be.
+    params : list of dict
+        The present weights; a callback must not change them.
+    """
+
+    epoch: Epoch
+    history: History
+    limit: int
+    params: Params
+
+
+def run_epochs(task: Task, program: EpochProgram) -> Outcome:
+    """Train until there is a reason to stop.
+
+    Parameters
+    ----------
+    task : Task
+        With its options settled: epochs, batch size, learning rate and patience are numbers.
+    program : EpochProgram
+
+    Returns
+    -------
+    Outcome
+    """
+    run = _Run(task, program)
+    try:
+        while run.stop is None:
+            run.one_epoch()
+            run.stop = run.reason()
+    except KeyboardInterrupt:
+        run.stop = StopReason.of("interrupted", epoch=len(run.history), best=run.kept[0])
+    return run.outcome()
+
+
+class _Run:
+    """One run of the loop."""
+
+    def __init__(self, task: Task, program: EpochProgram) -> None:
+        options, count = task.options, len(task.train.X)
+        self.task, self.program, self.options = task, program, options
+        self.state = program.start(task.params)
+        self.history = History()
+        self.stop: StopReason | None = None
+        self.limit: int = options.epochs or 0
+        if options.epochs == 0:
+            self.stop = StopReason.of("epochs", epochs=0)
+        self.batch_size = options.batch_size or default_batch_size(count)
+        full = self.batch_size >= count
+        self.orders = Orders(count, task.seed, options.shuffle and not full)
+        self.schedule: Schedule = schedule(options.schedule)
+        self.keeps_best = (options.keep or ("best" if task.validation else "last")) == "best"
+        self.best = self.kept = (0, self._copy())
+        self.reference = (math.inf, 0)
+        self.snapshots = {"init": self.best[1]} if 0 in options.snapshots else {}
+        self.began = time.perf_counter()
+
+    def _copy(self) -> Params:
+        return list(map_leaves(np.array, self.state.params))
+
+    # -- an epoch ---------------------------------------------------------------------------------
+    def one_epoch(self) -> None:
+        """Run an epoch and write it down."""
+        task, number = self.task, len(self.history) + 1
+        rates = self._rates(number - 1)
+        trained = self.program.epoch(
+            self.state, *task.train, self.orders.next(), self.batch_size, rates
+        )
+        checked = math.nan
+        if task.validation is not None:
+            checked = self.program.loss(self.state.params, *task.validation)
+        scale = task.sign * task.unit
+        epoch = Epoch(
+            number,
+            scale * trained,
+            scale * checked,
+            self._gradient_norm(),
+            float(rates[0]),
+            time.perf_counter() - self.began,
+        )
+        better = self.history.add(epoch, task.sign)
+        if not self._finite():
+            return
+        if number in self.options.snapshots:
+            self.snapshots[f"epoch={number}"] = self._copy()
+        if better or not self.keeps_best:
+            now = (number, self._copy())
+            self.best = now if better else self.best
+            self.kept = self.best if self.keeps_best else now
+        value = task.sign * epoch.watched
+        if value < self.reference[0] - self.options.min_change:
+            self.reference = (value, number)
+
+    def _rates(self, past: int) -> NDArray[np.float64]:
+        """The learning rate of every batch of the next epoch."""
+        batches = batch_count(len(self.task.train.X), self.batch_size)
+        losses = [self.task.sign * e.watched for e in self.history] if self.schedule.watches else ()
+        rate = self.options.learning_rate or 0.0
+        factors = [self.schedule(past + b / batches, self.limit, losses) for b in range(batches)]
+        return rate * np.array(factors)
+
+    def _gradient_norm(self) -> float:
+        if not self.options.min_gradient:
+            return math.nan
+        _, slopes = self.program.gradient(self.state.params, *self.task.train)
+        return float(np.sqrt(sum(np.sum(np.square(g, dtype=np.float64)) for g in leaves(slopes))))
+
+    def _finite(self) -> bool:
+        last = self.history.epochs[-1]
+        return math.isfinite(last.training_loss) and all(
+            np.isfinite(p).all() for p in leaves(self.state.params)
+        )
+
+    # -- reasons to stop --------------------------------------------------------------------------
+    def reason(self) -> StopReason | None:
+        """Why to stop now, or None."""
+        options, last = self.options, self.history.epochs[-1]
+        number = last.epoch
+        progress = Progress(last, self.history, self.limit, self.state.params)
+        wishes = [callback(progress) for callback in options.callbacks]
+        if not self._finite():
+            self.kept = self.best
+            rate = options.learning_rate or 0.0
+            return StopReason.of("diverged", epoch=number, best=self.best[0], rate=rate)
+        if options.goal is not None and self._reached(options.goal, last):
+            return StopReason.of("goal", epoch=number, loss=self._own(last), goal=options.goal)
+        if last.gradient_norm < options.min_gradient:
+            norm, limit = last.gradient_norm, options.min_gradient
+            return StopReason.of("gradient", epoch=number, norm=norm, limit=limit)
+        if options.patience and number - self.reference[1] >= options.patience:
+            return self._out_of_patience(number, options.patience)
+        if any(wishes):
+            return StopReason.of("callback", epoch=number)
+        if options.time_limit is not None and last.seconds >= options.time_limit:
+            return StopReason.of("time", epoch=number, limit=options.time_limit)
+        return StopReason.of("epochs", epochs=number) if number >= self.limit else None
+
+    def _own(self, last: Epoch) -> float:
+        """The training loss in the target's own unit."""
+        return self.task.own_loss(self.state.params) if self.task.own_loss else last.training_loss
+
+    def _reached(self, goal: float, last: Epoch) -> bool:
+        return self.task.sign * self._own(last) <= self.task.sign * goal
+
+    def _out_of_patience(self, number: int, patience: int) -> StopReason:
+        if self.task.validation is None:
+            return StopReason.of("plateau", epoch=number, patience=patience)
+        best = self.kept[0]
+        return StopReason.of("validation", epoch=number, patience=patience, best=best)
+
+    def outcome(self) -> Outcome:
+        """What is handed back."""
+        assert self.stop is not None
+        number, params = self.kept
+        if "end" in self.options.snapshots:
+            self.snapshots["end"] = params
+        return Outcome(params, self.history, self.stop, number, self.snapshots)

@@ -1,0 +1,115 @@
+"""Every method by name: first-order rules, which run epochs, and solvers, which run themselves.
+
+A method is one record. A solver is added with one row in `METHODS` whose `run` takes a `Task` and
+gives back an `Outcome`; nothing else in this room asks which method it is.
+
+Examples
+--------
+>>> method("adam").name
+'adam'
+>>> method("neterov")
+Traceback (most recent call last):
+...
+thalweg.errors.OptionError: There is no method 'neterov'. Did you mean 'nesterov'?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from thalweg.errors import OptionError, suggest
+from thalweg.optim.rules import RULES, Rule
+from thalweg.training.batches import default_batch_size
+from thalweg.training.engines import make_program
+from thalweg.training.loop import Outcome, Task, run_epochs
+
+__all__ = ["METHODS", "Method", "method"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to train.
+
+    Parameters
+    ----------
+    name : str
+    run : callable
+        ``run(task) -> Outcome``.
+    rule : Rule or None
+        With its default hyperparameters, for first-order methods.
+    epochs, patience : int
+        What suits the method where nothing is said.
+    """
+
+    name: str
+    run: Callable[[Task], Outcome]
+    rule: Rule | None = None
+    epochs: int = 1000
+    patience: int = 50
+
+    @property
+    def full_batch(self) -> bool:
+        """Whether every step uses all rows."""
+        return self.rule is None or self.rule.full_batch
+
+
+def run_rule(task: Task) -> Outcome:
+    """Run the epochs of a first-order rule."""
+    program, engine = make_program(task)
+    return replace(run_epochs(task, program), engine=engine)
+
+
+METHODS: dict[str, Method] = {
+    name: Method(
+        name,
+        run_rule,
+        rule(),  # type: ignore[call-arg]  # every rule has a default learning rate
+        epochs=2000 if rule.full_batch else 500,
+        patience=100 if rule.full_batch else 30,
+    )
+    for name, rule in RULES.items()
+}
+"""All methods by name."""
+
+
+def method(given: str | Rule | Method) -> Method:
+    """Look up a method; a rule with hyperparameters of its own is one, too.
+
+    Parameters
+    ----------
+    given : str, Rule or Method
+        ``"adam"``, or ``thalweg.optim.rules.Adam(beta1=0.8)``.
+
+    Raises
+    ------
+    OptionError
+        If there is none of this name; the nearest is suggested.
+    """
+    if isinstance(given, Method):
+        return given
+    if isinstance(given, Rule):
+        name = next((n for n, kind in RULES.items() if kind is type(given)), type(given).__name__)
+        return replace(METHODS.get(name, METHODS["sgd"]), name=name, rule=given)
+    if given not in METHODS:
+        raise OptionError(f"There is no method {given!r}.{suggest(str(given), METHODS)}")
+    return METHODS[given]
+
+
+def settle(chosen: Method, task: Task) -> Task:
+    """Fill in what the options leave to the method."""
+    options, rows = task.options, len(task.train.X)
+    validated = task.validation is not None
+    rate = options.learning_rate
+    if rate is None and chosen.rule is not None:
+        rate = chosen.rule.learning_rate
+    batch = rows if chosen.full_batch else default_batch_size(rows)
+    patience = chosen.patience if validated else 0
+    options = replace(
+        options,
+        epochs=chosen.epochs if options.epochs is None else options.epochs,
+        patience=patience if options.patience is None else options.patience,
+        batch_size=min(rows, options.batch_size or batch),
+        learning_rate=rate,
+    )
+    return replace(task, options=options, rule=chosen.rule)

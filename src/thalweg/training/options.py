@@ -1,0 +1,127 @@
+"""How training goes on and when it stops: the options of every method in one record.
+
+Examples
+--------
+>>> Training(epochs=50, batch_size=16).epochs
+50
+>>> training_options({"epoch": 50})
+Traceback (most recent call last):
+...
+thalweg.errors.OptionError: There is no training option 'epoch'. Did you mean 'epochs'?
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from thalweg.errors import OptionError, suggest
+from thalweg.optim.rules import Conditioning
+from thalweg.optim.schedules import Schedule, schedule
+
+__all__ = ["Training", "training_options"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """Options of training; None means what suits the method.
+
+    Parameters
+    ----------
+    epochs : int, optional
+        The most passes over the training rows (iterations of a solver).
+    batch_size : int, optional
+        Rows for one step; the rule's full batch, or 32 and fewer in small tables, by default.
+    learning_rate : float, optional
+    schedule : str or Schedule
+        What becomes of the learning rate: ``"constant"``, ``"cosine"``, ``"step(every=20)"``, ...
+    patience : int, optional
+        Epochs without a lower validation loss (training loss, without validation rows) after which
+        training stops. 0 never stops.
+    min_change : float
+        By how much a loss must be lower to count.
+    goal : float, optional
+        A loss, in the target's own unit, that is good enough.
+    time_limit : float, optional
+        Seconds.
+    min_gradient : float
+        Norm of the gradient below which training stops; 0 never looks.
+    clip_norm, clip_value : float, optional
+        Limits of the gradients; see `thalweg.optim.rules.Conditioning`.
+    shuffle : bool
+        Whether rows come in another order in every epoch.
+    keep : {"best", "last"}, optional
+        Which weights to keep; the best where there are validation rows, else the last.
+    snapshots : sequence of int or "end"
+        Epochs whose weights are kept for explanations; 0 is the start.
+    callbacks : sequence of callable
+        Called with a `Progress` after every epoch; one that returns True stops training.
+
+    Raises
+    ------
+    OptionError
+        If a value makes no sense.
+    """
+
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    schedule: str | Schedule = "constant"
+    patience: int | None = None
+    min_change: float = 0.0
+    goal: float | None = None
+    time_limit: float | None = None
+    min_gradient: float = 0.0
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    shuffle: bool = True
+    keep: str | None = None
+    snapshots: Sequence[int | str] = (0,)
+    callbacks: Sequence[Callable[[Any], Any]] = ()
+
+    def __post_init__(self) -> None:
+        for name, low in (("epochs", 0), ("batch_size", 1), ("patience", 0)):
+            value = getattr(self, name)
+            if value is not None and (not _whole(value) or value < low):
+                raise OptionError(f"{name}={value!r} is not a whole number from {low}.")
+        for name in ("learning_rate", "time_limit", "clip_norm", "clip_value"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise OptionError(f"{name}={value!r} is not a number above 0.")
+        for name in ("min_change", "min_gradient"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise OptionError(f"{name}={getattr(self, name)!r} is not a number from 0.")
+        if self.keep not in (None, "best", "last"):
+            raise OptionError(f"keep={self.keep!r} is not 'best' or 'last'.")
+        for epoch in self.snapshots:
+            if epoch != "end" and (not _whole(epoch) or int(epoch) < 0):
+                raise OptionError(f"snapshots: {epoch!r} is not an epoch from 0 or 'end'.")
+        object.__setattr__(self, "schedule", schedule(self.schedule))
+
+    @property
+    def conditioning(self) -> Conditioning | None:
+        """What is done to gradients, or None for nothing."""
+        if self.clip_norm is None and self.clip_value is None:
+            return None
+        return Conditioning(self.clip_norm, self.clip_value)
+
+
+def _whole(value: Any) -> bool:
+    return not isinstance(value, bool) and hasattr(value, "__index__")
+
+
+def training_options(given: Mapping[str, Any], base: Training | None = None) -> Training:
+    """Options by name, over others given as a record.
+
+    Raises
+    ------
+    OptionError
+        If there is no option of a name; the nearest is suggested.
+    """
+    known = [field.name for field in fields(Training)]
+    for name in given:
+        if name not in known:
+            raise OptionError(f"There is no training option {name!r}.{suggest(name, known)}")
+    return replace(base or Training(), **given)

@@ -1,0 +1,89 @@
+"""When training stops, and the sentence that says why.
+
+Examples
+--------
+>>> stop = StopReason.of("validation", epoch=42, patience=20, best=22)
+>>> stop.sentence("en")
+'Stopped at epoch 42: the validation loss has not fallen for 20 epochs. The weights of epoch 22
+are kept.'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Self
+
+from thalweg.errors import ModelFileError
+from thalweg.language import tr
+
+__all__ = ["REASONS", "StopReason"]
+
+REASONS: Mapping[str, bool] = MappingProxyType(
+    {
+        "epochs": True,
+        "validation": True,
+        "plateau": True,
+        "goal": True,
+        "gradient": True,
+        "time": True,
+        "callback": True,
+        "solver": True,
+        "diverged": False,
+        "interrupted": False,
+    }
+)
+"""All reasons, and whether training went as it was meant to."""
+
+
+@dataclass(frozen=True)
+class StopReason:
+    """Why training stopped.
+
+    Parameters
+    ----------
+    kind : str
+        One of `REASONS`.
+    values : tuple of (str, number or str)
+        What the sentence mentions.
+    """
+
+    kind: str
+    values: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, kind: str, **values: Any) -> Self:
+        """A reason with the numbers that its sentence mentions."""
+        return cls(kind, tuple(values.items()))
+
+    @property
+    def regular(self) -> bool:
+        """False where numbers diverged or a person interrupted."""
+        return REASONS[self.kind]
+
+    def sentence(self, lang: str | None = None) -> str:
+        """The reason in words, in English ("en") or Korean ("ko"); the locale's by default."""
+        return tr(f"training.stop_{self.kind}", lang, **dict(self.values))
+
+    def __str__(self) -> str:
+        return self.sentence("en")
+
+    def to_json(self) -> dict[str, Any]:
+        """The record for a model file."""
+        return {"kind": self.kind, "values": dict(self.values)}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Read what `to_json` wrote; a ModelFileError if it is anything else."""
+        if not isinstance(data, dict) or set(data) != {"kind", "values"}:
+            raise ModelFileError("stop reason: expected the keys kind, values.")
+        kind, values = data["kind"], data["values"]
+        if kind not in REASONS or not isinstance(values, dict):
+            raise ModelFileError(f"stop reason: kind {kind!r} is not known.")
+        reason = cls.of(kind, **{str(key): value for key, value in values.items()})
+        try:
+            reason.sentence("en")
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError):
+            raise ModelFileError(f"stop reason: {kind} without its numbers.") from None
+        return reason

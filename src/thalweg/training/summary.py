@@ -1,0 +1,51 @@
+"""A model in a few lines for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thalweg.language import tr
+from thalweg.training.scaling import Identity
+
+if TYPE_CHECKING:
+    from thalweg.training.model import Model
+
+__all__ = ["summary", "summary_rows"]
+
+
+def summary_rows(model: Model, lang: str | None = None) -> list[tuple[str, str]]:
+    """Pairs of a heading and a text: network, scaling, method, figures, why it stopped."""
+    origin = model.origin
+
+    def say(key: str, **values: object) -> str:
+        return tr(f"training.{key}", lang, **values)
+
+    scaling = [
+        say(
+            "scaled_no" if isinstance(found, Identity) else "scaled_yes",
+            what=say(what),
+            how=found.to_json()["kind"],
+        )
+        for what, found in (
+            ("word_inputs", model.encoding.input_scaling),
+            ("word_targets", model.encoding.target_scaling),
+        )
+    ]
+    rows = [
+        (say("row_network"), repr(model.network)),
+        (say("row_loss"), str(model.loss)),
+        (say("row_scaling"), "; ".join(scaling)),
+        (say("row_method"), origin.method),
+        (say("row_rows"), str(origin.split)),
+    ]
+    for part, figures in origin.figures.items():
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        rows.append((say(f"row_{part}"), shown))
+    return [*rows, (say("row_stop"), origin.stop.sentence(lang))]
+
+
+def summary(model: Model, lang: str | None = None) -> str:
+    """The rows of `summary_rows` as lines of text."""
+    rows = summary_rows(model, lang)
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
