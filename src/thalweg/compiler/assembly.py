@@ -261,6 +261,10 @@ class Builder:
         """Compare: ``oeq olt ole ogt oge une uno ...``."""
         return self.code.emit(self.boolean, f"fcmp {predicate} {a}, {b.text}")
 
+    def icmp(self, predicate: str, a: Value, b: Value) -> Value:
+        """Compare integers: ``eq ne slt sle ult ...``."""
+        return self.code.emit(self.boolean, f"icmp {predicate} {a}, {b.text}")
+
     def select(self, condition: Value, a: Value, b: Value) -> Value:
         """a where the condition holds, b elsewhere."""
         return self.code.emit(a.type, f"select {condition}, {a}, {b}")
