@@ -25,6 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 from thalweg.errors import OptionError, suggest
+from thalweg.optim.constrained.solver import interior_point
 from thalweg.optim.descent import descend
 from thalweg.optim.direction.base import Direction, Steepest
 from thalweg.optim.direction.conjugate import ConjugateGradient
@@ -97,5 +98,6 @@ METHODS: dict[str, Method] = {
     "newton-line": _along(lambda problem: ModifiedNewton(problem.hessian), "wolfe"),
     "newton-cg": _within(product_model, steihaug),
     "lm": levenberg_marquardt,
+    "interior-point": interior_point,
     "gauss-newton": _along(lambda problem: GaussNewton(problem.linearise), "armijo"),
 }

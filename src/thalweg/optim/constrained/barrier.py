@@ -1,0 +1,174 @@
+"""The iterate of the interior-point method and what is measured of it.
+
+φ_μ(w) = f(w) - μ Σ ln(w - l) - μ Σ ln(u - w), with c(w) = 0. Its optimality conditions, with
+multipliers y of c and z of the bounds, are
+∇f + Jᵀy - z_l + z_u = 0,  c = 0,  (w - l)z_l = μ,  (u - w)z_u = μ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from thalweg.optim.constrained.program import Derivatives, Program, Values
+from thalweg.optim.layout import Vector
+
+__all__ = ["Barrier", "Iterate", "Step", "inside", "least_squares_multipliers"]
+
+DAMPING = 1e-5  # a faint pull towards the bound for variables with one bound only
+MULTIPLIER_BAND = 1e10
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """Primal and dual variables with values and derivatives there."""
+
+    w: Vector
+    y: Vector
+    zl: Vector
+    zu: Vector
+    values: Values
+    slopes: Derivatives
+
+    @property
+    def theta(self) -> float:
+        """‖c‖₁."""
+        return float(np.sum(np.abs(self.values.c)))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A search direction in all variables."""
+
+    w: Vector
+    y: Vector
+    zl: Vector
+    zu: Vector
+
+
+class Barrier:
+    """A program with its bounds; everything that involves μ."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.has_lower = np.isfinite(program.lower)
+        self.has_upper = np.isfinite(program.upper)
+        single_lower = self.has_lower & ~self.has_upper
+        single_upper = self.has_upper & ~self.has_lower
+        self.pull = single_lower.astype(np.float64) - single_upper.astype(np.float64)
+
+    def gaps(self, w: Vector) -> tuple[Vector, Vector]:
+        """The gaps w - l and u - w, one where there is no bound."""
+        below = np.where(self.has_lower, w - self.program.lower, 1.0)
+        above = np.where(self.has_upper, self.program.upper - w, 1.0)
+        return below, above
+
+    def phi(self, w: Vector, f: float, mu: float) -> float:
+        """The barrier objective."""
+        below, above = self.gaps(w)
+        with np.errstate(all="ignore"):
+            logs = float(np.sum(np.log(below)) + np.sum(np.log(above)))
+            pulls = np.where(self.pull > 0, below, np.where(self.pull < 0, above, 0.0))
+        return f - mu * logs + DAMPING * mu * float(np.sum(pulls))
+
+    def phi_gradient(self, w: Vector, g: Vector, mu: float) -> Vector:
+        """Its gradient."""
+        below, above = self.gaps(w)
+        return np.asarray(
+            g - mu * self.has_lower / below + mu * self.has_upper / above + DAMPING * mu * self.pull
+        )
+
+    def curvature(self, it: Iterate) -> Vector:
+        """Σ = z_l/(w - l) + z_u/(u - w)."""
+        below, above = self.gaps(it.w)
+        return np.asarray(it.zl / below + it.zu / above)
+
+    def multiplier_steps(self, it: Iterate, dw: Vector, mu: float) -> tuple[Vector, Vector]:
+        """The steps dz from the linearised complementarity conditions."""
+        below, above = self.gaps(it.w)
+        dzl = np.where(self.has_lower, mu / below - it.zl - it.zl / below * dw, 0.0)
+        dzu = np.where(self.has_upper, mu / above - it.zu + it.zu / above * dw, 0.0)
+        return dzl, dzu
+
+    def longest(self, it: Iterate, step: Step, tau: float) -> tuple[float, float]:
+        """Fraction to the boundary: the longest primal and dual steps."""
+        below, above = self.gaps(it.w)
+        primal = min(
+            _reach(below, np.where(self.has_lower, step.w, 0.0), tau),
+            _reach(above, np.where(self.has_upper, -step.w, 0.0), tau),
+        )
+        dual = min(_reach(it.zl, step.zl, tau), _reach(it.zu, step.zu, tau))
+        return primal, dual
+
+    def banded(self, w: Vector, zl: Vector, zu: Vector, mu: float) -> tuple[Vector, Vector]:
+        """Multipliers kept within a wide band around μ/(w - l)."""
+        below, above = self.gaps(w)
+        zl = np.clip(zl, mu / (MULTIPLIER_BAND * below), MULTIPLIER_BAND * mu / below)
+        zu = np.clip(zu, mu / (MULTIPLIER_BAND * above), MULTIPLIER_BAND * mu / above)
+        return np.where(self.has_lower, zl, 0.0), np.where(self.has_upper, zu, 0.0)
+
+    def error(self, it: Iterate, mu: float) -> float:
+        """The scaled residual of the optimality conditions at μ."""
+        stationarity, violation, complementarity = self.residuals(it, mu)
+        n, m = it.w.size, it.y.size
+        bound_count = int(np.sum(self.has_lower) + np.sum(self.has_upper))
+        z_sum = float(np.sum(np.abs(it.zl)) + np.sum(np.abs(it.zu)))
+        y_sum = float(np.sum(np.abs(it.y)))
+        dual = max(100.0, (y_sum + z_sum) / max(1, m + n)) / 100.0
+        product = max(100.0, z_sum / max(1, bound_count)) / 100.0
+        return max(stationarity / dual, violation, complementarity / product)
+
+    def residuals(self, it: Iterate, mu: float) -> tuple[float, float, float]:
+        """Largest entries of stationarity, constraints and complementarity."""
+        below, above = self.gaps(it.w)
+        rest = it.slopes.g + it.slopes.jacobian.T @ it.y - it.zl + it.zu
+        low = np.where(self.has_lower, below * it.zl - mu, 0.0)
+        high = np.where(self.has_upper, above * it.zu - mu, 0.0)
+        return (
+            float(np.max(np.abs(rest), initial=0.0)),
+            float(np.max(np.abs(it.values.c), initial=0.0)),
+            float(max(np.max(np.abs(low), initial=0.0), np.max(np.abs(high), initial=0.0))),
+        )
+
+
+def _reach(gap: Vector, change: Vector, tau: float) -> float:
+    """The longest α ≤ 1 with gap + α·change ≥ (1 - τ)·gap."""
+    shrinking = change < 0
+    if not np.any(shrinking):
+        return 1.0
+    return min(1.0, float(np.min(-tau * gap[shrinking] / change[shrinking])))
+
+
+def inside(program: Program, w: Vector, push: float = 1e-2) -> Vector:
+    """A point pushed off its bounds, by `push` relative to bound and width.
+
+    Examples
+    --------
+    A start at a bound, or outside, comes to lie strictly between them.
+    """
+    lower, upper = program.lower, program.upper
+    with np.errstate(invalid="ignore"):
+        width = np.where(np.isfinite(upper - lower), upper - lower, np.inf)
+        low = np.where(
+            np.isfinite(lower),
+            lower + np.minimum(push * np.maximum(1.0, np.abs(lower)), push * width),
+            -np.inf,
+        )
+        high = np.where(
+            np.isfinite(upper),
+            upper - np.minimum(push * np.maximum(1.0, np.abs(upper)), push * width),
+            np.inf,
+        )
+    return np.clip(w, low, high)
+
+
+def least_squares_multipliers(
+    slopes: Derivatives, zl: Vector, zu: Vector, cap: float = 1e3
+) -> Vector:
+    """The y that makes the Lagrangian as stationary as can be; zero where that is unreasonable."""
+    m = slopes.jacobian.shape[0]
+    if m == 0:
+        return np.zeros(0)
+    y: Vector = np.linalg.lstsq(slopes.jacobian.T, -(slopes.g - zl + zu), rcond=None)[0]
+    return y if np.max(np.abs(y)) <= cap else np.zeros(m)

@@ -1,0 +1,167 @@
+"""The linear systems of the interior-point method: symmetric, indefinite, of known inertia.
+
+[ H + Σ + δw   Jᵀ  ] [dw]     [a]
+[ J           -δc  ] [dy]  =  [b]
+
+Slacks are eliminated; the rest is factored as LDLᵀ with Bunch-Kaufman pivoting (LAPACK dsytrf)
+after a symmetric scaling. At a descent direction the matrix has exactly as many positive
+eigenvalues as variables and as many negative ones as constraints. If not, δw is raised until it
+has; δc > 0 makes it regular where constraints depend on each other. (Wächter and Biegler,
+Mathematical Programming 106 (2006) 25-57, section 3.1, Algorithm IC.)
+
+Examples
+--------
+>>> import numpy as np
+>>> system = KKTSystem(np.diag([2.0, -1.0]), np.zeros(0), np.array([[0.0, 1.0]]))
+>>> solver = Regulariser()
+>>> dw, dy = solver.factor(system, mu=0.1).solve(np.array([2.0, 0.0]), np.array([1.0]))
+>>> dw, dy
+(array([1., 1.]), array([1.]))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from thalweg.optim.layout import Matrix, Vector
+
+__all__ = ["Factor", "KKTSystem", "Regulariser"]
+
+FIRST, SMALLEST, LARGEST = 1e-4, 1e-20, 1e40
+GROW_FIRST, GROW, SHRINK = 100.0, 8.0, 1.0 / 3.0
+
+
+@dataclass(frozen=True)
+class KKTSystem:
+    """The parts of the matrix.
+
+    Attributes
+    ----------
+    block : matrix
+        H + Σ of the dense variables.
+    diagonal : vector
+        H + Σ of the others.
+    jacobian : matrix
+        Of all variables.
+    """
+
+    block: Matrix
+    diagonal: Vector
+    jacobian: Matrix
+
+    def times(self, dw: Vector, dy: Vector, shift: float, slack: float) -> tuple[Vector, Vector]:
+        """The matrix times a vector."""
+        k = self.block.shape[0]
+        top = np.concatenate([self.block @ dw[:k], self.diagonal * dw[k:]])
+        return top + shift * dw + self.jacobian.T @ dy, self.jacobian @ dw - slack * dy
+
+
+class Factor:
+    """LDLᵀ of a regularised system.
+
+    Attributes
+    ----------
+    positive, negative, zero : int
+        The inertia of the reduced matrix.
+    """
+
+    def __init__(self, system: KKTSystem, shift: float, slack: float) -> None:
+        from scipy.linalg import lapack
+
+        self.system, self.shift, self.slack = system, shift, slack
+        k, m = system.block.shape[0], system.jacobian.shape[0]
+        self.dense, self.rest = system.jacobian[:, :k], system.jacobian[:, k:]
+        self.weights = 1.0 / (system.diagonal + shift)
+        matrix = np.zeros((k + m, k + m))
+        matrix[:k, :k] = system.block + shift * np.eye(k)
+        matrix[k:, :k] = self.dense
+        matrix[:k, k:] = self.dense.T
+        matrix[k:, k:] = -slack * np.eye(m) - (self.rest * self.weights) @ self.rest.T
+        self.scale = _equilibrate(matrix)
+        scaled = matrix * self.scale * self.scale[:, None]
+        self.factors, self.pivots, info = lapack.dsytrf(scaled, lower=1)
+        self.positive, self.negative, self.zero = _inertia(self.factors, self.pivots)
+        if info < 0 or not np.all(np.isfinite(self.factors)):
+            self.zero += 1
+
+    def solve(self, a: Vector, b: Vector) -> tuple[Vector, Vector]:
+        """Solve, with iterative refinement on the whole system."""
+        dw, dy = self._once(a, b)
+        size = max(float(np.max(np.abs(a), initial=0.0)), float(np.max(np.abs(b), initial=0.0)))
+        for _ in range(4):
+            top, bottom = self.system.times(dw, dy, self.shift, self.slack)
+            ra, rb = a - top, b - bottom
+            error = max(float(np.max(np.abs(ra), initial=0)), float(np.max(np.abs(rb), initial=0)))
+            if not np.isfinite(error) or error <= 1e-15 * size:
+                break
+            cw, cy = self._once(ra, rb)
+            dw, dy = dw + cw, dy + cy
+        return dw, dy
+
+    def _once(self, a: Vector, b: Vector) -> tuple[Vector, Vector]:
+        from scipy.linalg import lapack
+
+        k = self.dense.shape[1]
+        right = np.concatenate([a[:k], b - self.rest @ (self.weights * a[k:])]) * self.scale
+        found, _ = lapack.dsytrs(self.factors, self.pivots, right[:, None], lower=1)
+        solution = found[:, 0] * self.scale
+        dy = solution[k:]
+        return np.concatenate([solution[:k], self.weights * (a[k:] - self.rest.T @ dy)]), dy
+
+
+def _equilibrate(matrix: Matrix) -> Vector:
+    """Powers of two that bring the largest entry of every row near one."""
+    scale = np.ones(matrix.shape[0])
+    for _ in range(3):
+        largest = np.max(np.abs(matrix) * scale * scale[:, None], axis=1, initial=0.0)
+        scale = scale / np.sqrt(np.where(largest > 0, largest, 1.0))
+    exponents = np.round(np.log2(np.clip(scale, 1e-150, 1e150)))
+    return np.asarray(np.exp2(exponents))
+
+
+def _inertia(factors: Matrix, pivots: Vector) -> tuple[int, int, int]:
+    """Signs of the eigenvalues of D; its 2x2 blocks have one of each."""
+    positive = negative = zero = 0
+    tiny = 1e-15 * factors.shape[0]
+    k = 0
+    while k < factors.shape[0]:
+        if pivots[k] < 0:
+            positive, negative, k = positive + 1, negative + 1, k + 2
+            continue
+        value = factors[k, k]
+        positive += value > tiny
+        negative += value < -tiny
+        zero += not abs(value) > tiny
+        k += 1
+    return int(positive), int(negative), int(zero)
+
+
+class Regulariser:
+    """Algorithm IC: remembers the last δw that was needed."""
+
+    def __init__(self) -> None:
+        self.last = 0.0
+
+    def factor(self, system: KKTSystem, mu: float) -> Factor | None:
+        """Factor with as little regularisation as gives the right inertia; None if none does."""
+        right = system.block.shape[0], system.jacobian.shape[0]
+        factor = Factor(system, 0.0, 0.0)
+        if (factor.positive, factor.negative) == right:
+            return factor
+        slack = 1e-8 * mu**0.25 if factor.zero else 0.0
+        if factor.zero:
+            factor = Factor(system, 0.0, slack)
+            if (factor.positive, factor.negative) == right:
+                return factor
+        shift = FIRST if self.last == 0.0 else max(SMALLEST, SHRINK * self.last)
+        while shift <= LARGEST:
+            factor = Factor(system, shift, slack)
+            if (factor.positive, factor.negative) == right:
+                self.last = shift
+                return factor
+            if factor.zero and slack == 0.0:
+                slack = 1e-8 * mu**0.25
+            shift *= GROW_FIRST if self.last == 0.0 else GROW
+        return None

@@ -1,0 +1,218 @@
+"""Nonlinear programs in the one form the interior-point method knows.
+
+min f(w)  subject to  c(w) = 0,  l ≤ w ≤ u.
+
+`SlackForm` brings a `Problem` into it: w = (x, s) with g(x) + s = 0, s ≥ 0; entries of x whose
+bounds coincide are taken out; objective and constraints are scaled so that no gradient at the
+start is longer than 100 (largest entry), as Ipopt does.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from thalweg.optim.layout import Matrix, Vector
+from thalweg.optim.problem import Problem
+from thalweg.optim.result import Status
+from thalweg.optim.run import Halt, Point
+
+__all__ = ["Derivatives", "Program", "SlackForm", "Values"]
+
+GRADIENT_CAP = 100.0
+
+
+@dataclass(frozen=True)
+class Values:
+    """f and c at a point."""
+
+    f: float
+    c: Vector
+
+    @property
+    def finite(self) -> bool:
+        """Whether all are numbers."""
+        return bool(np.isfinite(self.f) and np.all(np.isfinite(self.c)))
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """Gradient of f and Jacobian of c at a point."""
+
+    g: Vector
+    jacobian: Matrix
+
+    @property
+    def finite(self) -> bool:
+        """Whether all are numbers."""
+        return bool(np.all(np.isfinite(self.g)) and np.all(np.isfinite(self.jacobian)))
+
+
+class Program(ABC):
+    """min f(w), c(w) = 0, l ≤ w ≤ u.
+
+    Attributes
+    ----------
+    n, m : int
+        Variables and constraints.
+    dense : int
+        The first so many variables are coupled by second derivatives; the others (slacks) have
+        a diagonal Hessian and are eliminated from the linear systems.
+    lower, upper : vector
+    """
+
+    n: int
+    m: int
+    dense: int
+    lower: Vector
+    upper: Vector
+
+    @abstractmethod
+    def values(self, w: Vector) -> Values:
+        """The values f and c."""
+
+    @abstractmethod
+    def derivatives(self, w: Vector) -> Derivatives:
+        """∇f and the Jacobian of c."""
+
+    @abstractmethod
+    def hessian(self, w: Vector, y: Vector) -> tuple[Matrix, Vector]:
+        """∇²(f + yᵀc): the dense block, and the diagonal of the rest."""
+
+    def trial(self, w: Vector) -> tuple[Vector, Values]:
+        """The values at a trial point, and the point, which may be made better at no cost."""
+        return w, self.values(w)
+
+    @abstractmethod
+    def constraint_hessian(self, w: Vector, y: Vector) -> tuple[Matrix, Vector]:
+        """∇²(yᵀc) alone, for the restoration."""
+
+    def learn(self, before: Vector, after: Vector, y: Vector) -> None:  # noqa: B027
+        """Take note of a step, where second derivatives are approximated."""
+
+
+class SlackForm(Program):
+    """A `Problem` with slacks, scaled, without its fixed variables.
+
+    Parameters
+    ----------
+    problem : Problem
+    x0 : vector
+        Where gradients are measured for the scaling; fixed entries are set to their bounds.
+
+    Raises
+    ------
+    Halt
+        If the problem has no finite values at the start.
+    """
+
+    def __init__(self, problem: Problem, x0: Vector) -> None:
+        self.problem = problem
+        bounds = problem.bounds
+        self.base = bounds.project(np.array(x0, dtype=np.float64))
+        self.moving = bounds.lower < bounds.upper
+        self.dense = int(np.sum(self.moving))
+        self.equal = problem.equality_count
+        f, g, c, jacobian = self._raw(self.base)
+        if not (np.isfinite(f) and np.all(np.isfinite(g)) and np.all(np.isfinite(c))):
+            problem.run.consider(Point(self.base, f, violation=problem.violation(self.base, c)))
+            raise Halt(Status.NOT_FINITE, "objective or constraints are not finite at the start")
+        self.m = c.size
+        self.slacks = self.m - self.equal
+        self.n = self.dense + self.slacks
+        self.f_scale = _cap(g[None, :])[0]
+        self.c_scale = _cap(jacobian)
+        none = np.full(self.slacks, np.inf)
+        self.lower = np.concatenate([bounds.lower[self.moving], 0.0 * np.ones(self.slacks)])
+        self.upper = np.concatenate([bounds.upper[self.moving], none])
+        self.start = np.concatenate(
+            [self.base[self.moving], -self.c_scale[self.equal :] * c[self.equal :]]
+        )
+        self.quasi: Matrix | None = None if problem.has_hessian else np.eye(self.dense)
+        self._known: tuple[bytes, Derivatives] | None = None
+
+    def _raw(self, x: Vector) -> tuple[float, Vector, Vector, Matrix]:
+        f, g = self.problem.value_and_gradient(x)
+        c, jacobian = self.problem.constraint_jacobian(x)
+        return f, g[self.moving], c, jacobian[:, self.moving]
+
+    def point(self, w: Vector) -> Vector:
+        """The x of w, with the fixed entries."""
+        x = self.base.copy()
+        x[self.moving] = w[: self.dense]
+        return x
+
+    def values(self, w: Vector) -> Values:
+        x = self.point(w)
+        f = self.problem.value(x) * self.f_scale
+        c = self.problem.constraints(x) * self.c_scale
+        c[self.equal :] += w[self.dense :]
+        return Values(f, c)
+
+    def trial(self, w: Vector) -> tuple[Vector, Values]:
+        """Slacks that are smaller than g(x) allows are raised: no violation, a lower barrier.
+
+        (A. R. Conn, L. N. Vicente, C. Visweswariah, SIAM J. Optimization 9 (1999) 1103-1122,
+        call it a magical step.)
+        """
+        values = self.values(w)
+        spare = np.minimum(values.c[self.equal :], 0.0)
+        if not np.any(spare < 0):
+            return w, values
+        w, c = w.copy(), values.c.copy()
+        w[self.dense :] -= spare
+        c[self.equal :] -= spare
+        return w, Values(values.f, c)
+
+    def derivatives(self, w: Vector) -> Derivatives:
+        key = w[: self.dense].tobytes()
+        if self._known is None or self._known[0] != key:
+            _, g, _, jacobian = self._raw(self.point(w))
+            slack_part = np.zeros((self.m, self.slacks))
+            slack_part[self.equal :] = np.eye(self.slacks)
+            whole = np.concatenate([jacobian * self.c_scale[:, None], slack_part], axis=1)
+            gradient = np.concatenate([g * self.f_scale, np.zeros(self.slacks)])
+            self._known = key, Derivatives(gradient, whole)
+        return self._known[1]
+
+    def hessian(self, w: Vector, y: Vector) -> tuple[Matrix, Vector]:
+        return self._curvature(w, self.f_scale, y), np.zeros(self.slacks)
+
+    def constraint_hessian(self, w: Vector, y: Vector) -> tuple[Matrix, Vector]:
+        """∇²(yᵀc) alone, for the restoration."""
+        return self._curvature(w, 0.0, y), np.zeros(self.slacks)
+
+    def _curvature(self, w: Vector, weight: float, y: Vector) -> Matrix:
+        if self.quasi is not None:
+            return self.quasi
+        matrix = self.problem.lagrangian_hessian(self.point(w), weight, y * self.c_scale)
+        return matrix[np.ix_(self.moving, self.moving)]
+
+    def learn(self, before: Vector, after: Vector, y: Vector) -> None:
+        """Powell's damped BFGS update, where there are no second derivatives."""
+        if self.quasi is None:
+            return
+        s = (after - before)[: self.dense]
+        grown = self.derivatives(after)
+        change = (grown.g + grown.jacobian.T @ y)[: self.dense]
+        old = self.derivatives(before)
+        change = change - (old.g + old.jacobian.T @ y)[: self.dense]
+        bs = self.quasi @ s
+        curvature, expected = float(s @ change), float(s @ bs)
+        if expected <= 0 or not np.all(np.isfinite(change)):
+            return
+        if curvature < 0.2 * expected:
+            theta = 0.8 * expected / (expected - curvature)
+            change = theta * change + (1.0 - theta) * bs
+            curvature = float(s @ change)
+        self.quasi = self.quasi - np.outer(bs, bs) / expected + np.outer(change, change) / curvature
+
+
+def _cap(rows: Matrix) -> Vector:
+    """Factors that bring the largest entry of each row to at most 100."""
+    largest = np.max(np.abs(rows), axis=1, initial=0.0)
+    with np.errstate(divide="ignore"):
+        factors = np.minimum(1.0, GRADIENT_CAP / np.where(largest > 0, largest, 1.0))
+    return np.maximum(factors, 1e-8)

@@ -1,0 +1,85 @@
+"""The interior-point method as one of the `METHODS`: from a problem to a certificate."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from thalweg.optim.constrained.barrier import Iterate
+from thalweg.optim.constrained.interior_point import InteriorPoint, Outcome
+from thalweg.optim.constrained.program import SlackForm
+from thalweg.optim.layout import Vector
+from thalweg.optim.problem import Problem
+from thalweg.optim.result import KKT, Multipliers, Status
+from thalweg.optim.run import Point
+
+__all__ = ["interior_point"]
+
+ENOUGH = 100.0  # times the tolerance, where rounding stops the progress
+
+
+def interior_point(problem: Problem, x: Vector, tol: float) -> Status:
+    """Minimise subject to bounds, equalities and inequalities.
+
+    Parameters
+    ----------
+    problem : Problem
+    x : vector
+        The start; it may violate anything.
+    tol : float
+        Of the scaled residual of the KKT conditions. Where rounding stops the progress, a
+        hundred times as much is accepted, and the message quotes it.
+
+    Notes
+    -----
+    With exact second derivatives of the Lagrangian where they are known, else with Powell's
+    damped BFGS approximation. Dense linear algebra: up to about a thousand variables. Linear
+    and quadratic programs need no special treatment.
+    """
+    program = SlackForm(problem, x)
+    if program.dense == 0:
+        return _nothing_to_do(problem, program)
+
+    def watch(it: Iterate, error: float) -> None:
+        problem.run.iterate(_point(problem, program, it, error))
+
+    method = InteriorPoint(program, tol, watch)
+    outcome, it = method.solve(program.start)
+    error = method.barrier.error(it, 0.0)
+    point = _point(problem, program, it, error)
+    certify(problem, program, method, it, point)
+    if outcome is Outcome.CONVERGED or (outcome is Outcome.STUCK and error <= ENOUGH * tol):
+        problem.run.conclude(point)
+        return Status.CONVERGED
+    problem.run.consider(point)
+    return Status.INFEASIBLE if outcome is Outcome.INFEASIBLE else Status.STEP_TOO_SMALL
+
+
+def _nothing_to_do(problem: Problem, program: SlackForm) -> Status:
+    """Every entry is fixed by its bounds."""
+    x = program.base
+    violation = problem.violation(x)
+    problem.run.conclude(Point(x, problem.value(x), 0.0, violation))
+    return Status.CONVERGED if violation <= problem.run.feasible else Status.INFEASIBLE
+
+
+def _point(problem: Problem, program: SlackForm, it: Iterate, error: float) -> Point:
+    x = program.point(it.w)
+    c = it.values.c.copy()
+    c[program.equal :] -= it.w[program.dense :]
+    return Point(x, it.values.f / program.f_scale, error, problem.violation(x, c / program.c_scale))
+
+
+def certify(
+    problem: Problem, program: SlackForm, method: InteriorPoint, it: Iterate, point: Point
+) -> None:
+    """Multipliers and residuals in the user's own units."""
+    y = it.y * program.c_scale / program.f_scale
+    lower, upper = np.zeros(point.x.size), np.zeros(point.x.size)
+    lower[program.moving] = it.zl[: program.dense] / program.f_scale
+    upper[program.moving] = it.zu[: program.dense] / program.f_scale
+    stationarity, _, complementarity = method.barrier.residuals(it, 0.0)
+    cut = program.equal
+    problem.run.multipliers = Multipliers(y[:cut], y[cut:], lower, upper)
+    problem.run.kkt = KKT(
+        stationarity / program.f_scale, point.violation, complementarity / program.f_scale
+    )
