@@ -26,6 +26,7 @@ from thalweg.graph import (
     Node,
     constant,
     is_scalar_constant,
+    scalar_value,
     topological,
 )
 from thalweg.ops.families import broadcast, select
@@ -158,9 +159,9 @@ def _step(node: Node, position: int, upstream: Node, masks: _Masks) -> Edge | No
         return None
     local = primitive.local(node, position)
     mask = masks.through(node, position)
-    if mask is not None and not primitive.bounded:
+    if mask is not None and (not primitive.bounded or masks.near(node, local)):
         contribution = select(mask, contribution, 0.0)
-    masks.note(source, mask)
+    masks.note(node, source, mask)
     return Edge(node, position, source, local, contribution)
 
 
@@ -171,10 +172,17 @@ class _Masks:
     A node is masked only if all its uses are. Products of a matrix with an infinite entry are
     left as they are: cleaning operands would cost every ReLU layer a pass over its weights,
     while a carried mask costs nothing unless an unbounded operation further back uses it.
+    For the same reason bounded operations (tanh of NaN) use only masks that have not come
+    through a matrix product.
     """
 
     def __init__(self) -> None:
         self.known: dict[Node, Node | None] = {}
+        self.far: set[Node] = set()  # whose mask came through a matrix product
+
+    def near(self, node: Node, local: Node | None) -> bool:
+        """Whether a local derivative that varies is still beside the choice that masks it."""
+        return local is not None and node not in self.far and scalar_value(local) is None
 
     def through(self, node: Node, position: int) -> Node | None:
         """The mask of the contribution to one input."""
@@ -187,8 +195,10 @@ class _Masks:
             return carried if own is None else own
         return PRIMITIVES["logical_and"].bind(own, carried)
 
-    def note(self, source: Node, mask: Node | None) -> None:
+    def note(self, node: Node, source: Node, mask: Node | None) -> None:
         """Join the masks of several uses."""
+        if node in self.far or not getattr(node.primitive, "moves", True):
+            self.far.add(source)
         if source in self.known:
             before = self.known[source]
             if before is None or mask is None:

@@ -355,6 +355,11 @@ def _basis(node: Node) -> Node:
     return constant(np.eye(node.size, dtype=node.dtype).reshape(node.size, *node.shape))
 
 
+def _empty(output: Node, i: Node) -> Node:
+    """The Jacobian of no entries, or with respect to none."""
+    return constant(np.zeros((*output.shape, *i.shape), output.dtype))
+
+
 def _by_rows(call: _Call) -> list[list[Node]]:
     """Reverse mode: one row of the Jacobian for every entry of the result."""
     rows = []
@@ -362,10 +367,13 @@ def _by_rows(call: _Call) -> list[list[Node]]:
         seed = variable(output.shape, output.dtype)
         derivation = backward(output, call.inputs, seed)
         slopes = [derivation.gradient(i) for i in call.inputs]
-        image = along_samples(slopes, {seed: _basis(output)}) if output.size else {}
+        if not output.size:
+            rows.append([_empty(output, i) for i in call.inputs])
+            continue
+        image = along_samples(slopes, {seed: _basis(output)})
         rows.append(
             [
-                tnp.reshape(image.get(s, s), (*output.shape, *i.shape))
+                tnp.reshape(image[s], (*output.shape, *i.shape))
                 for s, i in zip(slopes, call.inputs, strict=True)
             ]
         )
@@ -376,19 +384,18 @@ def _by_columns(call: _Call) -> list[list[Node]]:
     """Forward mode: one column for every entry of the arguments."""
     columns = []
     for i in call.inputs:
+        if not i.size:
+            columns.append([_empty(output, i) for output in call.outputs])
+            continue
         direction = variable(i.shape, i.dtype)
         pushed = forward(call.outputs, [i], [direction])
-        image = along_samples(pushed, {direction: _basis(i)}) if i.size else {}
-        blocks = []
-        for output, tangent in zip(call.outputs, pushed, strict=True):
-            block = image.get(tangent, tangent)
-            last = (*range(1, 1 + len(output.shape)), 0)
-            blocks.append(
-                tnp.reshape(tnp.transpose(block, last), (*output.shape, *i.shape))
-                if i.size
-                else zeros_like(variable((*output.shape, *i.shape), output.dtype))
-            )
-        columns.append(blocks)
+        image = along_samples(pushed, {direction: _basis(i)})
+        columns.append(
+            [
+                tnp.reshape(tnp.moveaxis(image[tangent], 0, -1), (*output.shape, *i.shape))
+                for output, tangent in zip(call.outputs, pushed, strict=True)
+            ]
+        )
     return [list(row) for row in zip(*columns, strict=True)]
 
 

@@ -137,12 +137,20 @@ power: Elementwise = Elementwise(
     precedence=40,
     domain=((0.2, 3.0), (-2.0, 3.0)),
 )
+
+
+def _share(out: Node, wins: Node, loses: Node) -> Node:
+    """The derivative of the larger of two: all, nothing, or half of it where they are equal."""
+    all_of_it, half, nothing = (constant(value, out.dtype) for value in (1.0, 0.5, 0.0))
+    return select(wins, all_of_it, select(loses, nothing, half))
+
+
 maximum: Elementwise = Elementwise(
     name="maximum",
     evaluate=np.maximum,
     partials=(
-        lambda out, x, y: select(x > y, 1.0, select(x < y, 0.0, 0.5)),
-        lambda out, x, y: select(x > y, 0.0, select(x < y, 1.0, 0.5)),
+        lambda out, x, y: _share(out, x > y, x < y),
+        lambda out, x, y: _share(out, x < y, x > y),
     ),
     masks=(lambda out, x, y: x >= y, lambda out, x, y: x <= y),
     source="np.maximum({0}, {1})",
@@ -153,8 +161,8 @@ minimum: Elementwise = Elementwise(
     name="minimum",
     evaluate=np.minimum,
     partials=(
-        lambda out, x, y: select(x < y, 1.0, select(x > y, 0.0, 0.5)),
-        lambda out, x, y: select(x < y, 0.0, select(x > y, 1.0, 0.5)),
+        lambda out, x, y: _share(out, x < y, x > y),
+        lambda out, x, y: _share(out, x > y, x < y),
     ),
     masks=(lambda out, x, y: x <= y, lambda out, x, y: x >= y),
     source="np.minimum({0}, {1})",

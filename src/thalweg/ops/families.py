@@ -82,7 +82,7 @@ _TYPED = (Node, float, int, bool)  # NumPy's own numbers are not weak, Python's 
 
 def _common_dtype(operands: Sequence[Any]) -> np.dtype[Any]:
     dtypes = [o if type(o) in (float, int, bool) else o.dtype for o in operands]
-    first = next(d for d in dtypes if isinstance(d, np.dtype))
+    first = next((d for d in dtypes if isinstance(d, np.dtype)), FLOAT)
     if all(d is first or (type(d) in (float, int) and first.kind == "f") for d in dtypes):
         return first
     return np.result_type(*dtypes)
