@@ -44,7 +44,7 @@ def minimize(
     args: tuple[Any, ...] = (),
     jac: Any = None,
     hess: Any = None,
-    tol: float = 1e-8,
+    tol: float | None = None,
     max_iterations: int | None = None,
     max_evaluations: int | None = None,
     max_time: float | None = None,
@@ -80,9 +80,10 @@ def minimize(
         gradient; ``"numerical"`` for central differences.
     hess : callable or "numerical", optional
         The Hessian ``hess(x, *args)``, for plain functions.
-    tol : float
+    tol : float, optional
         Of the optimality conditions: of the largest entry of the (projected) gradient, relative
-        to an objective above one; for constrained problems, of the scaled KKT residual.
+        to an objective above one (1e-8 by default); with constraints, of the scaled KKT
+        residual (1e-10 by default; where rounding stops the progress, 100 times as much).
     max_iterations, max_evaluations : int, optional
     max_time : float, optional
         Seconds.
@@ -176,10 +177,12 @@ def _optimise(
             f"method {name!r} takes bounds but no other constraints: use 'interior-point' or "
             f"method='augmented-lagrangian', inner={name!r}."
         )
-    return solve(problem, x, name, given["tol"], layout, options)
+    tol = TOLERANCE.get(name, 1e-8) if given["tol"] is None else given["tol"]
+    return solve(problem, x, name, tol, layout, options)
 
 
 CONSTRAINED = ("interior-point", "augmented-lagrangian")
+TOLERANCE = {"interior-point": 1e-10}
 
 
 def default_method(problem: Problem) -> str:

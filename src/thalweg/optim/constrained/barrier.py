@@ -18,6 +18,7 @@ __all__ = ["Barrier", "Iterate", "Step", "inside", "least_squares_multipliers"]
 
 DAMPING = 1e-5  # a faint pull towards the bound for variables with one bound only
 MULTIPLIER_BAND = 1e10
+LARGEST_MEAN = 1e6  # multipliers beyond are no excuse for a gradient that does not vanish
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,9 @@ class Barrier:
         bound_count = int(np.sum(self.has_lower) + np.sum(self.has_upper))
         z_sum = float(np.sum(np.abs(it.zl)) + np.sum(np.abs(it.zu)))
         y_sum = float(np.sum(np.abs(it.y)))
-        dual = max(100.0, (y_sum + z_sum) / max(1, m + n)) / 100.0
-        product = max(100.0, z_sum / max(1, bound_count)) / 100.0
-        return max(stationarity / dual, violation, complementarity / product)
+        dual = np.clip((y_sum + z_sum) / max(1, m + n), 100.0, LARGEST_MEAN) / 100.0
+        product = np.clip(z_sum / max(1, bound_count), 100.0, LARGEST_MEAN) / 100.0
+        return float(max(stationarity / dual, violation, complementarity / product))
 
     def residuals(self, it: Iterate, mu: float) -> tuple[float, float, float]:
         """Largest entries of stationarity, constraints and complementarity."""
@@ -170,5 +171,5 @@ def least_squares_multipliers(
     m = slopes.jacobian.shape[0]
     if m == 0:
         return np.zeros(0)
-    y: Vector = np.linalg.lstsq(slopes.jacobian.T, -(slopes.g - zl + zu), rcond=None)[0]
+    y = np.asarray(np.linalg.lstsq(slopes.jacobian.T, -(slopes.g - zl + zu), rcond=None)[0])
     return y if np.max(np.abs(y)) <= cap else np.zeros(m)

@@ -35,7 +35,7 @@ from thalweg.optim.layout import Vector
 __all__ = ["InteriorPoint", "Outcome"]
 
 EPS = float(np.finfo(np.float64).eps)
-KAPPA_EPS, KAPPA_MU, THETA_MU, TAU_MIN = 10.0, 0.2, 1.5, 0.99
+KAPPA_EPS, KAPPA_MU, THETA_MU, TAU_MIN = 10.0, 0.2, 1.5, 0.995
 DELTA, S_THETA, S_PHI, ETA_PHI, GAMMA_ALPHA = 1.0, 1.1, 2.3, 1e-8, 0.05
 CORRECTIONS, KAPPA_SOC = 4, 0.99
 SHORT, SHORT_STEPS = 0.01, 4  # more such steps in a row far from feasible: restoration
