@@ -96,9 +96,8 @@ class NativeGraph:
             workspace = code.emit("ptr", f"load ptr, {place}", "w")
             for buffer, (at, _) in self.memory.offsets.items():
                 pointers[buffer] = code.emit("ptr", f"getelementptr i8, {workspace}, i64 {at}")
-        none = (Value("0", "i64"), Value("0", "i64"))
         for nest in self.nests:
-            write_nest(code, nest, pointers, none)
+            write_nest(code, nest, pointers)
         return module_text(code, "kernel", "ptr noalias %arguments")
 
     def _arguments(self) -> list[Buffer]:

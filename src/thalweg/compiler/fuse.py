@@ -45,7 +45,7 @@ class Index:
     offset: int = 0
 
     def scaled(self, factor: int, offset: int) -> Index:
-        """factor · index + offset"""
+        """Factor · index + offset"""
         return Index(tuple(s * factor for s in self.strides), self.offset * factor + offset)
 
 
@@ -413,6 +413,7 @@ def _assemble_concatenate(fusion: Fusion, node: Node) -> None:
     axis = node.attributes["axis"]
     start = 0
     for part in node.inputs:
+
         def move(view: View, at: int = start) -> View:
             return tuple(i.scaled(1, at) if k == axis else i for k, i in enumerate(view))
 

@@ -28,7 +28,7 @@ from thalweg.compiler.loops import (
 )
 from thalweg.compiler.lowering import convert, identity, lower
 
-__all__ = ["NestWriter", "write_nest"]
+__all__ = ["NestWriter", "Share", "write_nest"]
 
 Offsets = tuple[int, ...]
 
@@ -72,8 +72,32 @@ def segments(extent: int, tile: int, width: int) -> list[Segment]:
     return [p for p in parts if p.stop > p.start]
 
 
+@dataclass(frozen=True)
+class Share:
+    """The part of a nest's work that the running thread does.
+
+    Attributes
+    ----------
+    panels : tuple of Value
+        First panel of all and the one after the last; a sum over samples goes over these.
+    own : tuple of Value
+        The panels of this thread.
+    rows : tuple of Value or None
+        Number of the thread and number of threads, where the first axis is split.
+    """
+
+    panels: tuple[Value, Value]
+    own: tuple[Value, Value]
+    rows: tuple[Value, Value] | None = None
+
+
+NONE = (Value("0", "i64"), Value("0", "i64"))
+WHOLE = Share(NONE, NONE)
+"""Of a function without samples, run by one thread."""
+
+
 def write_nest(
-    code: Assembly, nest: Nest, pointers: Mapping[Buffer, Value], panels: tuple[Value, Value]
+    code: Assembly, nest: Nest, pointers: Mapping[Buffer, Value], share: Share = WHOLE
 ) -> None:
     """Write one nest.
 
@@ -83,11 +107,11 @@ def write_nest(
     nest : Nest
     pointers : mapping of Buffer to Value
         Where each buffer is.
-    panels : tuple of Value
-        First panel and the one after the last.
+    share : Share
+        Which part of it.
     """
     if 0 not in nest.axes:
-        NestWriter(code, nest, pointers, panels).write()
+        NestWriter(code, nest, pointers, share).write()
 
 
 class NestWriter:
@@ -98,11 +122,11 @@ class NestWriter:
         code: Assembly,
         nest: Nest,
         pointers: Mapping[Buffer, Value],
-        panels: tuple[Value, Value],
+        share: Share,
     ) -> None:
         self.code = code
         self.nest = nest
-        self.panels = panels
+        self.share = share
         self.count = len(nest.axes)
         self.tile = [1] * len(nest.extents)
         self.width = 1
@@ -154,7 +178,7 @@ class NestWriter:
             self._body()
             return
         if self.nest.axes[axis] == PANELS:
-            self._loop_over(axis, self.panels[0], self.panels[1], 1)
+            self._loop_over(axis, *self.share.own, 1)
             return
         width = self.nest.width if axis == self.nest.vector else 1
         for part in segments(self.nest.axes[axis], self.nest.tiles[axis], width):
@@ -162,11 +186,25 @@ class NestWriter:
             if axis == self.nest.vector:
                 self.width = part.width
             start, stop = Value(str(part.start), "i64"), Value(str(part.stop), "i64")
-            if part.stop - part.start == part.step:
+            if axis == 0 and self.share.rows is not None:
+                self._loop_over(axis, *self._own_part(part, self.share.rows), part.step)
+            elif part.stop - part.start == part.step:
                 with self._at(axis, start):
                     self._domain(axis + 1)
             else:
                 self._loop_over(axis, start, stop, part.step)
+
+    def _own_part(self, part: Segment, rows: tuple[Value, Value]) -> tuple[Value, Value]:
+        """Where this thread's iterations of a part of the first axis start and end."""
+        count = (part.stop - part.start) // part.step
+        thread, threads = rows
+        ends = []
+        for number in (thread, self.code.emit("i64", f"add nsw i64 {thread.text}, 1")):
+            scaled = self.code.emit("i64", f"mul nsw i64 {number.text}, {count}")
+            share = self.code.emit("i64", f"udiv i64 {scaled.text}, {threads.text}")
+            distance = self.code.emit("i64", f"mul nsw i64 {share.text}, {part.step}")
+            ends.append(self.code.emit("i64", f"add nsw i64 {distance.text}, {part.start}"))
+        return ends[0], ends[1]
 
     def _loop_over(self, axis: int, start: Value, stop: Value, step: int) -> None:
         def body(index: Value, carried: Sequence[Value]) -> list[Value]:
@@ -289,10 +327,10 @@ class NestWriter:
         if width > 1 and (access.picks or stride != 1):
             loaded = Value("undef", f"<{width} x {element}>")
             for lane in range(width):
-                one = self.code.emit(element, f"load {element}, {self._address(access, member, lane)}")
-                loaded = self.code.emit(
-                    loaded.type, f"insertelement {loaded}, {one}, i32 {lane}"
+                one = self.code.emit(
+                    element, f"load {element}, {self._address(access, member, lane)}"
                 )
+                loaded = self.code.emit(loaded.type, f"insertelement {loaded}, {one}, i32 {lane}")
         else:
             type = f"<{width} x {element}>"
             place = self._address(access, member, 0)
@@ -385,7 +423,7 @@ class _ReductionWriter:
         if level < len(self.order) - 1:
             start, stop = Value("0", "i64"), Value(str(extent), "i64")
             if extent == PANELS:
-                start, stop = self.w.panels
+                start, stop = self.w.share.panels
 
             def body(index: Value, carried: Sequence[Value]) -> Sequence[Value]:
                 with self.w._at(axis, index):
@@ -399,7 +437,7 @@ class _ReductionWriter:
         main, rest = sums[: size * self.unroll], sums[size * self.unroll :]
         step = self.wide if self.horizontal else 1
         if extent == PANELS:
-            start, stop = self.w.panels
+            start, stop = self.w.share.panels
             return self._run(axis, start, stop, (step, 1, self.wide), main)
         cut = extent // (step * self.unroll) * step * self.unroll
         full = extent // step * step
@@ -430,8 +468,10 @@ class _ReductionWriter:
             with self.w._at(axis, index):
                 return self._step(axis, step, unroll, width, carried)
 
-        single = start.text.isdigit() and stop.text.isdigit() and (
-            int(stop.text) - int(start.text) == step * unroll
+        single = (
+            start.text.isdigit()
+            and stop.text.isdigit()
+            and (int(stop.text) - int(start.text) == step * unroll)
         )
         if single:
             return body(start, sums)
@@ -449,9 +489,7 @@ class _ReductionWriter:
                 for member in self.members:
                     at = list(member)
                     at[axis] += k * step
-                    results.append(
-                        self._accumulate(reduction, tuple(at), width, sums[position])
-                    )
+                    results.append(self._accumulate(reduction, tuple(at), width, sums[position]))
                     position += 1
             for store in nest.inner:
                 for member in self.members:
@@ -475,7 +513,9 @@ def _combine(code: Assembly, kind: str, values: Sequence[Value]) -> Value:
     """Pairwise: (a + b) + (c + d)."""
     values = list(values)
     while len(values) > 1:
-        pairs = [_combine_two(code, kind, a, b) for a, b in zip(values[::2], values[1::2], strict=False)]
+        pairs = [
+            _combine_two(code, kind, a, b) for a, b in zip(values[::2], values[1::2], strict=False)
+        ]
         values = pairs + ([values[-1]] if len(values) % 2 else [])
     return values[0]
 

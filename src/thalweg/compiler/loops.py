@@ -369,9 +369,7 @@ class Nest:
         return "\n".join(lines)
 
 
-def postorder(
-    roots: Sequence[Expr], leaf: Callable[[Expr], bool] | None = None
-) -> list[Expr]:
+def postorder(roots: Sequence[Expr], leaf: Callable[[Expr], bool] | None = None) -> list[Expr]:
     """All parts of expressions, operands before operations, without recursion.
 
     Parts for which `leaf` holds are not opened.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from thalweg.compiler.loops import (
+    PANELS,
     Access,
     Apply,
     Buffer,
@@ -73,14 +74,15 @@ def _join(first: Nest, second: Nest) -> Nest | None:
     depends = bool(first.writes() & second.reads())
     if not depends and not _related(first, second):
         return None
-    if not depends and (first.reductions or second.reductions):
-        if not (first.reduced == second.reduced and _same_kind(first, second)):
-            return None
+    alike = first.reduced == second.reduced and _same_kind(first, second)
+    if not depends and (first.reductions or second.reductions) and not alike:
+        return None
     if first.axes == second.axes and not second.reduced:
         return _append(first, second)
     if first.axes == second.axes and first.reduced == second.reduced and not depends:
         return _together(first, second)
-    if not first.reduced and first.axes == second.extents and depends:
+    over_samples = PANELS in second.reduced  # run by rows, what is per panel by panels
+    if not first.reduced and first.axes == second.extents and depends and not over_samples:
         return _into_reduction(first, second)
     return None
 
@@ -105,13 +107,13 @@ def _is_product(nest: Nest) -> bool:
 
 
 def _append(first: Nest, second: Nest) -> Nest | None:
+    if PANELS in first.reduced and first.axes:
+        return None  # sums over lanes end as single numbers; what follows is better vectorised
     known = {s.access: s.value for s in first.stores}
     stores = _forwarded(second.stores, known, first)
     if stores is None:
         return None
-    return Nest(
-        first.axes, [*first.stores, *stores], first.reduced, first.reductions, first.inner
-    )
+    return Nest(first.axes, [*first.stores, *stores], first.reduced, first.reductions, first.inner)
 
 
 def _together(first: Nest, second: Nest) -> Nest | None:
@@ -183,13 +185,13 @@ def _without_dead_stores(nests: Sequence[Nest]) -> list[Nest]:
     read: set[Buffer] = set()
     kept: list[Nest] = []
     for nest in reversed(nests):
-        def needed(store: Store) -> bool:
-            return store.access.buffer.role != "temporary" or store.access.buffer in read
-
-        read_here = nest.reads()
-        nest.stores = [s for s in nest.stores if needed(s)]
-        nest.inner = [s for s in nest.inner if needed(s)]
+        nest.stores = [s for s in nest.stores if _needed(s, read)]
+        nest.inner = [s for s in nest.inner if _needed(s, read)]
         if nest.stores or nest.inner:
             kept.append(nest)
-            read |= nest.reads() if read_here else set()
+            read |= nest.reads()
     return kept[::-1]
+
+
+def _needed(store: Store, read: set[Buffer]) -> bool:
+    return store.access.buffer.role != "temporary" or store.access.buffer in read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -15,6 +16,7 @@ from thalweg.errors import CompilerError
 __all__ = ["NativeCode", "available", "module_text"]
 
 _lock = threading.Lock()
+_numbers = itertools.count()
 
 
 def available() -> bool:
@@ -116,7 +118,7 @@ class NativeCode:
             binary = _machine(self.target).emit_object(self._module(llvm))
             store_object(key, binary)
         builder = llvm.JITLibraryBuilder().add_object_img(binary).add_current_process()
-        self._tracker = builder.export_symbol(self.name).link(_engine(), f"thalweg{id(self)}")
+        self._tracker = builder.export_symbol(self.name).link(_engine(), f"thalweg{next(_numbers)}")
         self._address = self._tracker[self.name]
 
     def _module(self, llvm: Any) -> Any:

@@ -14,22 +14,23 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-import thalweg.numpy as tnp
 from thalweg.compiler.assembly import Assembly, Value, llvm_type
 from thalweg.compiler.decompose import decompose
 from thalweg.compiler.fuse import Fusion
-from thalweg.compiler.llvm import write_nest
+from thalweg.compiler.llvm import Share, write_nest
 from thalweg.compiler.loops import PANELS, Access, Buffer, Load, Nest, Store, verify
 from thalweg.compiler.memory import MemoryPlan, plan_memory
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
+from thalweg.compiler.numbers import numbers_first
 from thalweg.compiler.target import Target, host
+from thalweg.compiler.threads import Barriers, run_on_threads, split_kind, write_barrier
 from thalweg.compiler.vectorise import vectorise
 from thalweg.differentiation.chain_rule import backward
 from thalweg.graph import Graph, Node, topological, variable
@@ -76,14 +77,6 @@ class Step:
         return self.sample.inputs[:-2]
 
 
-@dataclass
-class _Layout:
-    """The buffers that the native function is given or makes for itself."""
-
-    inputs: list[Buffer] = field(default_factory=list)
-    own: dict[str, Buffer] = field(default_factory=dict)
-
-
 class BatchProgram:
     """Steps over batches, compiled for one network, loss and rule.
 
@@ -92,17 +85,23 @@ class BatchProgram:
     step : Step
     lanes : int
         Samples in a panel: one or two vectors.
+    threaded : bool
+        Whether the code can be run by several threads.
     target : Target, optional
     """
 
-    def __init__(self, step: Step, lanes: int, target: Target | None = None) -> None:
+    def __init__(
+        self, step: Step, lanes: int, threaded: bool = False, target: Target | None = None
+    ) -> None:
         self.step = step
         self.lanes = lanes
+        self.threaded = threaded
         self.target = target or host()
         self.dtype = step.sample.outputs[0].dtype.name
         self._variables()
         self.nests = self._nests()
-        self.memory: MemoryPlan = plan_memory(self.nests)
+        # threads may be at different nests: with several of them no place is used twice
+        self.memory: MemoryPlan = plan_memory(self.nests, reuse=not threaded)
         self.code = NativeCode(self._text(), "train", self.target)
         self._function: Any = None
 
@@ -132,8 +131,9 @@ class BatchProgram:
             slopes = backward(price, leaves)
             gradients = [g + slopes.gradient(p) for g, p in zip(gradients, leaves, strict=True)]
         moved, after = self.step.update(leaves, gradients, self.step.memory, self.scalars)
-        late = decompose([*moved, *after, *([price] if price is not None else [])])
-        return self._lower(per_sample, late, price is not None)
+        late = [*moved, *after, *([price] if price is not None else [])]
+        self.numbers, late = numbers_first(late, self.scalars)
+        return self._lower(per_sample, decompose(late), price is not None)
 
     def _lower(self, per_sample: list[Node], late: list[Node], priced: bool) -> list[Nest]:
         leaves, memory = self.step.parameters, self.step.memory
@@ -144,13 +144,16 @@ class BatchProgram:
         buffers = dict(state)
         for name, node in (("x", self.x), ("t", self.t), ("w", self.weight)):
             buffers[node] = Buffer(name, (*node.shape, self.lanes), self.dtype, "input", True)
-        for k, node in enumerate((self.inverse, self.total, *self.scalars)):
+        for k, node in enumerate((self.inverse, self.total, *self.numbers.inputs_after)):
             buffers[node] = Buffer(f"s{k}", (), self.dtype, "input")
         self.rows = Buffer("rows", (self.lanes,), "int64", "input", True)
         self.state, self.buffers = list(state.values()), buffers
         fusion = Fusion(buffers, self.lanes, self._sampled(per_sample))
         self._gather(fusion)
-        self.losses = [Buffer("loss", (), self.dtype, "output"), Buffer("price", (), self.dtype, "output")]
+        self.losses = [
+            Buffer("loss", (), self.dtype, "output"),
+            Buffer("price", (), self.dtype, "output"),
+        ]
         first, *slopes = per_sample
         heads = [s for s in slopes if s in fusion.sampled]
         fusion.prepare([first, *heads])
@@ -195,7 +198,10 @@ class BatchProgram:
             fusion.nests.append(Nest((PANELS, width, self.lanes), [store]))
 
     # -- the native function --------------------------------------------------------------------
-    ARGUMENTS = "ptr noalias %arguments, i64 %first, i64 %last, i64 %count, i64 %size"
+    ARGUMENTS = (
+        "ptr noalias %arguments, i64 %first, i64 %last, i64 %count, i64 %size, "
+        "i64 %thread, i64 %threads"
+    )
 
     def _text(self) -> str:
         code = Assembly()
@@ -211,7 +217,6 @@ class BatchProgram:
                 pointers[entry] = pointer
         start = len(self.state) + 2
         weights, order, scalars, losses, work = given[start : start + 5]
-        panels = Value("%panels", "i64")
         self._place(code, pointers, work)
 
         def batch(index: Value, carried: Sequence[Value]) -> list[Value]:
@@ -221,16 +226,48 @@ class BatchProgram:
             samples = code.emit("i64", f"select {short}, {left}, i64 %size")
             above = code.emit("i64", f"add nsw i64 {samples.text}, {self.lanes - 1}")
             number = code.emit("i64", f"sdiv i64 {above.text}, {self.lanes}")
-            _Rows(self, code, pointers).write(begin, samples, number, weights, order)
-            self._numbers(code, pointers, index, scalars, losses)
-            for nest in self.nests:
-                write_nest(code, nest, pointers, (Value("0", "i64"), number))
-            self._total(code, pointers, index, losses)
+            share = self._share(code, number)
+            total = self._numbers(code, pointers, index, scalars, losses)
+            rows = _Rows(self, code, pointers, total)
+            rows.write(begin, samples, share.own, weights, order)
+            self._write_nests(code, pointers, share, work)
             return []
 
-        _ = panels
         code.loop(Value("%first", "i64"), Value("%last", "i64"), 1, batch)
         return module_text(code, "train", self.ARGUMENTS)
+
+    def _share(self, code: Assembly, panels: Value) -> Share:
+        """The panels of the running thread."""
+        zero = Value("0", "i64")
+        if not self.threaded:
+            return Share((zero, panels), (zero, panels))
+        ends = []
+        for number in ("%thread", code.emit("i64", "add nsw i64 %thread, 1").text):
+            scaled = code.emit("i64", f"mul nsw i64 {number}, {panels.text}")
+            ends.append(code.emit("i64", f"udiv i64 {scaled.text}, %threads"))
+        return Share((zero, panels), (ends[0], ends[1]))
+
+    def _write_nests(
+        self, code: Assembly, pointers: dict[Buffer, Value], share: Share, work: Value
+    ) -> None:
+        if not self.threaded:
+            for nest in self.nests:
+                write_nest(code, nest, pointers, share)
+            return
+        thread, threads = Value("%thread", "i64"), Value("%threads", "i64")
+        barriers = Barriers()
+        for nest in self.nests:
+            kind = split_kind(nest)
+            if barriers.needed(nest, kind):
+                write_barrier(code, work, threads)
+            if kind == "single":
+                first = code.emit("i1", "icmp eq i64 %thread, 0")
+                code.when(first, partial(write_nest, code, nest, pointers, share))
+            elif kind == "rows":
+                write_nest(code, nest, pointers, replace(share, rows=(thread, threads)))
+            else:
+                write_nest(code, nest, pointers, share)
+        write_barrier(code, work, threads)
 
     def _constants(self) -> list[Any]:
         self.constants = [b for b in self.buffers.values() if b.role == "constant"]
@@ -242,7 +279,7 @@ class BatchProgram:
         most = Value("%most", "i64")
         above = code.emit("i64", f"add nsw i64 %size, {self.lanes - 1}")
         code.lines.append(f"  %most = sdiv i64 {above.text}, {self.lanes}")
-        at = Value("0", "i64")
+        at = Value("128", "i64")  # before it the barrier
         for buffer in panel_buffers:
             pointers[buffer] = code.emit("ptr", f"getelementptr i8, {work}, {at}")
             length = code.emit("i64", f"mul nsw i64 {most.text}, {_rounded(buffer.bytes)}")
@@ -261,7 +298,7 @@ class BatchProgram:
         """Size of the workspace for batches of a size."""
         panels = -(-batch_size // self.lanes)
         own = [self.buffers[n] for n in (self.x, self.t, self.weight)] + [self.rows]
-        return sum(_rounded(b.bytes) for b in own) * panels + 128 + self.memory.size(panels) + 64
+        return sum(_rounded(b.bytes) for b in own) * panels + 256 + self.memory.size(panels) + 64
 
     def _numbers(
         self,
@@ -270,28 +307,21 @@ class BatchProgram:
         index: Value,
         scalars: Value,
         losses: Value,
-    ) -> None:
-        """Where this step's scalars are read and its losses are put."""
+    ) -> Value:
+        """Where this step's scalars are read and its losses are put; the total's place."""
         element = llvm_type(self.dtype)
-        row = code.emit("i64", f"mul nsw i64 {index.text}, {len(self.scalars)}")
-        for k, node in enumerate(self.scalars):
+        row = code.emit("i64", f"mul nsw i64 {index.text}, {len(self.numbers.inputs_after)}")
+        for k, node in enumerate(self.numbers.inputs_after):
             at = code.emit("i64", f"add nsw i64 {row.text}, {k}")
             place = code.emit("ptr", f"getelementptr {element}, {scalars}, {at}")
             pointers[self.buffers[node]] = place
         row = code.emit("i64", f"mul nsw i64 {index.text}, 3")
-        for k, buffer in enumerate(self.losses):
+        places = []
+        for k in range(3):
             at = code.emit("i64", f"add nsw i64 {row.text}, {k}")
-            pointers[buffer] = code.emit("ptr", f"getelementptr {element}, {losses}, {at}")
-
-    def _total(
-        self, code: Assembly, pointers: dict[Buffer, Value], index: Value, losses: Value
-    ) -> None:
-        element = llvm_type(self.dtype)
-        total = code.emit(element, f"load {element}, {pointers[self.buffers[self.total]]}")
-        row = code.emit("i64", f"mul nsw i64 {index.text}, 3")
-        at = code.emit("i64", f"add nsw i64 {row.text}, 2")
-        place = code.emit("ptr", f"getelementptr {element}, {losses}, {at}")
-        code.do(f"store {total}, {place}")
+            places.append(code.emit("ptr", f"getelementptr {element}, {losses}, {at}"))
+        pointers |= dict(zip(self.losses, places[:2], strict=True))
+        return places[2]
 
     # -- running --------------------------------------------------------------------------------
     def run(
@@ -303,6 +333,7 @@ class BatchProgram:
         losses: Array,
         span: tuple[int, int],
         workspace: Array,
+        threads: int = 1,
     ) -> None:
         """Run the batches `span` of an epoch.
 
@@ -313,20 +344,28 @@ class BatchProgram:
         data : sequence of array
             X, T, weights (of the program's dtype) and order (int64), contiguous.
         scalars : array of shape (batches, number of scalars)
+            As `numbers` makes them from the step's own.
         batch_size : int
         losses : array of shape (batches, 3)
             Receives mean loss, penalty and sum of weights of every batch.
         span : (int, int)
             First batch, and the one after the last.
         workspace : array
-            At least `workspace_bytes` long, aligned to 64 bytes.
+            At least `workspace_bytes` long, aligned to 64 bytes, zeroed.
+        threads : int
+            More than one only for a threaded program.
         """
         arrays = [*state, *data, scalars, losses, workspace, *(b.value for b in self.constants)]
         table = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
         if self._function is None:
-            kinds = (ctypes.c_void_p, *(ctypes.c_int64,) * 4)
+            kinds = (ctypes.c_void_p, *(ctypes.c_int64,) * 6)
             self._function = ctypes.CFUNCTYPE(None, *kinds)(self.code.address)
-        self._function(table, span[0], span[1], len(data[3]), batch_size)
+        function, count = self._function, len(data[3])
+
+        def task(thread: int) -> None:
+            function(table, span[0], span[1], count, batch_size, thread, threads)
+
+        run_on_threads(task, threads)
 
 
 @dataclass
@@ -336,16 +375,54 @@ class _Rows:
     program: BatchProgram
     code: Assembly
     pointers: dict[Buffer, Value]
+    total: Value
 
     def write(
-        self, begin: Value, samples: Value, panels: Value, weights: Value, order: Value
+        self,
+        begin: Value,
+        samples: Value,
+        own: tuple[Value, Value],
+        weights: Value,
+        order: Value,
     ) -> None:
-        """Write the loop over all lanes of a batch."""
+        """Write the loops over the samples of a batch and over this thread's lanes."""
+        self._sum(begin, samples, weights, order)
+        self._lanes(begin, samples, own, weights, order)
+
+    def _sum(self, begin: Value, samples: Value, weights: Value, order: Value) -> None:
+        """The total weight and one divided by it."""
+        code, program = self.code, self.program
+        element = llvm_type(program.dtype)
+
+        def add(index: Value, carried: Sequence[Value]) -> list[Value]:
+            at = code.emit("i64", f"add nsw i64 {begin.text}, {index.text}")
+            place = code.emit("ptr", f"getelementptr i64, {order}, {at}")
+            row = code.emit("i64", f"load i64, {place}")
+            source = code.emit("ptr", f"getelementptr {element}, {weights}, {row}")
+            weight = code.emit(element, f"load {element}, {source}")
+            return [code.emit(element, f"fadd {element} {carried[0].text}, {weight.text}")]
+
+        (total,) = code.loop(Value("0", "i64"), samples, 1, add, [Value("0.0", element)])
+        positive = code.emit("i1", f"fcmp ogt {total}, 0.0")
+        divisor = code.emit(element, f"select {positive}, {total}, {element} 1.0")
+        inverse = code.emit(element, f"fdiv {element} 1.0, {divisor.text}")
+        code.do(f"store {total}, {self.pointers[program.buffers[program.total]]}")
+        code.do(f"store {total}, {self.total}")
+        code.do(f"store {inverse}, {self.pointers[program.buffers[program.inverse]]}")
+
+    def _lanes(
+        self,
+        begin: Value,
+        samples: Value,
+        panels: tuple[Value, Value],
+        weights: Value,
+        order: Value,
+    ) -> None:
         code, program = self.code, self.program
         element = llvm_type(program.dtype)
         rows = self.pointers[program.rows]
         own = self.pointers[program.buffers[program.weight]]
-        slots = code.emit("i64", f"mul nsw i64 {panels.text}, {program.lanes}")
+        start, stop = (code.emit("i64", f"mul nsw i64 {p.text}, {program.lanes}") for p in panels)
         last = code.emit("i64", f"sub nsw i64 {samples.text}, 1")
         zero = Value("0.0", element)
 
@@ -362,18 +439,10 @@ class _Rows:
             used = code.emit(element, f"select {inside}, {weight}, {zero}")
             target = code.emit("ptr", f"getelementptr {element}, {own}, {index}")
             code.do(f"store {used}, {target}")
-            return [code.emit(element, f"fadd {element} {carried[0].text}, {used.text}")]
+            return []
 
-        (total,) = code.loop(Value("0", "i64"), slots, 1, lane, [zero])
-        positive = code.emit("i1", f"fcmp ogt {total}, 0.0")
-        divisor = code.emit(element, f"select {positive}, {total}, {element} 1.0")
-        inverse = code.emit(element, f"fdiv {element} 1.0, {divisor.text}")
-        code.do(f"store {total}, {self.pointers[program.buffers[program.total]]}")
-        code.do(f"store {inverse}, {self.pointers[program.buffers[program.inverse]]}")
+        code.loop(start, stop, 1, lane)
 
 
 def _rounded(count: int) -> int:
     return -(-count // 64) * 64
-
-
-_ = np, tnp

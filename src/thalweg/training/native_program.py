@@ -7,6 +7,7 @@ moves and Ctrl-C is heard.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from thalweg.compiler.program import BatchProgram, Step
-from thalweg.compiler.target import host
+from thalweg.compiler.target import available_threads, host
 from thalweg.graph import Node, variable
 from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
@@ -31,6 +32,9 @@ Array = NDArray[Any]
 LONGEST_CALL = 0.05
 """Seconds after which a native call returns to Python."""
 
+WORK_PER_THREAD = 4e6
+"""Floating-point operations of a step (in float32) from which another thread pays."""
+
 
 class NativeProgram:
     """Epochs as native code.
@@ -42,6 +46,8 @@ class NativeProgram:
     dtype : float64 or float32
     conditioning : Conditioning, optional
         Clipping and weight decay, before the rule sees the gradients.
+    threads : int, optional
+        At most so many; all that this process may use by default.
     """
 
     def __init__(
@@ -50,12 +56,14 @@ class NativeProgram:
         rule: Rule,
         dtype: DTypeLike = np.float64,
         conditioning: Any = None,
+        threads: int | None = None,
     ) -> None:
         self.objective, self.rule, self.conditioning = objective, rule, conditioning
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self._interpreted = Program(objective, rule, dtype, conditioning)
-        self._programs: dict[int, BatchProgram] = {}
-        self._spaces: dict[int, Array] = {}
+        self.threads = available_threads() if threads is None else threads
+        self._programs: dict[tuple[int, bool], BatchProgram] = {}
+        self._spaces: dict[tuple[int, bool], Array] = {}
         self._pace = 0.0
 
     def start(self, params: Params) -> ProgramState:
@@ -81,7 +89,7 @@ class NativeProgram:
         arrays = [np.ascontiguousarray(a, self.dtype) for a in (*leaves, *memory)]
         data = [np.ascontiguousarray(a, self.dtype) for a in (X, T, weights)]
         data.append(np.ascontiguousarray(order, np.int64))
-        scalars = self._scalars(state.step, learning_rates, batches)
+        scalars = self._scalars(program, state.step, learning_rates, batches)
         losses = np.zeros((batches, 3), self.dtype)
         space = self._space(program, batch_size)
         self._run(program, arrays, data, scalars, batch_size, losses, space)
@@ -111,18 +119,21 @@ class NativeProgram:
             count = max(1, int(LONGEST_CALL / self._pace)) if self._pace else 1
             last = min(batches, first + count)
             began = time.perf_counter()
-            program.run(arrays, data, scalars, batch_size, losses, (first, last), space)
+            threads = self._threads(batch_size)
+            program.run(arrays, data, scalars, batch_size, losses, (first, last), space, threads)
             self._pace = (time.perf_counter() - began) / (last - first)
             first = last
 
-    def _scalars(self, step: int, learning_rates: Array, batches: int) -> Array:
+    def _scalars(
+        self, program: BatchProgram, step: int, learning_rates: Array, batches: int
+    ) -> Array:
         """For every batch: step count, learning rate, the rule's other hyperparameters."""
-        columns = [
+        given: list[Any] = [
             np.arange(step + 1, step + 1 + batches, dtype=np.float64),
             np.asarray(learning_rates, np.float64),
+            *(np.float64(getattr(self.rule, name)) for name in self._hyper()),
         ]
-        columns += [np.full(batches, getattr(self.rule, name)) for name in self._hyper()]
-        return np.ascontiguousarray(np.stack(columns, axis=1), dtype=self.dtype)
+        return program.numbers.columns(given, batches, self.dtype)
 
     def _hyper(self) -> list[str]:
         """The rule's hyperparameters that are numbers, without the learning rate."""
@@ -135,9 +146,17 @@ class NativeProgram:
     def _program(self, batch_size: int) -> BatchProgram:
         lanes = host().lanes(self.dtype.itemsize)
         lanes = lanes if batch_size <= lanes else 2 * lanes
-        if lanes not in self._programs:
-            self._programs[lanes] = BatchProgram(self._step(), lanes)
-        return self._programs[lanes]
+        threaded = self._threads(batch_size) > 1
+        if (lanes, threaded) not in self._programs:
+            self._programs[lanes, threaded] = BatchProgram(self._step(), lanes, threaded)
+        return self._programs[lanes, threaded]
+
+    def _threads(self, batch_size: int) -> int:
+        """How many threads pay, by the work of a step; the bits do not depend on it."""
+        weights = sum(math.prod(shape) for layer in self.objective.network.layers
+                      for shape in layer.shapes.values())  # fmt: skip
+        work = 6.0 * weights * batch_size * self.dtype.itemsize / 4
+        return max(1, min(self.threads, int(work / WORK_PER_THREAD)))
 
     def _step(self) -> Step:
         sample = self.objective.sample_graph(self.dtype)
@@ -155,7 +174,8 @@ class NativeProgram:
             scalars: Sequence[Node],
         ) -> tuple[Sequence[Node], Sequence[Node]]:
             step, rate, *others = scalars
-            rule = replace(self.rule, **dict(zip(self._hyper(), others, strict=True)))
+            traced: dict[str, Any] = dict(zip(self._hyper(), others, strict=True))
+            rule = replace(self.rule, **traced)
             states = unflatten(structure, remembered)
             moved, after = advance(
                 rule, self.conditioning, parameters, gradients, states, rate, step
@@ -175,11 +195,12 @@ class NativeProgram:
 
     def _space(self, program: BatchProgram, batch_size: int) -> Array:
         size = program.workspace_bytes(batch_size)
-        known = self._spaces.get(program.lanes)
+        key = (program.lanes, program.threaded)
+        known = self._spaces.get(key)
         if known is None or known.nbytes < size:
             raw = np.zeros(size + 64, np.uint8)
             start = (-raw.ctypes.data) % 64
-            known = self._spaces[program.lanes] = raw[start : start + size]
+            known = self._spaces[key] = raw[start : start + size]
         return known
 
     def loss(self, params: Params, X: Array, T: Array, weights: Array) -> float:

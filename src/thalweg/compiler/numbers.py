@@ -1,0 +1,97 @@
+"""What depends on nothing but a step's numbers is computed before the loop, for all steps.
+
+Adam's ``1 - β₁ᵏ`` needs a power at every step; as a column over all steps of an epoch it is one
+call of NumPy, in double precision, and the native loop only reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.graph import Node, substitute, topological, variable
+from thalweg.ops import Elementwise
+
+__all__ = ["Numbers", "numbers_first"]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A small program on columns of numbers, one row for each step.
+
+    Attributes
+    ----------
+    inputs : tuple of Node
+        The step's own numbers.
+    results : tuple of Node
+        What is computed from them.
+    inputs_after : tuple of Node
+        The variables that stand for the results in the loop.
+    """
+
+    inputs: tuple[Node, ...]
+    results: tuple[Node, ...]
+    inputs_after: tuple[Node, ...]
+
+    def columns(self, given: Sequence[Any], steps: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Results for all steps, computed in float64.
+
+        Parameters
+        ----------
+        given : sequence of array of shape (steps,), or of numbers
+            One for each input; a number is the same at every step.
+        steps : int
+        dtype : dtype
+            Of what is returned.
+
+        Returns
+        -------
+        array of shape (steps, results)
+        """
+        values: dict[Node, Any] = dict(zip(self.inputs, given, strict=True))
+        with np.errstate(all="ignore"):
+            for node in topological(self.results):
+                if node.is_constant:
+                    values[node] = np.float64(node.attributes["value"].reshape(()))
+                elif node not in values and node.primitive is not None:
+                    arguments = [values[i] for i in node.inputs]
+                    values[node] = node.primitive.evaluate(*arguments)
+        columns = np.empty((steps, len(self.results)), dtype)
+        for position, result in enumerate(self.results):
+            columns[:, position] = values[result]
+        return columns
+
+
+def numbers_first(outputs: Sequence[Node], scalars: Sequence[Node]) -> tuple[Numbers, list[Node]]:
+    """Split off what depends on the scalars alone.
+
+    Parameters
+    ----------
+    outputs : sequence of Node
+    scalars : sequence of Node
+        Variables of no axes.
+
+    Returns
+    -------
+    Numbers
+    list of Node
+        The outputs in terms of its results.
+    """
+    alone = set(scalars)
+    for node in topological(outputs):
+        known = all(i in alone or i.is_constant for i in node.inputs)
+        simple = isinstance(node.primitive, Elementwise) and node.dtype.kind == "f"
+        if node.shape == () and simple and known and any(i in alone for i in node.inputs):
+            alone.add(node)
+    wanted: dict[Node, Node] = {}
+    for node in topological(outputs):
+        for i in node.inputs:
+            if i in alone and node not in alone and i not in wanted:
+                wanted[i] = variable((), i.dtype)
+    image = substitute(outputs, wanted)
+    numbers = Numbers(tuple(scalars), tuple(wanted), tuple(wanted.values()))
+    return numbers, [image.get(node, node) for node in outputs]
