@@ -1,0 +1,139 @@
+"""One entry of a matrix, opened: the sum over samples it is, each term a product of numbers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from thalweg.errors import OptionError
+from thalweg.explanation import numerical
+from thalweg.explanation.network.passes import Passes
+from thalweg.explanation.notation import Math, add, number, times
+from thalweg.explanation.records import (
+    Array,
+    Explanation,
+    Section,
+    Sentence,
+    Step,
+    Term,
+    entry_name,
+    product,
+)
+from thalweg.graph import Node
+from thalweg.trees import flatten
+
+__all__ = ["open_entry"]
+
+ALIASES = {"dX": "dA[0]", "X": "A[0]"}
+
+
+def open_entry(
+    passes: Passes,
+    layers: Explanation,
+    name: str,
+    row: int,
+    column: int,
+    *,
+    check: bool = False,
+    limit: int = 12,
+) -> Explanation:
+    """Open an entry of any matrix of the layer view.
+
+    Parameters
+    ----------
+    passes : Passes
+    layers : Explanation
+        The layer view.
+    name : str
+        ``"dW[2]"``, ``"db[1]"``, ``"dX"``, ``"Z[1]"``, ...
+    row, column : int
+        Counted from 1.
+    check : bool
+        With the central difference beside it.
+    limit : int
+        How many terms get a line; the others are added up in one.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    OptionError, ShapeError
+        If there is no such matrix or no such entry.
+    """
+    known = ALIASES.get(name, name) if name not in {s.id for s in layers.steps()} else name
+    step = layers.step(known)
+    if step.value.size == 0 or step.role in ("rule",):
+        raise OptionError(f"{name} has no entries")
+    terms = layers.open(known, row, column)
+    title = Sentence("title_entry", {"name": entry_name(step.name, row, column)})
+    value = np.asarray(product(terms))
+    lines = [_line(k, term) for k, term in enumerate(terms[:limit], start=1)]
+    if len(terms) > limit:
+        rest = np.asarray(product(terms[limit:]))
+        name_of = Math("symbol", (f"{len(terms) - limit} more",))
+        lines.append(Step("rest", name_of, rest))
+    shown = add(*(number(float(s.value)) for s in lines)) if len(lines) > 1 else None
+    entry = entry_name(step.name, row, column)
+    formula = add(*(times(*(f.name for f in t.factors)) for t in terms[:3]))
+    if len(terms) > 3:
+        formula = add(formula, Math("symbol", ("…",)))
+    total = Step("total", entry, value, formula, shown, terms)
+    if check:
+        total = numerical_entry(passes, known, row, column, total)
+    notes = [Sentence("entry_of", {"name": step.name, "row": row, "column": column})]
+    section = Section("entry", title, (*lines, total), tuple(notes))
+    return Explanation("entry", title, (section,))
+
+
+def _line(k: int, term: Term) -> Step:
+    formula = times(*(f.name for f in term.factors))
+    numbers = times(*(number(f.value) for f in term.factors)) if len(term.factors) > 1 else None
+    return Step(
+        "term", Math("symbol", (f"{k}",)), np.asarray(term.value), formula, numbers, (term,)
+    )
+
+
+def numerical_entry(passes: Passes, name: str, row: int, column: int, step: Step) -> Step:
+    """The step with the central difference of what it is the derivative of, where it is one."""
+    found = re.fullmatch(r"d([WbZA])\[(\d+)\]", name)
+    if not found:
+        return step
+    kind, layer = found[1], int(found[2])
+    if kind in "Wb":
+        estimate = of_parameter(passes, kind, layer, (row - 1, column - 1))
+    else:
+        estimate = _of_node(passes, f"{kind.lower()}[{layer}]", row, column)
+    return numerical.flag(replace(step, estimate=np.asarray(estimate)))
+
+
+def of_parameter(passes: Passes, kind: str, layer: int, place: tuple[int, ...]) -> float:
+    """The central difference of the objective with respect to one weight or bias."""
+    old = passes.params[layer - 1][kind]
+    index = place if kind == "W" else place[:1]
+
+    def at(value: Array) -> float:
+        changed = [dict(own) for own in passes.params]
+        moved = old.copy()
+        moved[index] = float(value)
+        changed[layer - 1][kind] = moved
+        return passes.loss_at(changed, passes.X)
+
+    return float(numerical.central(at, np.asarray(old[index])))
+
+
+def _of_node(passes: Passes, label: str, row: int, column: int) -> float:
+    """The derivative of one sample's loss with respect to one entry of a layer."""
+    graph = passes.sample.plain if label == f"a[{passes.depth}]" else passes.sample.graph
+    node = graph.labels[label]
+    values: dict[Node, Array] = dict(zip(graph.inputs, _inputs(passes, column), strict=True))
+    table = passes.Z if label[0] == "z" else passes.A
+    values[node] = table[int(label[2:-1])][:, column - 1]
+    return float(numerical.slope(graph.outputs[0], node, values, (row - 1,)))
+
+
+def _inputs(passes: Passes, sample: int) -> list[Array]:
+    return [*flatten(passes.params)[0], passes.X[sample - 1], passes.T[sample - 1]]

@@ -1,0 +1,110 @@
+"""Central differences beside exact derivatives, for any node of a graph.
+
+The part of the graph behind a node is held, the node itself is moved a little in both directions.
+Two step sizes are extrapolated, so that the error is of the order of the fourth power of the
+step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from thalweg.differentiation import Edge
+from thalweg.explanation.records import Array, Explanation, Sentence, Step
+from thalweg.graph import Graph, Node, free_variables, substitute, variable
+from thalweg.interpreter import plan
+
+__all__ = ["central", "flag", "flagged", "local", "slope"]
+
+TOLERANCE = 1e-6
+
+
+def central(f: Callable[[Array], Any], at: Array) -> Array:
+    """The derivative of a function with one number as its result, entry by entry.
+
+    Examples
+    --------
+    >>> float(central(lambda x: float(x) ** 3, np.array(2.0)).round(9))
+    12.0
+    """
+    point = np.array(at, dtype=np.float64)
+    found = np.empty(point.shape)
+    for index in np.ndindex(point.shape):
+        middle = point[index]
+        step = float(np.finfo(np.float64).eps ** 0.2 * max(1.0, abs(float(middle))) * 0.5)
+        slopes = []
+        for h in (step, step / 2):
+            point[index] = middle + h
+            above, high = float(f(point)), float(point[index])
+            point[index] = middle - h
+            below, low = float(f(point)), float(point[index])
+            slopes.append((above - below) / (high - low))
+        point[index] = middle
+        found[index] = (4 * slopes[1] - slopes[0]) / 3
+    return found
+
+
+def slope(
+    output: Node,
+    node: Node,
+    values: Mapping[Node, Array],
+    place: tuple[int, ...] | None = None,
+) -> Array:
+    """The numerical derivative of the output with respect to a node, or to one entry of it."""
+    moved = variable(node.shape, node.dtype)
+    image = substitute([output], {node: moved})[output]
+    inputs = tuple(free_variables([image], [moved]))
+    evaluate = plan(Graph((moved, *inputs), (image,)))
+    held = [values[i] for i in inputs]
+    if place is not None:
+        whole = np.array(values[node], dtype=np.float64)
+
+        def at(x: Array) -> Any:
+            whole[place] = float(x)
+            return evaluate([whole, *held])[0]
+
+        return central(at, np.asarray(whole[place]))
+    return central(lambda x: evaluate([x, *held])[0], values[node])
+
+
+def local(edge: Edge, values: Mapping[Node, Array]) -> Array:
+    """The numerical local derivative of one entry-by-entry operation."""
+    primitive = edge.consumer.primitive
+    assert primitive is not None
+    operands = [np.asarray(values[i], dtype=np.float64) for i in edge.consumer.inputs]
+    at = operands[edge.position]
+    flat = np.empty(at.shape)
+    for index in np.ndindex(at.shape):
+        others = [o[index] for o in operands]
+
+        def of_one(x: Array, others: list[Any] = others) -> Any:
+            changed = [x if k == edge.position else o for k, o in enumerate(others)]
+            return primitive.evaluate(*changed, **edge.consumer.attributes)
+
+        flat[index] = central(of_one, at[index])
+    return flat
+
+
+def flagged(explanation: Explanation) -> Explanation:
+    """Say it where an estimate disagrees with the exact derivative."""
+    sections = tuple(
+        replace(s, steps=tuple(flag(step) for step in s.steps)) for s in explanation.sections
+    )
+    return replace(explanation, sections=sections)
+
+
+def flag(step: Step) -> Step:
+    """The step with a note if its estimate disagrees with its value."""
+    if step.estimate is None:
+        return step
+    with np.errstate(invalid="ignore"):
+        error = np.abs(step.value - step.estimate)
+        scale = np.maximum(1.0, np.maximum(np.abs(step.value), np.abs(step.estimate)))
+        bad = ~(error <= TOLERANCE * scale)
+    if not np.any(bad):
+        return step
+    return replace(step, notes=(*step.notes, Sentence("disagrees", {"name": step.name})))

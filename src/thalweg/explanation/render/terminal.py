@@ -1,0 +1,215 @@
+"""Explanations in the terminal: tables of 80 columns, with the shape on every line.
+
+Where the output cannot show ∂ or Greek letters, plain ASCII is written instead.
+
+Examples
+--------
+>>> from thalweg.explanation import explain
+>>> print(explain("w*x + b")(w=-2.0, x=5.0, b=3.0).write("terminal", "en", width=72))
+f = w*x + b
+...
+"""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import numpy as np
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from thalweg.explanation.notation import digits, text
+from thalweg.explanation.records import Array, Explanation, Section, Step
+from thalweg.language import known_language, tr
+
+__all__ = ["ascii_only", "render", "renderable"]
+
+MAX_ROWS, MAX_COLUMNS = 8, 6
+STYLES = {
+    "local": "cyan",
+    "global": "bold",
+    "common": "bold yellow",
+    "update": "bold green",
+    "upstream": "dim",
+}
+_PLAIN = str.maketrans(
+    {
+        "∂": "d", "·": "*", "∘": ".*", "Σ": "sum", "ᵀ": "^T", "←": "<-", "→": "->", "√": "sqrt",
+        "σ": "sigmoid", "−": "-", "∞": "inf", "α": "alpha", "β": "beta", "δ": "delta",
+        "ε": "epsilon", "λ": "lambda", "μ": "mu", "η": "eta", "ρ": "rho", "ℓ": "l", "⁺": "+",
+        "…": "...", "⋮": ":", "×": "x", "≥": ">=", "≤": "<=", "≠": "!=", "½": "1/2", "∧": "&",
+        "∨": "|", "⎡": "[", "⎣": "[", "⎢": "|", "⎤": "]", "⎦": "]", "⎥": "|", "─": "-", "━": "-",
+        "²": "^2", "³": "^3", "₀": "0", "₁": "1", "₂": "2", "₃": "3", "₄": "4", "₅": "5",
+        "₆": "6", "₇": "7", "₈": "8", "₉": "9", "ₛ": "_s", "’": "'", "–": "-", "▲": "+", "▼": "-",
+    }
+)  # fmt: skip
+
+
+def ascii_only(line: str) -> str:
+    """The line in ASCII; letters without a plain form become ``?``.
+
+    Examples
+    --------
+    >>> ascii_only("∂f/∂w₁ = σ(z)·x²")
+    'df/dw1 = sigmoid(z)*x^2'
+    """
+    return line.translate(_PLAIN).encode("ascii", "replace").decode("ascii")
+
+
+def render(
+    explanation: Explanation,
+    lang: str,
+    *,
+    width: int = 80,
+    ascii: bool = False,
+    color: bool = False,
+) -> str:
+    """Write an explanation as lines of text.
+
+    Parameters
+    ----------
+    explanation : Explanation
+    lang : str
+    width : int
+        Columns of the terminal.
+    ascii : bool
+        Only plain letters and signs.
+    color : bool
+        With the terminal's escape sequences.
+
+    Returns
+    -------
+    str
+    """
+    stream = StringIO()
+    console = Console(
+        file=stream, width=width, force_terminal=color, color_system="auto" if color else None
+    )
+    console.print(renderable(explanation, lang))
+    lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+    written = "\n".join(lines).rstrip() + "\n"
+    return ascii_only(written) if ascii else written
+
+
+def renderable(explanation: Explanation, lang: str | None = None) -> RenderableType:
+    """The explanation for a rich console, which knows its own width and colours."""
+    lang = known_language(lang)
+    parts: list[RenderableType] = [Text(explanation.title.say(lang), style="bold")]
+    for section in explanation.sections:
+        parts += _section(section, lang, section.title != explanation.title)
+    return Group(*parts)
+
+
+def _section(section: Section, lang: str, headed: bool) -> list[RenderableType]:
+    heading = Text("\n" + section.title.say(lang), style="bold underline")
+    parts: list[RenderableType] = [heading if headed else Text("")]
+    if section.steps:
+        parts.append(_table(section, lang))
+    notes = [note.say(lang) for note in section.notes]
+    notes += [note.say(lang) for step in section.steps for note in step.notes]
+    parts += [Padding(Text(note), (0, 0, 0, 2)) for note in dict.fromkeys(notes)]
+    return parts
+
+
+def _table(section: Section, lang: str) -> Table:
+    checked = any(s.estimate is not None and not s.value.ndim for s in section.steps)
+    table = Table(
+        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, expand=True
+    )
+    table.add_column(tr("explanation.column_step", lang), no_wrap=True)
+    table.add_column(tr("explanation.column_formula", lang), ratio=1, overflow="fold")
+    table.add_column(tr("explanation.column_value", lang), justify="right", no_wrap=True)
+    if checked:
+        table.add_column(tr("explanation.column_check", lang), justify="right", no_wrap=True)
+    table.add_column(tr("explanation.column_shape", lang), justify="right", no_wrap=True)
+    before = ""
+    for step in section.steps:
+        value, estimate = _single(step.value), _single(step.estimate)
+        cells = [Text(value), Text(estimate)] if checked else [Text(value)]
+        said = "" if step.role == before else tr(f"explanation.role_{step.role}", lang)
+        before, role = step.role, Text(said, style=STYLES.get(step.role, ""))
+        table.add_row(role, _formula(step, lang), *cells, _shape(step.value))
+    return table
+
+
+def _single(value: Array | None) -> str:
+    return digits(float(value)) if value is not None and value.ndim == 0 else ""
+
+
+def _shape(value: Array) -> str:
+    if not value.size:
+        return ""
+    if value.ndim == 1:
+        return f"({value.size},)"
+    return "×".join(map(str, value.shape)) if value.shape else "1"
+
+
+def _formula(step: Step, lang: str) -> Text:
+    """Name = formula, the numbers below, and below that a matrix."""
+    written = Text(step.id, style="bold" if step.role in ("global", "common") else "")
+    if step.formula is not None and text(step.formula) != step.id:
+        written.append(f" = {text(step.formula)}", style="not bold")
+    if step.place is not None:
+        written.append(f"  ({step.place.say(lang)})", style="not bold dim")
+    if step.numbers is not None and (step.formula is None or step.numbers != step.formula):
+        written.append(f"\n  = {shorten(text(step.numbers))}", style="not bold dim")
+    if step.value.ndim and step.value.size:
+        written.append("\n" + matrix(step.value), style="not bold")
+        if step.estimate is not None:
+            difference = float(np.max(np.abs(step.value - step.estimate)))
+            said = tr("explanation.largest_difference", lang, difference=f"{difference:.1e}")
+            written.append("\n" + said, style="not bold dim")
+    return written
+
+
+def shorten(formula: str, limit: int = 160) -> str:
+    """A long sum with its middle left out."""
+    if len(formula) <= limit:
+        return formula
+    return f"{formula[: limit // 2]} … {formula[-limit // 3 :]}"
+
+
+def matrix(value: Array) -> str:
+    """A vector or matrix in brackets, large ones with their middle left out.
+
+    Examples
+    --------
+    >>> print(matrix(np.array([[1.0, -2.5], [0.25, 4.0]])))
+    ⎡    1  -2.5 ⎤
+    ⎣ 0.25     4 ⎦
+    """
+    if value.ndim == 1:
+        value = value[None, :]
+    if value.ndim > 2:
+        value = value.reshape(-1, value.shape[-1])
+    if value.size == 0:
+        return "[ ]"
+    rows, more_rows = _clip(value.shape[0], MAX_ROWS)
+    columns, more_columns = _clip(value.shape[1], MAX_COLUMNS)
+    cells = [[digits(float(value[r, c]), 4) for c in columns] for r in rows]
+    for row in cells:
+        if more_columns:
+            row.insert(len(columns) - 1, "…")
+    widths = [max(len(row[c]) for row in cells) for c in range(len(cells[0]))]
+    lines = ["  ".join(f"{x:>{w}}" for x, w in zip(row, widths, strict=True)) for row in cells]
+    if more_rows:
+        lines.insert(len(rows) - 1, "⋮".center(len(lines[0])))
+    return "\n".join(_bracketed(lines))
+
+
+def _clip(length: int, most: int) -> tuple[list[int], bool]:
+    """The places shown: all, or the first ones and the last."""
+    if length <= most:
+        return list(range(length)), False
+    return [*range(most - 2), length - 1], True
+
+
+def _bracketed(lines: list[str]) -> list[str]:
+    if len(lines) == 1:
+        return [f"[ {lines[0]} ]"]
+    left = ["⎡", *"⎢" * (len(lines) - 2), "⎣"]
+    right = ["⎤", *"⎥" * (len(lines) - 2), "⎦"]
+    return [f"{a} {line} {b}" for a, line, b in zip(left, lines, right, strict=True)]
