@@ -10,10 +10,8 @@ in the graph, so that no loss needs to know the activation before it.
 Examples
 --------
 >>> import numpy as np
->>> mse = loss("mse")
 >>> mse(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 1.0], [1.0, 4.0]]))
 np.float64(2.5)
->>> cross_entropy = loss("cross_entropy")
 >>> bool(cross_entropy.sample(np.array([0.0, 1.0]), np.array([0.0, 1.0])) == 0)
 True
 """
@@ -29,7 +27,22 @@ import thalweg.numpy as np
 from thalweg.errors import ShapeError
 from thalweg.named import Named, find
 
-__all__ = ["LOSSES", "Loss", "loss"]
+__all__ = [
+    "LOSSES",
+    "Loss",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "half_mse",
+    "huber",
+    "log_cosh",
+    "loss",
+    "mae",
+    "mse",
+    "performance",
+    "poisson",
+    "poisson_deviance",
+    "quantile",
+]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -128,11 +141,11 @@ def loss(given: str | Loss) -> Loss:
     return find(given, LOSSES, "loss", ALIASES)
 
 
-def _register(latex: str, **facts: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def keep(function: Callable[..., Any]) -> Callable[..., Any]:
+def _register(latex: str, **facts: Any) -> Callable[[Callable[..., Any]], Loss]:
+    def keep(function: Callable[..., Any]) -> Loss:
         name = function.__name__
         LOSSES[name] = Loss(name=name, function=function, latex=latex, **facts)
-        return function
+        return LOSSES[name]
 
     return keep
 

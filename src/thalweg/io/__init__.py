@@ -1,0 +1,1 @@
+"""Files: the container in which models are kept. Knows plain data, not models."""
