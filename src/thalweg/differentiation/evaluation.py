@@ -7,7 +7,7 @@ from typing import Any
 
 from thalweg.graph import Graph, Node, as_node, free_variables, substitute
 from thalweg.interpreter import interpret
-from thalweg.tracing import adopt
+from thalweg.tracing import adopt, tracing
 
 __all__ = ["finish"]
 
@@ -36,7 +36,8 @@ def finish(
     list
         Arrays, or nodes.
     """
-    if any(isinstance(v, Node) for v in values) or free_variables(outputs, inputs):
+    inside = any(isinstance(v, Node) for v in values)
+    if inside or (tracing() and free_variables(outputs, inputs)):
         labels = labels or {}
         replacements = {i: as_node(v) for i, v in zip(inputs, values, strict=True)}
         image = substitute([*outputs, *labels.values()], replacements)

@@ -18,9 +18,10 @@ __all__ = ["subscript"]
 
 @dataclass(frozen=True)
 class _Picked:
-    """An axis indexed by an array of integers."""
+    """An axis indexed by an array of integers, or by a mask of some length."""
 
     index: Any
+    length: int | None = None
 
 
 def subscript(x: Node, index: Any) -> Node:
@@ -64,7 +65,8 @@ def _item(item: Any) -> list[Any]:
         raise ShapeError("True or False as an index: use slices, integers or integer arrays")
     array = np.asarray(item)
     if array.dtype.kind == "b":
-        return [_Picked(part) for part in np.nonzero(array)]
+        places = zip(np.nonzero(array), array.shape, strict=True)
+        return [_Picked(part, length) for part, length in places]
     if array.ndim or array.size == 0:
         if array.size and array.dtype.kind not in "iu":
             raise ShapeError(f"an index must be an integer, not {array.dtype}")
@@ -115,7 +117,7 @@ def _advanced(x: Node, items: list[Any]) -> Node:
     x = _basic(x, [slice(None) if isinstance(item, _Picked) else item for item in axes])
     picked = [a for a, item in enumerate(axes) if isinstance(item, _Picked)]
     rest = [a for a in range(x.ndim) if a not in picked]
-    indices = _index_nodes(x, [axes[a].index for a in picked], picked)
+    indices = _index_nodes(x, [axes[a] for a in picked], picked)
     order = (*picked, *rest)
     if order != tuple(range(x.ndim)):
         x = shape.transpose.bind(x, axes=order)
@@ -123,10 +125,12 @@ def _advanced(x: Node, items: list[Any]) -> Node:
     return _arrange(out, items, indices[0].ndim)
 
 
-def _index_nodes(x: Node, raw: list[Any], picked: list[int]) -> list[Node]:
+def _index_nodes(x: Node, items: list[_Picked], picked: list[int]) -> list[Node]:
     nodes = []
-    for index, axis in zip(raw, picked, strict=True):
-        length = x.shape[axis]
+    for item, axis in zip(items, picked, strict=True):
+        index, length = item.index, x.shape[axis]
+        if item.length not in (None, length):
+            raise IndexError(f"a mask of length {item.length} along an axis of length {length}")
         if isinstance(index, Node):
             nodes.append(index)
             continue

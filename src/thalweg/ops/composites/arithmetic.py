@@ -22,6 +22,7 @@ from thalweg.ops.elementwise import (
     minimum,
     negative,
     not_equal,
+    remainder,
     rint,
     sign,
     sin,
@@ -134,7 +135,9 @@ def xlogy(x: Array, y: Array) -> Array:
 
 def floor_divide(x: Array, y: Array) -> Array:
     """The quotient rounded down."""
-    return floor(divide(x, y)) if is_traced(x, y) else np.floor_divide(x, y)
+    if not is_traced(x, y):
+        return np.floor_divide(x, y)
+    return rint(divide(x - remainder(x, y), y))  # floor(x / y) would round 1 // 0.1 up to 10
 
 
 def trunc(x: Array) -> Array:
