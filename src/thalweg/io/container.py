@@ -38,7 +38,11 @@ FORMAT = "thalweg"
 VERSION = 1
 LONGEST_HEADER = 64 * 1024 * 1024
 MOST_AXES = 8
-DTYPES = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
+DTYPES: dict[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "I64": np.dtype("<i8"),
+}
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
 
 Arrays = dict[str, NDArray[Any]]
@@ -77,7 +81,7 @@ def write_container(
     path = Path(path)
     if path.exists() and not force:
         raise OptionError(f"{path} exists already; give another name, or force=True (--force).")
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, sort_keys=True)
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False)
     plain = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
     metadata = {
         "format": FORMAT,
@@ -194,8 +198,7 @@ class _Reader:
     def _facts(self, name: str, facts: Any) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
         """dtype, shape, first and last byte of an array."""
         found: dict[str, Any] = facts if isinstance(facts, dict) else {}
-        code: Any = found.get("dtype")
-        shape, places = found.get("shape"), found.get("data_offsets")
+        code, shape, places = (found.get(key) for key in ("dtype", "shape", "data_offsets"))
         if (
             len(found) != 3
             or not (isinstance(code, str) and code in DTYPES)

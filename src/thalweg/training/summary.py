@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
 
 from thalweg.language import tr
 from thalweg.training.scaling import Identity
@@ -47,5 +48,10 @@ def summary_rows(model: Model, lang: str | None = None) -> list[tuple[str, str]]
 def summary(model: Model, lang: str | None = None) -> str:
     """The rows of `summary_rows` as lines of text."""
     rows = summary_rows(model, lang)
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+    width = max(_columns(name) for name, _ in rows)
+    return "\n".join(f"{name}{' ' * (width - _columns(name))}  {text}" for name, text in rows)
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
