@@ -73,10 +73,10 @@ class Fusion:
     temporaries: int = 0
 
     # -- which nodes are in memory ----------------------------------------------------------
-    def prepare(self, outputs: Sequence[Node]) -> None:
-        """Write nests for everything in memory that the outputs need, but not for themselves."""
+    def prepare(self, outputs: Sequence[Node], themselves: bool = False) -> None:
+        """Write nests for everything in memory that the outputs need (and `themselves`)."""
         nodes = topological(outputs)
-        roots = self._roots(nodes)
+        roots = self._roots(nodes) | set(outputs if themselves else ())
         for node in nodes:
             if node in roots and node not in self.buffers and node.primitive is not None:
                 self._root(node)

@@ -231,9 +231,10 @@ class NestWriter:
         self.memo = {}
         horizontal = self.nest.vector is not None and self.nest.vector >= self.count
         width = 1 if horizontal else self.width
-        for store in self.nest.stores:
-            for member in members:
-                self._store(store.access, self.value(store.value, member, width), member, width)
+        for member in members:  # all values before any store: a state is changed in place
+            values = [self.value(s.value, member, width) for s in self.nest.stores]
+            for store, value in zip(self.nest.stores, values, strict=True):
+                self._store(store.access, value, member, width)
 
     def _store(self, access: Access, value: Value, member: Offsets, width: int) -> None:
         element = llvm_type(access.buffer.dtype)

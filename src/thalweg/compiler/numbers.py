@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,10 @@ class Numbers:
     results: tuple[Node, ...]
     inputs_after: tuple[Node, ...]
 
+    @cached_property
+    def _order(self) -> list[Node]:
+        return topological(self.results)
+
     def columns(self, given: Sequence[Any], steps: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Results for all steps, computed in float64.
 
@@ -54,7 +59,7 @@ class Numbers:
         """
         values: dict[Node, Any] = dict(zip(self.inputs, given, strict=True))
         with np.errstate(all="ignore"):
-            for node in topological(self.results):
+            for node in self._order:
                 if node.is_constant:
                     values[node] = np.float64(node.attributes["value"].reshape(()))
                 elif node not in values and node.primitive is not None:

@@ -39,7 +39,7 @@ __all__ = ["BatchProgram", "Step"]
 
 Array = NDArray[Any]
 Update = Callable[
-    [Sequence[Node], Sequence[Node], Sequence[Node], Sequence[Node]],
+    [Sequence[Node], Sequence[Node], Sequence[Node], Sequence[Node], Node],
     tuple[Sequence[Node], Sequence[Node]],
 ]
 
@@ -53,11 +53,12 @@ class Step:
     sample : Graph
         Inputs: the parameters, then x and t of one sample; output: its loss.
     memory : sequence of Node
-        Variables for what the rule remembers.
+        Variables for what is remembered from step to step.
     scalars : int
         How many numbers the update takes at every step (step count, learning rate, ...).
-    update : callable
-        ``update(parameters, gradients, memory, scalars) -> (parameters, memory)``.
+    update : callable or None
+        ``update(parameters, gradients, memory, scalars, total weight) -> (parameters,
+        memory)``; None to compute losses only.
     price : callable, optional
         ``price(parameters, total weight)``: the penalty.
     sign : float
@@ -67,7 +68,7 @@ class Step:
     sample: Graph
     memory: Sequence[Node]
     scalars: int
-    update: Update
+    update: Update | None
     price: Callable[[Sequence[Node], Node], Any] | None = None
     sign: float = 1.0
 
@@ -119,18 +120,21 @@ class BatchProgram:
         (loss,) = self.step.sample.outputs
         leaves = self.step.parameters
         share = self.weight * self.inverse
-        derivation = backward(loss, leaves, self.step.sign * share)
-        per_sample = [
-            share * loss * self.step.sign,
-            *(derivation.gradient(leaf) for leaf in leaves),
-        ]
-        per_sample = decompose(per_sample)
+        per_sample = [share * loss * self.step.sign]
         price = self.step.price(leaves, self.total) if self.step.price else None
+        if self.step.update is None:
+            late = [] if price is None else [price]
+            self.numbers, late = numbers_first(late, self.scalars)
+            return self._lower(decompose(per_sample), decompose(late), price is not None)
+        derivation = backward(loss, leaves, self.step.sign * share)
+        per_sample = decompose([*per_sample, *(derivation.gradient(leaf) for leaf in leaves)])
         gradients: list[Node] = list(self.gradients)
         if price is not None:
             slopes = backward(price, leaves)
             gradients = [g + slopes.gradient(p) for g, p in zip(gradients, leaves, strict=True)]
-        moved, after = self.step.update(leaves, gradients, self.step.memory, self.scalars)
+        moved, after = self.step.update(
+            leaves, gradients, self.step.memory, self.scalars, self.total
+        )
         late = [*moved, *after, *([price] if price is not None else [])]
         self.numbers, late = numbers_first(late, self.scalars)
         return self._lower(per_sample, decompose(late), price is not None)
@@ -158,7 +162,7 @@ class BatchProgram:
         heads = [s for s in slopes if s in fusion.sampled]
         fusion.prepare([first, *heads])
         fusion.sum_over_samples(first, self.losses[0])
-        for variable_, slope in zip(self.gradients, slopes, strict=True):
+        for variable_, slope in zip(self.gradients, slopes, strict=False):
             buffer = Buffer(f"g{len(buffers)}", variable_.shape, self.dtype, "temporary")
             buffers[variable_] = buffer
             if slope in fusion.sampled:
@@ -167,9 +171,11 @@ class BatchProgram:
                 fusion.copy(slope, buffer)
         if priced:
             fusion.copy(late.pop(), self.losses[1])
-        fusion.prepare(late)
-        for node, buffer in zip(late, self.state, strict=True):
-            fusion.copy(node, buffer)
+        # All new values first, then the state: an update may read what another one changes.
+        fusion.prepare(late, themselves=True)
+        for node, buffer in zip(late, self.state, strict=False):
+            if fusion.buffers.get(node) is not buffer:
+                fusion.copy(node, buffer)
         verify(fusion.nests, "fuse")
         nests = merge(fusion.nests)
         verify(nests, "merge")

@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from thalweg.compiler.program import BatchProgram, Step
 from thalweg.compiler.target import available_threads, host
+from thalweg.differentiation import value_and_grad
 from thalweg.graph import Node, variable
 from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
@@ -31,6 +32,9 @@ __all__ = ["NativeProgram"]
 Array = NDArray[Any]
 LONGEST_CALL = 0.05
 """Seconds after which a native call returns to Python."""
+
+LARGEST_SUM = 4096
+"""Samples in a batch where only sums over all samples are wanted."""
 
 WORK_PER_THREAD = 4e6
 """Floating-point operations of a step (in float32) from which another thread pays."""
@@ -62,9 +66,9 @@ class NativeProgram:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self._interpreted = Program(objective, rule, dtype, conditioning)
         self.threads = available_threads() if threads is None else threads
-        self._programs: dict[tuple[int, bool], BatchProgram] = {}
-        self._spaces: dict[tuple[int, bool], Array] = {}
-        self._pace = 0.0
+        self._programs: dict[tuple[str, int, bool], BatchProgram] = {}
+        self._spaces: dict[BatchProgram, Array] = {}
+        self._pace: dict[BatchProgram, float] = {}
 
     def start(self, params: Params) -> ProgramState:
         """The state before the first step; the parameters are copied."""
@@ -86,7 +90,9 @@ class NativeProgram:
         program = self._program(batch_size)
         leaves, structure = flatten(state.params)
         memory, its_structure = flatten(state.memory)
-        arrays = [np.ascontiguousarray(a, self.dtype) for a in (*leaves, *memory)]
+        arrays = [
+            np.array(a, self.dtype, order="C") for a in (*leaves, *memory)
+        ]  # changed in place
         data = [np.ascontiguousarray(a, self.dtype) for a in (X, T, weights)]
         data.append(np.ascontiguousarray(order, np.int64))
         scalars = self._scalars(program, state.step, learning_rates, batches)
@@ -116,12 +122,13 @@ class NativeProgram:
         """Native calls of at most `LONGEST_CALL` seconds."""
         first, batches = 0, len(scalars)
         while first < batches:
-            count = max(1, int(LONGEST_CALL / self._pace)) if self._pace else 1
+            pace = self._pace.get(program, 0.0)
+            count = max(1, int(LONGEST_CALL / pace)) if pace else 1
             last = min(batches, first + count)
             began = time.perf_counter()
             threads = self._threads(batch_size)
             program.run(arrays, data, scalars, batch_size, losses, (first, last), space, threads)
-            self._pace = (time.perf_counter() - began) / (last - first)
+            self._pace[program] = (time.perf_counter() - began) / (last - first)
             first = last
 
     def _scalars(
@@ -143,13 +150,13 @@ class NativeProgram:
             if f.name != "learning_rate" and isinstance(getattr(self.rule, f.name), float)
         ]
 
-    def _program(self, batch_size: int) -> BatchProgram:
+    def _program(self, batch_size: int, what: str = "step") -> BatchProgram:
         lanes = host().lanes(self.dtype.itemsize)
         lanes = lanes if batch_size <= lanes else 2 * lanes
-        threaded = self._threads(batch_size) > 1
-        if (lanes, threaded) not in self._programs:
-            self._programs[lanes, threaded] = BatchProgram(self._step(), lanes, threaded)
-        return self._programs[lanes, threaded]
+        key = (what, lanes, self._threads(batch_size) > 1)
+        if key not in self._programs:
+            self._programs[key] = BatchProgram(self._step(what), lanes, key[2])
+        return self._programs[key]
 
     def _threads(self, batch_size: int) -> int:
         """How many threads pay, by the work of a step; the bits do not depend on it."""
@@ -158,10 +165,17 @@ class NativeProgram:
         work = 6.0 * weights * batch_size * self.dtype.itemsize / 4
         return max(1, min(self.threads, int(work / WORK_PER_THREAD)))
 
-    def _step(self) -> Step:
+    def _step(self, what: str) -> Step:
+        """What the program of a kind computes in one batch."""
         sample = self.objective.sample_graph(self.dtype)
-        leaves = sample.inputs[:-2]
-        memory = [self.rule.init(np.zeros(p.shape, p.dtype)) for p in leaves]
+        sign = -1.0 if self.objective.loss.maximise else 1.0
+        price = self._price if self.objective.penalty else None
+        if what == "loss":
+            return Step(sample, [], 0, None, None, sign)
+        if what == "gradient":
+            sums = [variable(p.shape, self.dtype) for p in sample.inputs[:-2]]
+            return Step(sample, sums, 0, _summed, None, sign)
+        memory = [self.rule.init(np.zeros(p.shape, p.dtype)) for p in sample.inputs[:-2]]
         stand_ins = [
             {k: variable(np.shape(v), self.dtype) for k, v in entry.items()} for entry in memory
         ]
@@ -172,6 +186,7 @@ class NativeProgram:
             gradients: Sequence[Node],
             remembered: Sequence[Node],
             scalars: Sequence[Node],
+            total: Node,
         ) -> tuple[Sequence[Node], Sequence[Node]]:
             step, rate, *others = scalars
             traced: dict[str, Any] = dict(zip(self._hyper(), others, strict=True))
@@ -183,30 +198,71 @@ class NativeProgram:
             ordered = [new[k] for new, old in zip(after, states, strict=True) for k in old]
             return moved, ordered
 
-        price = None
-        if self.objective.penalty:
-            penalty = self.objective.penalty
-
-            def price(parameters: Sequence[Node], total: Node) -> Any:
-                return penalty(self.objective.as_params(parameters), total)
-
-        sign = -1.0 if self.objective.loss.maximise else 1.0
         return Step(sample, flat, 2 + len(self._hyper()), update, price, sign)
+
+    def _price(self, parameters: Sequence[Node], total: Node) -> Any:
+        return self.objective.penalty(self.objective.as_params(parameters), total)
 
     def _space(self, program: BatchProgram, batch_size: int) -> Array:
         size = program.workspace_bytes(batch_size)
-        key = (program.lanes, program.threaded)
-        known = self._spaces.get(key)
+        known = self._spaces.get(program)
         if known is None or known.nbytes < size:
             raw = np.zeros(size + 64, np.uint8)
             start = (-raw.ctypes.data) % 64
-            known = self._spaces[key] = raw[start : start + size]
+            known = self._spaces[program] = raw[start : start + size]
         return known
 
     def loss(self, params: Params, X: Array, T: Array, weights: Array) -> float:
         """The weighted mean loss at some parameters, without the penalty."""
-        return self._interpreted.loss(params, X, T, weights)
+        return self._over_all("loss", flatten(params)[0], X, T, weights)
 
     def gradient(self, params: Params, X: Array, T: Array, weights: Array) -> tuple[float, Params]:
         """The objective with its penalty, and its gradient."""
-        return self._interpreted.gradient(params, X, T, weights)
+        leaves = [np.ascontiguousarray(a, self.dtype) for a in flatten(params)[0]]
+        sums = [np.zeros_like(leaf) for leaf in leaves]
+        value = self._over_all("gradient", [*leaves, *sums], X, T, weights)
+        total = float(np.sum(weights, dtype=np.float64)) or 1.0
+        slopes = [s / total for s in sums]
+        if self.objective.penalty:
+            price, extra = self._penalty_and_gradient(leaves, total)
+            value += price
+            slopes = [a + b for a, b in zip(slopes, extra, strict=True)]
+        return value, self.objective.as_params([np.asarray(s, self.dtype) for s in slopes])
+
+    def _over_all(
+        self, what: str, state: Sequence[Array], X: Array, T: Array, weights: Array
+    ) -> float:
+        """Run a program that only adds up over all samples, in large batches."""
+        if not len(X):
+            return 0.0
+        size = min(len(X), LARGEST_SUM)
+        program = self._program(size, what)
+        arrays = [np.ascontiguousarray(a, self.dtype) for a in state]
+        data = [np.ascontiguousarray(a, self.dtype) for a in (X, T, weights)]
+        data.append(np.arange(len(X)))
+        losses = np.zeros((batch_count(len(X), size), 3), self.dtype)
+        scalars = np.zeros((len(losses), 0), self.dtype)
+        self._run(program, arrays, data, scalars, size, losses, self._space(program, size))
+        shares = losses[:, 2].astype(np.float64)
+        total = float(shares.sum())
+        return float(losses[:, 0].astype(np.float64) @ shares) / total if total else 0.0
+
+    def _penalty_and_gradient(
+        self, leaves: Sequence[Array], total: float
+    ) -> tuple[float, list[Array]]:
+        def price(parameters: Sequence[Any]) -> Any:
+            return self.objective.penalty(self.objective.as_params(parameters), total)
+
+        value, slopes = value_and_grad(price)(list(leaves))
+        return float(value), list(slopes)
+
+
+def _summed(
+    parameters: Sequence[Node],
+    gradients: Sequence[Node],
+    sums: Sequence[Node],
+    scalars: Sequence[Node],
+    total: Node,
+) -> tuple[Sequence[Node], Sequence[Node]]:
+    """The update that only adds the gradient of a batch to a sum, by its weight."""
+    return parameters, [s + total * g for s, g in zip(sums, gradients, strict=True)]
