@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import thalweg.numpy as tnp
-from thalweg.graph import PRIMITIVES, Node, rebuild, scalar_value
+from thalweg.graph import PRIMITIVES, Node, constant, rebuild, scalar_value
 from thalweg.graph.graph import keep
-from thalweg.ops.families import expand, select
+from thalweg.ops.families import broadcast, expand, select
 
 __all__ = ["decompose"]
 
@@ -27,6 +27,8 @@ def decompose(outputs: Sequence[Node]) -> list[Node]:
     """
 
     def change(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if 0 in node.shape:
+            return broadcast(constant(0, node.dtype), node.shape)  # nothing to compute
         rule = _RULES.get(node.name)
         replaced = None if rule is None else rule(node, inputs)
         return keep(node, inputs) if replaced is None else replaced
@@ -67,7 +69,7 @@ def _power(node: Node, inputs: tuple[Node, ...]) -> Node | None:
 
 
 def _repeated(x: Node, times: int) -> Node:
-    """x · x · … by squaring."""
+    """X · x · … by squaring."""
     if times == 1:
         return x
     half = _repeated(x, times // 2)
