@@ -6,7 +6,7 @@ the approximation itself, in exact arithmetic, with the coefficients as rounded 
 
 The method is Remez' exchange in multiple precision. A linearised rational minimax problem
 
-    P(u) − f(u) Q(u) = ± E w(u) Q(u),   Q(0) = 1
+    P(u) − f(u) Q(u) = ± E w(u) Q(u),   Q(0) given
 
 is solved at N = deg P + deg Q + 2 alternating nodes (E multiplies an unknown Q, so the linear
 system is solved a few times with the last Q), then the nodes move to the extrema of the error.
@@ -33,10 +33,10 @@ class Fit:
     """A function of u on an interval, the degrees of P and Q, and the weight of the error."""
 
     f: Function
-    interval: tuple[float, float]
+    interval: tuple[float, float | dict[str, float]]
     degrees: dict[str, tuple[int, int]]
     weight: Function = field(default=lambda u: mp.mpf(1))
-    exact: dict[int, float] = field(default_factory=dict)
+    scale: dict[str, float] = field(default_factory=dict)  # Q(0), where it is not 1
 
 
 def rounded(value: mp.mpf, dtype: str) -> mp.mpf:
@@ -51,18 +51,21 @@ class Remez:
 
     def __init__(self, fit: Fit, dtype: str) -> None:
         self.p, self.q = fit.degrees[dtype]
-        low, high = (mp.mpf(end) for end in fit.interval)
+        low, high = (
+            mp.mpf(end[dtype] if isinstance(end, dict) else end) for end in fit.interval
+        )
         middle, half = (low + high) / 2, (high - low) / 2
         self.grid = [middle - half * mp.cos(mp.pi * i / GRID) for i in range(GRID + 1)]
         self.f = [fit.f(u) for u in self.grid]
         self.w = [fit.weight(u) for u in self.grid]
         self.nodes: list[int] = []
-        self.held: dict[int, mp.mpf] = {k: mp.mpf(c) for k, c in fit.exact.items()}
+        self.held: dict[int, mp.mpf] = {}
+        self.scale = mp.mpf(fit.scale.get(dtype, 1))
         self.values: list[mp.mpf] = [mp.mpf(0)] * (self.p + 1 + self.q)
 
     def parts(self, values: list[mp.mpf]) -> tuple[list[mp.mpf], list[mp.mpf]]:
         """The coefficients of P and Q, lowest order first."""
-        return values[: self.p + 1], [mp.mpf(1), *values[self.p + 1 :]]
+        return values[: self.p + 1], [self.scale, *values[self.p + 1 :]]
 
     def error(self) -> list[mp.mpf]:
         """(P/Q − f) / w on the grid."""
@@ -83,7 +86,7 @@ class Remez:
                 u, f = self.grid[node], self.f[node]
                 columns = [u**k for k in range(self.p + 1)]
                 columns += [-f * u ** (k + 1) for k in range(self.q)]
-                right[row] = f - sum(self.held[k] * columns[k] for k in self.held)
+                right[row] = f * self.scale - sum(self.held[k] * columns[k] for k in self.held)
                 for column, k in enumerate(free):
                     A[row, column] = columns[k]
                 A[row, len(free)] = (-1) ** row * self.w[node] * mp.polyval(Q[::-1], u)
@@ -157,7 +160,6 @@ LN2 = mp.log(2)
 REDUCED = (-0.34692, 0.34692)  # a little more than log(2) / 2
 ROOTS = (float(mp.sqrt(0.5) - 1) * 1.0001, float(mp.sqrt(2) - 1) * 1.0001)
 QUARTER = 0.6170  # a little more than (π/4)²
-TINY = mp.mpf(1e-30)
 
 
 def _away(x: mp.mpf, least: float = 1e-3) -> mp.mpf:
@@ -172,6 +174,22 @@ def _exp_rest(x: mp.mpf) -> mp.mpf:
     ) / x**2
 
 
+def _half_tanh(y: mp.mpf, s: mp.mpf) -> mp.mpf:
+    """The t of y = 2t / (1 + t²), given s = √(1 − y²)"""
+    return y / (1 + s)
+
+
+def _half_weight(y: mp.mpf, s: mp.mpf) -> mp.mpf:
+    """The error of t that makes a relative error of one in y: t (1 + t²) / (1 − t²)"""
+    return _half_tanh(y, s) / s
+
+
+def _erf_cofactor(u: mp.mpf) -> mp.mpf:
+    """√(1 − erf²), of u = x²"""
+    rest = mp.erfc(mp.sqrt(u))
+    return mp.sqrt(rest * (2 - rest))
+
+
 FITS: dict[str, Fit] = {
     # (eˣ − 1 − x) / x², by the relative error of eˣ − 1
     "expm1": Fit(
@@ -180,12 +198,22 @@ FITS: dict[str, Fit] = {
         {"float32": (4, 0), "float64": (9, 0)},
         weight=lambda x: 1 / _away(x, 0.02),
     ),
-    # tanh(x) / x of u = x²
+    # (tanh(r) − r) / r³ of u = r², |r| ≤ log(2) / 4
     "tanh": Fit(
-        lambda u: mp.tanh(mp.sqrt(u)) / mp.sqrt(u),
-        (1e-30, 81.0),
-        {"float32": (4, 4)},
-        weight=lambda u: mp.tanh(mp.sqrt(u)) / mp.sqrt(u),
+        lambda u: (mp.tanh(mp.sqrt(u)) - mp.sqrt(u)) / mp.sqrt(u) ** 3
+        if u > 1e-6
+        else mp.mpf(-1) / 3 + 2 * u / 15 - 17 * u**2 / 315,
+        (0.0, 0.0301),
+        {"float32": (1, 0), "float64": (5, 0)},
+        weight=lambda u: 1 / _away(u, 1e-4),
+    ),
+    # t(x) / x of u = x², where erf(x) = 2t / (1 + t²)
+    "erf": Fit(
+        lambda u: _half_tanh(mp.erf(mp.sqrt(u)), _erf_cofactor(u)) / mp.sqrt(u),
+        (1e-30, {"float32": 15.6, "float64": 35.0}),
+        {"float32": (4, 4), "float64": (12, 12)},
+        weight=lambda u: _half_weight(mp.erf(mp.sqrt(u)), _erf_cofactor(u)) / mp.sqrt(u),
+        scale={"float32": 3.28125, "float64": 2.0},  # 3.28125 / √π is nearly a float32
     ),
     # (log(1+f) − f) / f²
     "log": Fit(
@@ -216,26 +244,6 @@ FITS: dict[str, Fit] = {
         (0.0, QUARTER),
         {"float32": (2, 0), "float64": (5, 0)},
         weight=lambda u: mp.cos(mp.sqrt(u)) / _away(u) ** 2,
-    ),
-    # erf(x) / x of u = x²
-    "erf": Fit(
-        lambda u: mp.erf(mp.sqrt(u)) / mp.sqrt(u),
-        (1e-30, 15.6),
-        {"float32": (6, 5)},
-        weight=lambda u: mp.erf(mp.sqrt(u)) / mp.sqrt(u),
-    ),
-    # erf(x) / x of u = x², |x| < 1
-    "erf_small": Fit(
-        lambda u: mp.erf(mp.sqrt(u + TINY)) / mp.sqrt(u + TINY),
-        (0.0, 1.0),
-        {"float64": (13, 0)},
-    ),
-    # −log(1 − erf(x)), 1 ≤ x ≤ 6, by the error of erf
-    "erfc": Fit(
-        lambda x: -mp.log(mp.erfc(x)),
-        (1.0, 6.0),
-        {"float64": (16, 0)},
-        weight=lambda x: 1 / mp.erfc(x),
     ),
     # (arctan(t) − t) / t³ of u = t², 0 ≤ t ≤ 1
     "arctan": Fit(

@@ -193,37 +193,41 @@ def _sigmoid(b: Builder, x: Value) -> Value:
 
 
 def _tanh(b: Builder, x: Value) -> Value:
-    """In single precision x P(x²) / Q(x²); in double (e²ˣ − 1) / (e²ˣ + 1), by e²ˣ − 1."""
-    if b.dtype == "float32":
-        x = _clamp(b, x, -9.0, 9.0)
-        return _odd_rational(b, "tanh", x)
-    size = b.fmin(b.fabs(x), b.constant(20.0))
-    above = _scaled_expm1(b, b.fadd(size, size), 0)
-    return b.copysign(b.fdiv(above, b.fadd(above, b.constant(2.0))), x)
+    """Return (t (p+1) + (p−1)) / (t (p−1) + (p+1)): x = n log(2)/2 + r, p = 2ⁿ, t = tanh r.
 
-
-def _odd_rational(b: Builder, name: str, x: Value) -> Value:
-    """Return x P(x²) / Q(x²)."""
-    P, Q = COEFFICIENTS[name, b.dtype]
-    u = b.fmul(x, x)
-    return b.fdiv(b.fmul(x, _polynomial(b, u, P)), _polynomial(b, u, Q))
+    This is the addition theorem. The polynomial for t is short, since |r| ≤ log(2)/4, and where
+    n = 0 the result is t itself. One part of log 2 is enough: when n is large, r hardly matters.
+    """
+    f = _format(b)
+    one = b.constant(1.0)
+    magic = b.constant(f.magic + f.bias)
+    x = _clamp(b, x, -20.0, 20.0)
+    shifted = b.muladd(x, b.constant(2 / _LN2), magic)
+    r = b.muladd(b.fsub(shifted, magic), b.constant(-_LN2 / 2), x)
+    u = b.fmul(r, r)
+    t = b.muladd(r, b.muladd(_fit(b, "tanh", u), u, b.constant(0.0)), r)  # + 0 keeps r = −0
+    power = _power_of_two(b, b.to_bits(shifted))
+    more, less = b.fadd(power, one), b.fneg(b.fsub(one, power))
+    return b.fdiv(b.muladd(t, more, less), b.muladd(t, less, more))
 
 
 def _erf(b: Builder, x: Value) -> Value:
-    """In single precision x P(x²) / Q(x²); in double x P(x²) or 1 − e⁻ᵍ⁽ˣ⁾."""
-    if b.dtype == "float32":
-        return _odd_rational(b, "erf", _clamp(b, x, -3.94, 3.94))
-    size = b.fmin(b.fabs(x), b.constant(6.0))
-    small = b.fmul(size, _fit(b, "erf_small", b.fmul(size, size)))
-    factor, power = _scaled_exp(b, b.fneg(_fit(b, "erfc", size)), 0)
-    large = b.fma(b.fneg(factor), power, b.constant(1.0))
-    below = b.fcmp("olt", size, b.constant(1.0))
-    return b.copysign(b.select(below, small, large), x)
+    """Return 2t / (1 + t²) with t = N/Q = x P(x²) / Q(x²), as 2NQ / (N² + Q²).
+
+    This is tanh(2 artanh t). Where it nears 1 it forgets the errors of t, so that the rational
+    function need not be accurate there and may be short.
+    """
+    limit = 3.94 if b.dtype == "float32" else 5.91
+    x = _clamp(b, x, -limit, limit)
+    P, Q = COEFFICIENTS["erf", b.dtype]
+    u = b.fmul(x, x)
+    n, q = b.fmul(x, _polynomial(b, u, P)), _polynomial(b, u, Q)
+    return b.fdiv(b.fmul(n, b.fadd(q, q)), b.muladd(q, q, b.fmul(n, n)))
 
 
 # -- logarithms -------------------------------------------------------------------------------
 def _log_reduced(b: Builder, f: Value, k: Value) -> Value:
-    """Log(2ᵏ (1 + f)) for √½ ≤ 1 + f ≤ √2
+    """Return log(2ᵏ (1 + f)) for √½ ≤ 1 + f ≤ √2.
 
     In single precision a polynomial of f; in double the series of 2 artanh(s), s = f / (2 + f),
     written so that f enters exactly: f − f²/2 + s (f²/2 + s² P(s²)).
