@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.errors import ShapeError, TracingError
-from thalweg.graph import Graph, free_variables
+from thalweg.graph import Graph
 
 __all__ = ["Plan", "interpret", "plan"]
 
@@ -78,14 +78,14 @@ def plan(graph: Graph) -> Plan:
         If the graph uses a variable that is no input: a traced array has escaped the function
         in which it was made.
     """
-    strangers = free_variables(graph.outputs, graph.inputs)
+    slot = {node: position for position, node in enumerate(graph.inputs)}
+    nodes = [node for node in graph.nodes() if node not in slot]
+    strangers = [node for node in nodes if node.is_variable]
     if strangers:
         raise TracingError(
             f"{len(strangers)} traced array(s) from another function are used here: a traced "
             "array cannot be kept in a list or global and used after its function has returned."
         )
-    slot = {node: position for position, node in enumerate(graph.inputs)}
-    nodes = [node for node in graph.nodes() if node not in slot]
     for node in nodes:
         slot[node] = len(slot)
     last_use: dict[int, int] = {}

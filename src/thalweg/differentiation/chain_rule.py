@@ -154,10 +154,9 @@ def _step(node: Node, position: int, upstream: Node, masks: _Masks) -> Edge | No
     """One local application of the chain rule."""
     primitive, source = node.primitive, node.inputs[position]
     assert primitive is not None
-    contribution = primitive.pull(node, upstream, position)
+    local, contribution = primitive.step(node, upstream, position)
     if contribution is None:
         return None
-    local = primitive.local(node, position)
     mask = masks.through(node, position)
     if mask is not None and (not primitive.bounded or masks.near(node, local)):
         contribution = select(mask, contribution, 0.0)

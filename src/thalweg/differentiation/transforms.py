@@ -94,7 +94,7 @@ def _call(
             full[n] = stand_in
         return f(*full, **kwargs)
 
-    names = None
+    names = None if tracing() else [str(k) for k in range(len(values))]  # nobody reads them
     return _Call(trace_tree(of_chosen, chosen, names), values, isinstance(argnums, int))
 
 

@@ -20,6 +20,7 @@ True
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -46,6 +47,8 @@ __all__ = [
 Shape = tuple[int, ...]
 
 DTYPES = {name: np.dtype(name) for name in ("float32", "float64", "int64", "int32", "bool")}
+
+_NUMBERS = frozenset(dtype.num for dtype in DTYPES.values())
 
 _interned: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
 _serial = itertools.count()
@@ -92,7 +95,7 @@ class Node:
     @property
     def size(self) -> int:
         """The number of entries."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def name(self) -> str:
@@ -465,7 +468,17 @@ def constant(value: Any, dtype: npt.DTypeLike | None = None) -> Node:
     >>> constant(2.0) is constant(2.0)
     True
     """
-    array = np.array(value, dtype=dtype)
+    if type(value) is float:  # by far the most frequent ones
+        kind = "d" if dtype is None else np.dtype(dtype).char
+        key = ("number", value, math.copysign(1.0, value), kind)
+        node = _interned.get(key)
+        if node is None:
+            node = _interned[key] = _constant_of(np.array(value, dtype=dtype))
+        return node
+    return _constant_of(np.array(value, dtype=dtype))
+
+
+def _constant_of(array: np.ndarray[Any, Any]) -> Node:
     array = array.astype(supported_dtype(array.dtype), copy=False)
     array.flags.writeable = False
     if array.nbytes > _INTERNED_CONSTANT_BYTES:
@@ -479,8 +492,10 @@ def constant(value: Any, dtype: npt.DTypeLike | None = None) -> Node:
 
 def supported_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Map a NumPy dtype to one that graphs have; small ints and float16 are widened."""
-    if dtype.name in DTYPES:
+    if dtype.num in _NUMBERS:
         return dtype
+    if dtype.name in DTYPES:
+        return DTYPES[dtype.name]
     if dtype.kind in "iu":
         return DTYPES["int64"]
     if dtype.kind == "f":
@@ -498,10 +513,12 @@ def scalar_value(node: Node) -> float | None:
 
     Looks through broadcasts, so that the 2 of ``2 * x`` is recognised for any shape of x.
     """
-    while node.primitive is not None and node.primitive.name in ("broadcast_to", "reshape"):
+    while node.primitive is not None:
+        if node.primitive.name not in ("broadcast_to", "reshape"):
+            return None
         node = node.inputs[0]
     if node.is_constant and node.size == 1:
-        return float(node.attributes["value"].reshape(()))
+        return float(node.attributes["value"].item())
     return None
 
 

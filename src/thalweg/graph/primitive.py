@@ -81,6 +81,10 @@ class Primitive(ABC):
         """The local derivative as an array of the input's shape, where it has that form."""
         return None
 
+    def step(self, node: Node, cotangent: Node, position: int) -> tuple[Node | None, Node | None]:
+        """One step of the chain rule: `local` and `pull` together."""
+        return self.local(node, position), self.pull(node, cotangent, position)
+
     def mask(self, node: Node, position: int) -> Node | None:
         """Where the operation lets its input through (where, maximum), or None: everywhere."""
         return None

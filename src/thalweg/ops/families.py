@@ -72,8 +72,8 @@ def align(*operands: Any, inexact: bool = False) -> list[Node]:
     dtype = _common_dtype(typed)
     if inexact and dtype.kind != "f":
         dtype = FLOAT
-    nodes = [cast_to(o, dtype) if isinstance(o, Node) else constant(o, dtype) for o in typed]
-    shape = _common_shape(*nodes)
+    nodes = [cast_to(o, dtype) if type(o) is Node else constant(o, dtype) for o in typed]
+    shape = _common_shape(nodes)
     return [broadcast(node, shape) for node in nodes]
 
 
@@ -101,16 +101,19 @@ def _primitive(name: str) -> Primitive:
     return PRIMITIVES[name]
 
 
-def _common_shape(*nodes: Node) -> tuple[int, ...]:
-    shape = nodes[0].shape
-    if all(node.shape == shape for node in nodes):
-        return shape
+def _common_shape(nodes: Sequence[Node]) -> tuple[int, ...]:
+    shapes = {node.shape for node in nodes}
+    if len(shapes) == 1:
+        return nodes[0].shape
+    shapes.discard(())
+    if len(shapes) == 1:
+        return shapes.pop()
     try:
-        return np.broadcast_shapes(*(node.shape for node in nodes))
+        return np.broadcast_shapes(*shapes)
     except ValueError:
-        shapes = " and ".join(str(node.shape) for node in nodes)
+        found = " and ".join(str(node.shape) for node in nodes)
         raise ShapeError(
-            f"shapes {shapes} do not broadcast: axes are compared from the last one, and must "
+            f"shapes {found} do not broadcast: axes are compared from the last one, and must "
             "be equal or 1."
         ) from None
 
@@ -182,19 +185,23 @@ class Elementwise(Primitive):
     def __call__(self, *operands: Any) -> Any:
         if len(operands) != len(self.partials):
             raise TypeError(f"{self.name} takes {len(self.partials)} operands, not {len(operands)}")
+        first, last = operands[0], operands[-1]
+        if type(first) is Node and type(last) is Node and len(operands) <= 2:
+            same = first.shape == last.shape and first.dtype is last.dtype
+            if same and (first.dtype.kind == "f" or not self.inexact):
+                return self.bind(*operands)  # nothing to align
         if not any(isinstance(o, Node) for o in operands):
             return self.evaluate(*operands)
-        nodes = align(*operands, inexact=self.inexact)
-        return self.bind(*nodes)
+        return self.bind(*align(*operands, inexact=self.inexact))
 
     def bind(self, *inputs: Node, **attributes: Any) -> Node:
         if self.simplify is not None:
             simpler = self.simplify(*inputs)
             if simpler is not None:
                 return simpler
-        if all(i.is_constant and i.size == 1 for i in inputs) and not attributes:
+        if inputs[0].primitive is None and all(i.is_constant and i.size == 1 for i in inputs):
             with np.errstate(all="ignore"):
-                return constant(self.evaluate(*(i.attributes["value"] for i in inputs)))
+                return constant(self.evaluate(*[i.attributes["value"] for i in inputs]))
         return super().bind(*inputs, **attributes)
 
     def infer(self, *inputs: Node, **attributes: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -226,8 +233,11 @@ class Elementwise(Primitive):
         return total
 
     def pull(self, node: Node, cotangent: Node, position: int) -> Node | None:
+        return self.step(node, cotangent, position)[1]
+
+    def step(self, node: Node, cotangent: Node, position: int) -> tuple[Node | None, Node | None]:
         partial = self.local(node, position)
-        return None if partial is None else times(cotangent, partial)
+        return partial, None if partial is None else times(cotangent, partial)
 
     def mask(self, node: Node, position: int) -> Node | None:
         if not self.masks:
@@ -264,7 +274,7 @@ def select(condition: Any, yes: Any, no: Any) -> Node:
     """``where`` on operands of any shapes and dtypes that broadcast."""
     condition = cast_to(as_node(condition), BOOL)
     yes, no = align(yes, no)
-    shape = _common_shape(condition, yes)
+    shape = _common_shape((condition, yes))
     nodes = (broadcast(node, shape) for node in (condition, yes, no))
     return _primitive("where").bind(*nodes)
 
@@ -330,11 +340,14 @@ class Reduction(Primitive):
         return _primitive("sum").bind(times(tangent, partial), axes=node.attributes["axes"])
 
     def pull(self, node: Node, cotangent: Node, position: int) -> Node | None:
+        return self.step(node, cotangent, position)[1]
+
+    def step(self, node: Node, cotangent: Node, position: int) -> tuple[Node | None, Node | None]:
         partial = self.local(node, 0)
         if partial is None:
-            return None
+            return None, None
         wide = expand(cotangent, node.attributes["axes"], node.inputs[0].shape)
-        return times(wide, partial)
+        return partial, times(wide, partial)
 
     def carry_mask(self, node: Node, mask: Node, position: int) -> Node | None:
         return expand(mask, node.attributes["axes"], node.inputs[0].shape)

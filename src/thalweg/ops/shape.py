@@ -5,6 +5,7 @@ Each is linear, and its transpose moves the entries back (repeating becomes summ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ def _lead(inputs: Sequence[Node], batched: Sequence[bool]) -> int:
 
 # -- reshape -------------------------------------------------------------------
 def _reshape_shape(x: Node, shape: Shape) -> Shape:
-    if int(np.prod(shape, dtype=np.int64)) != x.size:
+    if math.prod(shape) != x.size:
         raise ShapeError(f"cannot reshape {x.shape} ({x.size} entries) to {shape}")
     return shape
 
