@@ -79,7 +79,7 @@ class Named:
                 raise OptionError(f"{self.name}: {key}={value!r} is not a finite number.")
         chosen = {**self.settings, **{key: float(value) for key, value in options.items()}}
         changed = tuple((k, v) for k, v in chosen.items() if v != self.defaults[k])
-        return replace(self, options=changed)
+        return self if changed == self.options else replace(self, options=changed)
 
     def __str__(self) -> str:
         if not self.options:

@@ -38,7 +38,7 @@ from thalweg.graph.graph import keep
 
 __all__ = ["stabilise"]
 
-MOVES = ("reshape", "broadcast_to", "transpose", "take_slice", "cast", "flip")
+MOVES = ("reshape", "broadcast_to", "transpose", "slice", "cast", "flip")
 FAR = -30.0  # below this softplus(z) = exp(z) to all digits
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from thalweg.errors import DifferentiationError, DivergedError, OptionError, ShapeError
 from thalweg.nn.losses import Loss
@@ -22,6 +22,7 @@ from thalweg.training.methods import method as find_method
 from thalweg.training.model import Model, Origin
 from thalweg.training.options import Training, training_options
 from thalweg.training.scaling import Scaling
+from thalweg.training.units import inside, unit_sizes
 
 __all__ = ["Recipe", "fit", "train"]
 
@@ -250,34 +251,19 @@ def _fitting(data: Data, network: Network) -> Data:
     return data
 
 
-def factors(scaling: Scaling, width: int) -> NDArray[np.float64]:
-    """The size of one scaled unit in the target's own, for every output."""
-    one, zero = (scaling.undo(np.full((1, width), value)) for value in (1.0, 0.0))
-    sizes: NDArray[np.float64] = (one - zero)[0]
-    return sizes
-
-
 def _task(data: Data, recipe: Recipe) -> Task:
     dtype = np.dtype(recipe.dtype)
     if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
         raise OptionError(f"dtype {dtype} is not float64 or float32.")
     scaling, width = data.encoding.target_scaling, data.T.shape[1]
-    loss, unit, own_loss = recipe.loss, 1.0, None
-    sizes = factors(scaling, width)
+    loss, unit = inside(recipe.loss, scaling, width)
     train = data.samples("training", dtype)
-    if loss.degree is not None and not np.all(sizes == 1.0):
-        size = float(np.exp(np.mean(np.log(sizes))))
-        inside = {key: loss.settings[key] / size for key in loss.in_units}
-        if width == 1:
-            unit = size**loss.degree
-        else:
-            truth = scaling.undo(train.T.astype(np.float64))
+    truth = scaling.undo(train.T.astype(np.float64))
 
-            def own_loss(params: Params) -> float:
-                Y = recipe.network(params, train.X).astype(np.float64)
-                return float(recipe.loss(scaling.undo(Y), truth, train.weights))
+    def own_loss(params: Params) -> float:
+        Y = recipe.network(params, train.X).astype(np.float64)
+        return float(recipe.loss(scaling.undo(Y), truth, train.weights))
 
-        loss = loss.with_options(**inside)
     checked = data.samples("validation", dtype)
     start = recipe.params or recipe.network.initial(recipe.seed, dtype)
     recipe.network.check(start)
@@ -291,8 +277,13 @@ def _task(data: Data, recipe: Recipe) -> Task:
         dtype=dtype,
         engine=recipe.engine,
         unit=unit,
-        own_loss=own_loss,
+        own_loss=own_loss if _mixed_units(recipe.loss, scaling, width) else None,
     )
+
+
+def _mixed_units(loss: Loss, scaling: Scaling, width: int) -> bool:
+    """Whether no single factor turns the scaled loss into the target's own unit."""
+    return loss.degree is not None and len(set(unit_sizes(scaling, width))) > 1
 
 
 def _model(data: Data, recipe: Recipe, task: Task, outcome: Outcome) -> Model:

@@ -141,9 +141,9 @@ class Model:
         table = X if isinstance(X, Table) else table_of_rows(X, self.encoding)
         return self.encoding.inputs(table).astype(self.dtype)
 
-    def targets(self, X: Any, y: Any) -> NDArray[np.float64]:
-        """The target matrix of rows, scaled as in training, shape (n, n[L])."""
-        T = self.encoding.targets(self._target_table(X, y))
+    def targets(self, X: Any, y: Any = None, scaled: bool = True) -> NDArray[np.float64]:
+        """The target matrix of rows, scaled as in training or not, shape (n, n[L])."""
+        T = self.encoding.targets(self._target_table(X, y), scaled)
         return T[:, 1:] if T.shape[1] == 2 and self.network.outputs == 1 else T
 
     def _target_table(self, X: Any, y: Any) -> Table:
