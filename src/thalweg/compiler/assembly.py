@@ -89,7 +89,7 @@ class Assembly:
         self,
         start: Value,
         stop: Value,
-        step: int,
+        step: int | Value,
         body: Callable[[Value, list[Value]], Sequence[Value]],
         carried: Sequence[Value] = (),
     ) -> list[Value]:
@@ -111,7 +111,7 @@ class Assembly:
         self.do(f"br i1 {again.text}, label %{inside}, label %{after}")
         self.label(inside)
         results = list(body(index, phis))
-        following = self.emit("i64", f"add nsw i64 {index.text}, {step}")
+        following = self.emit("i64", f"add nsw i64 {index.text}, {getattr(step, 'text', step)}")
         last = self.block
         self.do(f"br label %{head}")
         lines = [
@@ -201,19 +201,19 @@ class Builder:
         return self.code.emit(a.type, f"{name}{flags} {a.type} {a.text}, {b.text}")
 
     def fadd(self, a: Value, b: Value) -> Value:
-        """a + b"""
+        """A + b"""
         return self._binary("fadd", a, b)
 
     def fsub(self, a: Value, b: Value) -> Value:
-        """a - b"""
+        """A - b"""
         return self._binary("fsub", a, b)
 
     def fmul(self, a: Value, b: Value) -> Value:
-        """a * b"""
+        """A * b"""
         return self._binary("fmul", a, b)
 
     def fdiv(self, a: Value, b: Value) -> Value:
-        """a / b"""
+        """A / b"""
         return self._binary("fdiv", a, b)
 
     def fneg(self, a: Value) -> Value:
@@ -221,11 +221,11 @@ class Builder:
         return self.code.emit(a.type, f"fneg {a}")
 
     def fma(self, a: Value, b: Value, c: Value) -> Value:
-        """a * b + c, rounded once."""
+        """A * b + c, rounded once."""
         return self._intrinsic("fma", a, b, c)
 
     def muladd(self, a: Value, b: Value, c: Value) -> Value:
-        """a * b + c, rounded once or twice, whichever is faster on the target."""
+        """A * b + c, rounded once or twice, whichever is faster on the target."""
         return self._intrinsic("fmuladd", a, b, c)
 
     def _intrinsic(self, name: str, *arguments: Value) -> Value:
@@ -266,7 +266,7 @@ class Builder:
         return self.code.emit(self.boolean, f"icmp {predicate} {a}, {b.text}")
 
     def select(self, condition: Value, a: Value, b: Value) -> Value:
-        """a where the condition holds, b elsewhere."""
+        """A where the condition holds, b elsewhere."""
         return self.code.emit(a.type, f"select {condition}, {a}, {b}")
 
     def any(self, condition: Value) -> Value:

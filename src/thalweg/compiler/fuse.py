@@ -83,8 +83,11 @@ class Fusion:
             elif node.is_constant and node.size > 1 and node not in self.buffers:
                 self._constant(node)
 
-    def sum_over_samples(self, node: Node, buffer: Buffer) -> None:
-        """Write a nest that adds a node up over all samples of the batch into a buffer."""
+    def sum_over_samples(self, node: Node, buffer: Buffer, keep: Buffer | None = None) -> None:
+        """Write a nest that adds a node up over the samples at hand into a buffer.
+
+        Where `keep` is given and holds 1, what is in the buffer is kept and added to.
+        """
         kept = [a for a, n in enumerate(node.shape) if n != 1]
         extents = tuple(node.shape[a] for a in kept)
         count = len(extents) + 2
@@ -92,9 +95,15 @@ class Fusion:
         self._panel_axis, self._lane_axis = count - 2, count - 1
         value = self.expression(node, own, count)
         self._panel_axis = 0
-        result = Reduced(0, node.dtype.name, frozenset(range(len(extents))))
-        store = Store(self._domain_access(buffer, own, len(extents)), result)
+        access = self._domain_access(buffer, own, len(extents))
+        total: Expr = Reduced(0, node.dtype.name, frozenset(range(len(extents))))
+        if keep is not None:
+            flag = Load(Access(keep, (0,) * len(extents)))
+            continued = Apply("greater", (flag, Number(0.0, flag.dtype)), "bool")
+            longer = Apply("add", (Load(access), total), total.dtype)
+            total = Apply("where", (continued, longer, total), total.dtype)
         reduced = (PANELS, self.lanes)
+        store = Store(access, total)
         self.nests.append(Nest(extents, [store], reduced, [Reduction("sum", value)]))
 
     def copy(self, node: Node, buffer: Buffer) -> None:

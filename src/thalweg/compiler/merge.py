@@ -107,7 +107,7 @@ def _is_product(nest: Nest) -> bool:
 
 
 def _append(first: Nest, second: Nest) -> Nest | None:
-    if PANELS in first.reduced and first.axes:
+    if PANELS in first.reduced:
         return None  # sums over lanes end as single numbers; what follows is better vectorised
     known = {s.access: s.value for s in first.stores}
     stores = _forwarded(second.stores, known, first)

@@ -88,15 +88,24 @@ class BatchProgram:
         Samples in a panel: one or two vectors.
     threaded : bool
         Whether the code can be run by several threads.
+    blocked : bool
+        Whether a batch is worked off in blocks of samples that fit the cache, sums over
+        samples being added up from block to block.
     target : Target, optional
     """
 
     def __init__(
-        self, step: Step, lanes: int, threaded: bool = False, target: Target | None = None
+        self,
+        step: Step,
+        lanes: int,
+        threaded: bool = False,
+        blocked: bool = False,
+        target: Target | None = None,
     ) -> None:
         self.step = step
         self.lanes = lanes
         self.threaded = threaded
+        self.blocked = blocked
         self.target = target or host()
         self.dtype = step.sample.outputs[0].dtype.name
         self._variables()
@@ -113,6 +122,7 @@ class BatchProgram:
         self.weight = variable((), self.dtype)
         self.inverse = variable((), self.dtype)
         self.total = variable((), self.dtype)
+        self.keep = variable((), self.dtype)
         self.scalars = [variable((), self.dtype) for _ in range(self.step.scalars)]
         self.gradients = [variable(p.shape, p.dtype) for p in self.step.parameters]
 
@@ -148,7 +158,7 @@ class BatchProgram:
         buffers = dict(state)
         for name, node in (("x", self.x), ("t", self.t), ("w", self.weight)):
             buffers[node] = Buffer(name, (*node.shape, self.lanes), self.dtype, "input", True)
-        for k, node in enumerate((self.inverse, self.total, *self.numbers.inputs_after)):
+        for k, node in enumerate((self.inverse, self.total, self.keep, *self.numbers.inputs_after)):
             buffers[node] = Buffer(f"s{k}", (), self.dtype, "input")
         self.rows = Buffer("rows", (self.lanes,), "int64", "input", True)
         self.state, self.buffers = list(state.values()), buffers
@@ -161,12 +171,13 @@ class BatchProgram:
         first, *slopes = per_sample
         heads = [s for s in slopes if s in fusion.sampled]
         fusion.prepare([first, *heads])
-        fusion.sum_over_samples(first, self.losses[0])
+        keep = buffers[self.keep] if self.blocked else None
+        fusion.sum_over_samples(first, self.losses[0], keep)
         for variable_, slope in zip(self.gradients, slopes, strict=False):
             buffer = Buffer(f"g{len(buffers)}", variable_.shape, self.dtype, "temporary")
             buffers[variable_] = buffer
             if slope in fusion.sampled:
-                fusion.sum_over_samples(slope, buffer)
+                fusion.sum_over_samples(slope, buffer, keep)
             else:
                 fusion.copy(slope, buffer)
         if priced:
@@ -206,7 +217,7 @@ class BatchProgram:
     # -- the native function --------------------------------------------------------------------
     ARGUMENTS = (
         "ptr noalias %arguments, i64 %first, i64 %last, i64 %count, i64 %size, "
-        "i64 %thread, i64 %threads"
+        "i64 %thread, i64 %threads, i64 %block"
     )
 
     def _text(self) -> str:
@@ -228,19 +239,60 @@ class BatchProgram:
         def batch(index: Value, carried: Sequence[Value]) -> list[Value]:
             begin = code.emit("i64", f"mul nsw i64 {index.text}, %size")
             left = code.emit("i64", f"sub nsw i64 %count, {begin.text}")
-            short = code.emit("i1", f"icmp slt i64 {left.text}, %size")
-            samples = code.emit("i64", f"select {short}, {left}, i64 %size")
-            above = code.emit("i64", f"add nsw i64 {samples.text}, {self.lanes - 1}")
-            number = code.emit("i64", f"sdiv i64 {above.text}, {self.lanes}")
-            share = self._share(code, number)
+            samples = _smaller(code, left, Value("%size", "i64"))
             total = self._numbers(code, pointers, index, scalars, losses)
             rows = _Rows(self, code, pointers, total)
-            rows.write(begin, samples, share.own, weights, order)
-            self._write_nests(code, pointers, share, work)
+            rows.sum(begin, samples, weights, order)
+            self._write_batch(rows, begin, samples, (weights, order, work))
             return []
 
         code.loop(Value("%first", "i64"), Value("%last", "i64"), 1, batch)
         return module_text(code, "train", self.ARGUMENTS)
+
+    def _write_batch(
+        self, rows: _Rows, begin: Value, samples: Value, given: tuple[Value, Value, Value]
+    ) -> None:
+        """Everything that is done for one batch, in one piece or block by block."""
+        code, pointers = rows.code, rows.pointers
+        weights, order, work = given
+        early, sampled, late = _phases(self.nests)
+
+        def block(start: Value, carried: Sequence[Value]) -> list[Value]:
+            first = code.emit("i64", f"add nsw i64 {begin.text}, {start.text}")
+            left = code.emit("i64", f"sub nsw i64 {samples.text}, {start.text}")
+            number = _smaller(code, left, Value("%room", "i64"))
+            above = code.emit("i64", f"add nsw i64 {number.text}, {self.lanes - 1}")
+            panels = code.emit("i64", f"sdiv i64 {above.text}, {self.lanes}")
+            share = self._share(code, panels)
+            rows.lanes(first, number, share.own, weights, order)
+            if self.blocked:
+                self._note_first(code, pointers, start)
+            self._write_nests(code, pointers, sampled, share, work)
+            if self.threaded and self.blocked:
+                write_barrier(code, work, Value("%threads", "i64"))
+            return []
+
+        zero = Value("0", "i64")
+        whole = Share((zero, zero), (zero, zero))
+        if not self.blocked:
+            sampled = [*early, *sampled, *late]
+            block(zero, [])
+        else:
+            self._write_nests(code, pointers, early, whole, work)
+            if early and self.threaded:
+                write_barrier(code, work, Value("%threads", "i64"))
+            step = Value("%room", "i64")
+            code.loop(zero, samples, step, block)
+            self._write_nests(code, pointers, late, whole, work)
+        if self.threaded:
+            write_barrier(code, work, Value("%threads", "i64"))
+
+    def _note_first(self, code: Assembly, pointers: dict[Buffer, Value], start: Value) -> None:
+        """Say whether sums are continued (1) or begun (0) in this block."""
+        element = llvm_type(self.dtype)
+        first = code.emit("i1", f"icmp eq i64 {start.text}, 0")
+        flag = code.emit(element, f"select {first}, {element} 0.0, {element} 1.0")
+        code.do(f"store {flag}, {pointers[self.buffers[self.keep]]}")
 
     def _share(self, code: Assembly, panels: Value) -> Share:
         """The panels of the running thread."""
@@ -254,15 +306,20 @@ class BatchProgram:
         return Share((zero, panels), (ends[0], ends[1]))
 
     def _write_nests(
-        self, code: Assembly, pointers: dict[Buffer, Value], share: Share, work: Value
+        self,
+        code: Assembly,
+        pointers: dict[Buffer, Value],
+        nests: Sequence[Nest],
+        share: Share,
+        work: Value,
     ) -> None:
         if not self.threaded:
-            for nest in self.nests:
+            for nest in nests:
                 write_nest(code, nest, pointers, share)
             return
         thread, threads = Value("%thread", "i64"), Value("%threads", "i64")
         barriers = Barriers()
-        for nest in self.nests:
+        for nest in nests:
             kind = split_kind(nest)
             if barriers.needed(nest, kind):
                 write_barrier(code, work, threads)
@@ -273,7 +330,6 @@ class BatchProgram:
                 write_nest(code, nest, pointers, replace(share, rows=(thread, threads)))
             else:
                 write_nest(code, nest, pointers, share)
-        write_barrier(code, work, threads)
 
     def _constants(self) -> list[Any]:
         self.constants = [b for b in self.buffers.values() if b.role == "constant"]
@@ -283,28 +339,33 @@ class BatchProgram:
         """Pointers into the workspace: panels of samples first, then single arrays."""
         panel_buffers = [self.buffers[n] for n in (self.x, self.t, self.weight)] + [self.rows]
         most = Value("%most", "i64")
-        above = code.emit("i64", f"add nsw i64 %size, {self.lanes - 1}")
+        room = "%block" if self.blocked else "%size"
+        code.lines.append(f"  %room = add i64 {room}, 0")
+        above = code.emit("i64", f"add nsw i64 %room, {self.lanes - 1}")
         code.lines.append(f"  %most = sdiv i64 {above.text}, {self.lanes}")
         at = Value("128", "i64")  # before it the barrier
         for buffer in panel_buffers:
             pointers[buffer] = code.emit("ptr", f"getelementptr i8, {work}, {at}")
             length = code.emit("i64", f"mul nsw i64 {most.text}, {_rounded(buffer.bytes)}")
             at = code.emit("i64", f"add nsw i64 {at.text}, {length.text}")
-        for k, node in enumerate((self.inverse, self.total)):
+        for node in (self.inverse, self.total, self.keep):
             pointers[self.buffers[node]] = code.emit("ptr", f"getelementptr i8, {work}, {at}")
             at = code.emit("i64", f"add nsw i64 {at.text}, 64")
-            _ = k
         for buffer, (fixed, per_panel) in self.memory.offsets.items():
             scaled = code.emit("i64", f"mul nsw i64 {most.text}, {per_panel}")
             place = code.emit("i64", f"add nsw i64 {scaled.text}, {fixed}")
             total = code.emit("i64", f"add nsw i64 {place.text}, {at.text}")
             pointers[buffer] = code.emit("ptr", f"getelementptr i8, {work}, {total}")
 
-    def workspace_bytes(self, batch_size: int) -> int:
-        """Size of the workspace for batches of a size."""
-        panels = -(-batch_size // self.lanes)
+    def panel_bytes(self) -> int:
+        """Bytes of workspace for one panel."""
         own = [self.buffers[n] for n in (self.x, self.t, self.weight)] + [self.rows]
-        return sum(_rounded(b.bytes) for b in own) * panels + 256 + self.memory.size(panels) + 64
+        return sum(_rounded(b.bytes) for b in own) + self.memory.per_panel
+
+    def workspace_bytes(self, samples: int) -> int:
+        """Size of the workspace for so many samples at once (a batch, or a block)."""
+        panels = -(-samples // self.lanes)
+        return self.panel_bytes() * panels + self.memory.fixed + 512
 
     def _numbers(
         self,
@@ -340,6 +401,7 @@ class BatchProgram:
         span: tuple[int, int],
         workspace: Array,
         threads: int = 1,
+        block: int = 0,
     ) -> None:
         """Run the batches `span` of an epoch.
 
@@ -360,16 +422,18 @@ class BatchProgram:
             At least `workspace_bytes` long, aligned to 64 bytes, zeroed.
         threads : int
             More than one only for a threaded program.
+        block : int
+            Samples in a block, a multiple of the lanes, for a blocked program.
         """
         arrays = [*state, *data, scalars, losses, workspace, *(b.value for b in self.constants)]
         table = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
         if self._function is None:
-            kinds = (ctypes.c_void_p, *(ctypes.c_int64,) * 6)
+            kinds = (ctypes.c_void_p, *(ctypes.c_int64,) * 7)
             self._function = ctypes.CFUNCTYPE(None, *kinds)(self.code.address)
         function, count = self._function, len(data[3])
 
         def task(thread: int) -> None:
-            function(table, span[0], span[1], count, batch_size, thread, threads)
+            function(table, span[0], span[1], count, batch_size, thread, threads, block)
 
         run_on_threads(task, threads)
 
@@ -383,19 +447,7 @@ class _Rows:
     pointers: dict[Buffer, Value]
     total: Value
 
-    def write(
-        self,
-        begin: Value,
-        samples: Value,
-        own: tuple[Value, Value],
-        weights: Value,
-        order: Value,
-    ) -> None:
-        """Write the loops over the samples of a batch and over this thread's lanes."""
-        self._sum(begin, samples, weights, order)
-        self._lanes(begin, samples, own, weights, order)
-
-    def _sum(self, begin: Value, samples: Value, weights: Value, order: Value) -> None:
+    def sum(self, begin: Value, samples: Value, weights: Value, order: Value) -> None:
         """The total weight and one divided by it."""
         code, program = self.code, self.program
         element = llvm_type(program.dtype)
@@ -416,7 +468,7 @@ class _Rows:
         code.do(f"store {total}, {self.total}")
         code.do(f"store {inverse}, {self.pointers[program.buffers[program.inverse]]}")
 
-    def _lanes(
+    def lanes(
         self,
         begin: Value,
         samples: Value,
@@ -424,6 +476,7 @@ class _Rows:
         weights: Value,
         order: Value,
     ) -> None:
+        """Which row is in each lane of these panels, and its weight."""
         code, program = self.code, self.program
         element = llvm_type(program.dtype)
         rows = self.pointers[program.rows]
@@ -448,6 +501,30 @@ class _Rows:
             return []
 
         code.loop(start, stop, 1, lane)
+
+
+def _smaller(code: Assembly, a: Value, b: Value) -> Value:
+    less = code.emit("i1", f"icmp slt i64 {a.text}, {b.text}")
+    return code.emit("i64", f"select {less}, {a}, {b}")
+
+
+def _phases(nests: Sequence[Nest]) -> tuple[list[Nest], list[Nest], list[Nest]]:
+    """Nests before the samples, of the samples, and after all sums over samples."""
+    early: list[Nest] = []
+    sampled: list[Nest] = []
+    late: list[Nest] = []
+    summed: set[Buffer] = set()
+    for nest in nests:
+        if PANELS in nest.extents:
+            sampled.append(nest)
+            if PANELS in nest.reduced:
+                summed |= nest.writes()
+        elif nest.reads() & summed or any(b.role == "state" for b in nest.writes()):
+            late.append(nest)
+            summed |= nest.writes()
+        else:
+            early.append(nest)
+    return early, sampled, late
 
 
 def _rounded(count: int) -> int:

@@ -33,6 +33,9 @@ Array = NDArray[Any]
 LONGEST_CALL = 0.05
 """Seconds after which a native call returns to Python."""
 
+CACHE_BYTES = 1 << 20
+"""Workspace of a block of samples; a larger batch is worked off in blocks."""
+
 LARGEST_SUM = 4096
 """Samples in a batch where only sums over all samples are wanted."""
 
@@ -66,7 +69,7 @@ class NativeProgram:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self._interpreted = Program(objective, rule, dtype, conditioning)
         self.threads = available_threads() if threads is None else threads
-        self._programs: dict[tuple[str, int, bool], BatchProgram] = {}
+        self._programs: dict[tuple[str, int, bool, bool], BatchProgram] = {}
         self._spaces: dict[BatchProgram, Array] = {}
         self._pace: dict[BatchProgram, float] = {}
 
@@ -126,8 +129,17 @@ class NativeProgram:
             count = max(1, int(LONGEST_CALL / pace)) if pace else 1
             last = min(batches, first + count)
             began = time.perf_counter()
-            threads = self._threads(batch_size)
-            program.run(arrays, data, scalars, batch_size, losses, (first, last), space, threads)
+            program.run(
+                arrays,
+                data,
+                scalars,
+                batch_size,
+                losses,
+                (first, last),
+                space,
+                self._threads(batch_size),
+                self._block(program, batch_size),
+            )
             self._pace[program] = (time.perf_counter() - began) / (last - first)
             first = last
 
@@ -153,10 +165,24 @@ class NativeProgram:
     def _program(self, batch_size: int, what: str = "step") -> BatchProgram:
         lanes = host().lanes(self.dtype.itemsize)
         lanes = lanes if batch_size <= lanes else 2 * lanes
-        key = (what, lanes, self._threads(batch_size) > 1)
+        threaded = self._threads(batch_size) > 1
+        blocked = batch_size * self._sample_bytes() > CACHE_BYTES
+        key = (what, lanes, threaded, blocked)
         if key not in self._programs:
-            self._programs[key] = BatchProgram(self._step(what), lanes, key[2])
+            self._programs[key] = BatchProgram(self._step(what), lanes, threaded, blocked)
         return self._programs[key]
+
+    def _sample_bytes(self) -> int:
+        """About the workspace of one sample: values and derivatives of every layer."""
+        network = self.objective.network
+        widths = [network.inputs, *(layer.outputs for layer in network.layers)]
+        return (2 * sum(widths) + 8) * self.dtype.itemsize
+
+    def _block(self, program: BatchProgram, batch_size: int) -> int:
+        """Samples that are worked off at once."""
+        if not program.blocked:
+            return batch_size
+        return max(1, CACHE_BYTES // program.panel_bytes()) * program.lanes
 
     def _threads(self, batch_size: int) -> int:
         """How many threads pay, by the work of a step; the bits do not depend on it."""
@@ -204,7 +230,7 @@ class NativeProgram:
         return self.objective.penalty(self.objective.as_params(parameters), total)
 
     def _space(self, program: BatchProgram, batch_size: int) -> Array:
-        size = program.workspace_bytes(batch_size)
+        size = program.workspace_bytes(self._block(program, batch_size))
         known = self._spaces.get(program)
         if known is None or known.nbytes < size:
             raw = np.zeros(size + 64, np.uint8)
