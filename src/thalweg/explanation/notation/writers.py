@@ -36,7 +36,7 @@ LATEX_FUNCTIONS = {"sin", "cos", "tan", "exp", "log", "sinh", "cosh", "tanh", "m
 TEXT_NAMES = {"sigmoid": "σ", "log": "ln", "sqrt": "√"}
 LATEX_NAMES = {"sigmoid": r"\sigma", "log": r"\ln"}
 NUMPY_NAMES = {"max": "np.maximum", "min": "np.minimum"}
-OWN_FUNCTIONS = {"sigmoid", "softplus", "erf", "logsumexp"}
+OWN_FUNCTIONS = {"sigmoid", "softmax", "softplus", "erf", "logsumexp"}
 NUMPY_SIGNS = {"≤": "<=", "≥": ">=", "=": "==", "≠": "!=", "∧": "&", "∨": "|"}
 LATEX_SIGNS = {"≤": r"\le", "≥": r"\ge", "≠": r"\ne", "∧": r"\wedge", "∨": r"\vee"}
 
@@ -89,10 +89,16 @@ def _text_symbol(name: str, *indices: int) -> str:
 def _letter(base: str) -> str:
     if base in GREEK:
         return "\\" + GREEK[base]
-    plain = "".join("\\" + GREEK[c] + " " if c in GREEK else c for c in base)
-    if len(base) == 1 or (len(base) == 2 and base[0] == "d"):
-        return plain
-    return rf"\mathrm{{{plain}}}".replace("_", r"\_")
+    if base == "…":
+        return r"\cdots"
+    if len(base) == 1 and base.isascii():
+        return base
+    if len(base) == 2 and base[0] == "d" and base[1] in GREEK:
+        return rf"d\{GREEK[base[1]]}"
+    if len(base) == 2 and base[0] == "d" and base.isascii():
+        return base
+    escaped = base.replace("_", r"\_").replace("#", r"\#")
+    return rf"\text{{{escaped}}}"
 
 
 def _latex_symbol(name: str, *indices: int) -> str:
@@ -118,7 +124,7 @@ def _mathml_symbol(name: str, *indices: int) -> str:
     return f"<msup>{base}<mtext>{above}</mtext></msup>" if above else base
 
 
-_RESERVED = {"np", "sigmoid", "softplus", "erf", "logsumexp"}
+_RESERVED = {"np", "sigmoid", "softmax", "softplus", "erf", "logsumexp"}
 
 
 def identifier(formula: Math) -> str:
