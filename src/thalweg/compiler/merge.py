@@ -166,7 +166,7 @@ def _forwarded(
         nonlocal legal
         if not isinstance(expr, Load) or expr.access.buffer not in written:
             return None
-        for access, value in known.items():
+        for access, value in reversed(known.items()):  # the last store counts
             if access.same_place(expr.access):
                 return value
         legal = False
