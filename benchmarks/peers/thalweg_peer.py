@@ -7,9 +7,13 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-import thalweg as tw
-from benchmarks.peers import Run, Side, Unavailable, in_words, thread_counts
+from benchmarks.peers import Run, Side, in_words, thread_counts
 from benchmarks.workloads import BETAS, Parameters, Workload
+from thalweg.nn.losses import loss
+from thalweg.nn.network import Dense, Network
+from thalweg.nn.objective import NetworkObjective
+from thalweg.optim.rules import Adam
+from thalweg.training.native_program import NativeProgram
 
 __all__ = ["sides"]
 
@@ -49,27 +53,29 @@ def _training(
 ) -> tuple[Train, Callable[[], Parameters]]:
     """A call that trains over the given batches, and one that reads the parameters.
 
-    The only place here that knows thalweg's interface. It assumes a compiled program that
-    carries parameters and Adam's moments from call to call, takes rows (steps, batch) as a
-    run-time argument, and starts from given weights.
+    The program carries parameters and Adam's moments from call to call and starts from the
+    workload's weights; a call's rows, of shape (steps, batch), are one epoch to it.
     """
-    layers = [
-        tw.Dense(n, m, workload.activation)
-        for n, m in zip(workload.sizes[:-2], workload.sizes[1:-1], strict=True)
-    ]
-    net = tw.Network([*layers, tw.Dense(*workload.sizes[-2:])])
-    program = tw.training_program(
-        net,
-        loss=tw.mse if workload.loss == "mse" else tw.softmax_cross_entropy,
-        method=tw.Adam(learning_rate=workload.learning_rate, betas=BETAS, eps=workload.epsilon),
-        dtype=dtype,
-        threads=threads,
-    )
-    program.start(workload.parameters(dtype), *workload.data(dtype))
-    return program.train, program.parameters
+    classes = workload.loss != "mse"
+    shapes = list(zip(workload.sizes[:-1], workload.sizes[1:], strict=True))
+    layers = [Dense(n, m, workload.activation) for n, m in shapes[:-1]]
+    layers.append(Dense(*shapes[-1], "softmax" if classes else "identity"))
+    objective = NetworkObjective(Network(layers), loss("cross_entropy" if classes else "mse"))
+    rule = Adam(workload.learning_rate, *BETAS, workload.epsilon)
+    program = NativeProgram(objective, rule, dtype, threads=threads)
+    X, T = workload.data(dtype)
+    if classes:
+        T = np.eye(workload.sizes[-1], dtype=dtype)[T]
+    given = [{"W": np.array(W), "b": np.array(b)} for W, b in workload.parameters(dtype)]
+    state = program.start(given)
+    weights = np.ones(len(X), dtype)
+
+    def train(order: NDArray[np.int64]) -> None:
+        rates = np.full(len(order), workload.learning_rate)
+        program.epoch(state, X, T, weights, order.ravel(), order.shape[1], rates)
+
+    return train, lambda: [(layer["W"], layer["b"]) for layer in state.params]
 
 
 def sides() -> list[Side]:
-    if not hasattr(tw, "training_program"):
-        raise Unavailable("this thalweg has no training_program yet")
     return [ThalwegSide(n) for n in thread_counts()]
