@@ -30,7 +30,7 @@ from typing import Any
 
 from thalweg.errors import ShapeError
 from thalweg.graph import Node
-from thalweg.ops.written import Operands, Text, array_text, write
+from thalweg.ops.written import Operands, Text, array_text, is_exact, write
 from thalweg.tracing import Traced, trace_tree
 from thalweg.trees import Structure
 
@@ -121,11 +121,15 @@ class _Page:
 
     def __init__(self, traced: Traced, parameters: list[str], name: str) -> None:
         self.graph, self.traced = traced.graph, traced
-        self.parameters, self.name = parameters, name
         self.nodes = self.graph.nodes()
-        self.taken = {"np", name, *parameters}
+        self.helpers = self._helpers()
+        self.taken = {"np", *self.helpers}
+        self.name = self._reserve(name)
+        self.parameters = [self._reserve(parameter) for parameter in parameters]
         self.labels = self.graph.label_of()
         self.uses = _uses(self.nodes, self.graph.outputs)
+        self.dense = _dense(self.nodes)
+        self.operands = Operands(self._operand, self._inline, self.dense.__contains__)
         self.written: dict[Node, Text] = {}
         self.named: set[Node] = set()
         self.lines: list[str] = []
@@ -134,8 +138,6 @@ class _Page:
 
     def text(self) -> str:
         """The whole module."""
-        helpers = self._helpers()
-        self.taken.update(helpers)
         unpacking = self._unpack()
         for node in self.nodes:
             if node not in self.written:
@@ -146,7 +148,7 @@ class _Page:
         parts = ["import numpy as np"]
         if self.constants:
             parts[0] += "\n\n" + "\n".join(self.constants)
-        return "\n\n\n".join([*parts, *helpers.values(), f"{head}\n{body}"])
+        return "\n\n\n".join([*parts, *self.helpers.values(), f"{head}\n{body}"])
 
     # -- inputs -----------------------------------------------------------------
     def _unpack(self) -> list[str]:
@@ -185,7 +187,7 @@ class _Page:
 
     # -- operations -------------------------------------------------------------
     def _add(self, node: Node) -> None:
-        text = write(node, Operands(self._operand, self._inline))
+        text = write(node, self.operands)
         self.written[node] = text
         if node.name == "broadcast_to" or text.weak:
             return
@@ -198,7 +200,7 @@ class _Page:
             if widest is None:
                 break
             self._assign(widest)
-            text = self.written[node] = write(node, Operands(self._operand, self._inline))
+            text = self.written[node] = write(node, self.operands)
         if self._is_result(node) and self.uses[node] == 1 and self._fits(text):
             return
         if node in self.labels or (self.uses[node] > 1 and not self._is_view(node)):
@@ -257,7 +259,7 @@ class _Page:
                 and other not in self.named
                 and other.inputs[0] is node
             ):
-                self.written[other] = write(other, Operands(self._operand, self._inline))
+                self.written[other] = write(other, self.operands)
 
     def _constant(self, node: Node) -> None:
         self.named.add(node)
@@ -278,10 +280,14 @@ class _Page:
             candidate = f"{name}_{number}"
         return candidate
 
+    def _reserve(self, name: str) -> str:
+        name = self._fresh(name)
+        self.taken.add(name)
+        return name
+
     # -- result and helpers -------------------------------------------------------
     def _result(self) -> list[str]:
-        operands = Operands(self._operand, self._inline)
-        leaves = iter([operands.full(node).text for node in self.graph.outputs])
+        leaves = iter([self.operands.full(node).text for node in self.graph.outputs])
         tree = _tree(self.traced.result, leaves)
         line = f"return {_flat(tree)}"
         if len(INDENT + line) <= WIDTH:
@@ -315,6 +321,15 @@ def _uses(nodes: Sequence[Node], outputs: Sequence[Node]) -> Counter[Node]:
         else:
             uses.update(node.inputs)
     return uses
+
+
+def _dense(nodes: Sequence[Node]) -> set[Node]:
+    """The nodes that something needs in their whole shape."""
+    found: set[Node] = set()
+    for node in reversed(nodes):
+        if not is_exact(node) or (node.name == "broadcast_to" and node in found):
+            found.update(node.inputs)
+    return found
 
 
 def _leaf_paths(structure: Structure, prefix: str) -> list[str]:

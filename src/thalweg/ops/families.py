@@ -199,9 +199,10 @@ class Elementwise(Primitive):
             simpler = self.simplify(*inputs)
             if simpler is not None:
                 return simpler
-        if inputs[0].primitive is None and all(i.is_constant and i.size == 1 for i in inputs):
+        numbers = [_number(i) for i in inputs]
+        if all(n is not None for n in numbers):
             with np.errstate(all="ignore"):
-                return constant(self.evaluate(*[i.attributes["value"] for i in inputs]))
+                return broadcast(constant(self.evaluate(*numbers)), inputs[0].shape)
         return super().bind(*inputs, **attributes)
 
     def infer(self, *inputs: Node, **attributes: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -254,6 +255,14 @@ class Elementwise(Primitive):
     ) -> Node:
         shape = next(i.shape for i, b in zip(inputs, batched, strict=True) if b)
         return self.bind(*(broadcast(i, shape) for i in inputs), **attributes)
+
+
+def _number(node: Node) -> Any:
+    """The value of a constant of one number, broadcast or not."""
+    if node.name == "broadcast_to":
+        node = node.inputs[0]
+        return node.attributes["value"] if node.is_constant and not node.shape else None
+    return node.attributes["value"] if node.is_constant and node.size == 1 else None
 
 
 def as_like(value: Any, node: Node) -> Node:

@@ -17,7 +17,7 @@ from thalweg.graph import Node, scalar_value
 from thalweg.graph.printing import number, slices_text
 from thalweg.ops.families import Elementwise, Reduction
 
-__all__ = ["Operands", "Text", "array_text", "constant_text", "write"]
+__all__ = ["Operands", "Text", "array_text", "constant_text", "is_exact", "write"]
 
 ATOM, UNARY, PRODUCT, COMPARISON = 100, 35, 30, 10
 MATRIX = 29  # "@" binds as "*" does; (A @ B) * c is written with parentheses all the same
@@ -59,10 +59,14 @@ class Operands:
     inline : callable
         ``inline(node)``: whether the operand has no line of its own and no other use, so that
         its operation can be merged into this one.
+    dense : callable
+        ``dense(node)``: whether the operand is summed or multiplied as a matrix, so that it must
+        have its whole shape: the order of adding depends on how an array lies in memory.
     """
 
     text: Callable[[Node], Text]
     inline: Callable[[Node], bool]
+    dense: Callable[[Node], bool]
 
     def full(self, node: Node) -> Text:
         """The operand with its broadcast and its dtype spelled out where they are needed."""
@@ -164,6 +168,18 @@ def _attribute(key: str, value: Any) -> str:
     return str(value[0]) if key == "axes" and len(value) == 1 else str(value)
 
 
+def is_exact(node: Node) -> bool:
+    """Whether each entry of the result depends on its operands alone, not on the array's layout.
+
+    Vector instructions of exp, sin, ... round otherwise than those for one number.
+    """
+    if node.name in ("where", "broadcast_to"):
+        return True
+    primitive = node.primitive
+    inexact = not isinstance(primitive, Elementwise) or primitive.inexact
+    return not inexact and node.name != "power"
+
+
 def _elementwise(node: Node, operands: Operands) -> Text:
     parts = _together(node, operands, node.inputs)
     shape = np.broadcast_shapes(*(part.shape for part in parts))
@@ -175,9 +191,8 @@ def _together(node: Node, operands: Operands, inputs: Sequence[Node]) -> list[Te
     parts = [operands.text(i) for i in inputs]
     if all(part.weak for part in parts):
         parts[0] = Text(_typed(parts[0].text, inputs[0].dtype), parts[0].precedence)
-    exact = isinstance(node.primitive, Elementwise) and not node.primitive.inexact
     shape = np.broadcast_shapes(*(part.shape for part in parts))
-    if shape != node.shape and not (exact and node.name != "power"):
+    if shape != node.shape and (operands.dense(node) or not is_exact(node)):
         widest = max(range(len(parts)), key=lambda k: len(parts[k].shape))
         parts[widest] = operands.full(inputs[widest])
     return parts
@@ -231,6 +246,8 @@ def _where(node: Node, operands: Operands) -> Text:
         branches = [replace(b, text=_typed(b.text, node.dtype)) for b in branches]
     parts = [condition, *branches]
     shape = np.broadcast_shapes(*(part.shape for part in parts))
+    if shape != node.shape and operands.dense(node):
+        parts[0], shape = operands.full(node.inputs[0]), node.shape
     return Text(f"np.where({', '.join(part.text for part in parts)})", ATOM, shape)
 
 
