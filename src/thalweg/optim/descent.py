@@ -72,6 +72,7 @@ def descend(
         there = _look(problem, start, d, free, search, first)
         if there is None:
             if fresh:
+                problem.run.conclude(point)
                 return Status.STEP_TOO_SMALL
             direction.reset()
             fresh = True

@@ -76,6 +76,10 @@ class Smooth(ABC):
         """J·v."""
         return self.derivative(x)[1] @ v
 
+    def push_twice(self, x: Vector, v: Vector) -> Vector | None:
+        """The second derivative along v, d²F(x + t·v)/dt²; None where it is not known."""
+        return None
+
     def pull(self, x: Vector, u: Vector) -> tuple[Vector, Vector]:
         """F(x) and Jᵀu."""
         value, jacobian = self.derivative(x)
@@ -129,6 +133,13 @@ class Traced(Smooth):
         return self._compiled(lambda x, v: jvp(self._of, (x,), (v,))[1], self.n, self.n)
 
     @cached_property
+    def _push_twice(self) -> Evaluator:
+        def along(x: Any, v: Any) -> Any:
+            return jvp(lambda y: jvp(self._of, (y,), (v,))[1], (x,), (v,))[1]
+
+        return self._compiled(along, self.n, self.n)
+
+    @cached_property
     def _pull(self) -> Evaluator:
         return self._compiled(
             lambda x, u: (self._of(x), grad(self._weighted)(x, u)), self.n, self.m
@@ -158,6 +169,9 @@ class Traced(Smooth):
 
     def push(self, x: Vector, v: Vector) -> Vector:
         return self._push([x, v])[0]  # type: ignore[no-any-return]
+
+    def push_twice(self, x: Vector, v: Vector) -> Vector | None:
+        return self._push_twice([x, v])[0]  # type: ignore[no-any-return]
 
     def pull(self, x: Vector, u: Vector) -> tuple[Vector, Vector]:
         value, slopes = self._pull([x, u])

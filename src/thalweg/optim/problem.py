@@ -20,7 +20,6 @@ array([0., 0.])
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -41,6 +40,7 @@ __all__ = [
     "Problem",
     "SmoothLeastSquares",
     "SmoothObjective",
+    "StepOf",
 ]
 
 Mask = npt.NDArray[np.bool_]
@@ -131,6 +131,12 @@ class Objective(ABC):
         return self.hessian(x) @ v
 
 
+class StepOf(Protocol):
+    """Steps for any damping from one factorisation; see `Linearisation.prepare`."""
+
+    def __call__(self, damping: float, residual: Vector | None = None, /) -> Vector: ...
+
+
 class Linearisation(Protocol):
     """Residuals made linear at a point, r + J·p, as Levenberg-Marquardt sees them.
 
@@ -151,9 +157,9 @@ class Linearisation(Protocol):
     @property
     def column_norms(self) -> Vector: ...
 
-    def prepare(self, scale: Vector, free: Mask) -> Callable[[float], Vector]:
+    def prepare(self, scale: Vector, free: Mask) -> StepOf:
         """Factor once; the result maps a damping λ ≥ 0 to the step
-        argmin ‖r + J·p‖² + λ‖D·p‖² over the free entries.
+        argmin ‖r + J·p‖² + λ‖D·p‖² over the free entries, with another residual if given.
         """
 
     def predicted(self, step: Vector) -> float:
@@ -169,6 +175,10 @@ class LeastSquares(Objective):
 
     def polish(self, x: Vector) -> Vector | None:
         """A most accurate undamped step at a point, if there is one better than `linearise`'s."""
+        return None
+
+    def second_along(self, x: Vector, v: Vector) -> Vector | None:
+        """The second derivative of the residuals along a direction, d²r(x + t·v)/dt²."""
         return None
 
 
@@ -238,6 +248,9 @@ class SmoothLeastSquares(LeastSquares):
         from thalweg.optim.direction.gauss_newton import refined_step
 
         return refined_step(*self.residual.derivative(x))
+
+    def second_along(self, x: Vector, v: Vector) -> Vector | None:
+        return self.residual.push_twice(x, v)
 
 
 def half_square(r: Vector) -> float:

@@ -61,6 +61,7 @@ def trust(
             step = _step(problem, here, model, free, subproblem, radius)
             length = float(np.linalg.norm(step))
             if length <= 1e-16 * (1e-16 + float(np.linalg.norm(here.x))):
+                problem.run.conclude(point)
                 return Status.STEP_TOO_SMALL
             there, ratio = _try(problem, here, model, step)
             if there is None:

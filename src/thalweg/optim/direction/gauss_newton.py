@@ -23,7 +23,7 @@ import numpy as np
 
 from thalweg.optim.direction.base import Direction
 from thalweg.optim.layout import Matrix, Vector
-from thalweg.optim.problem import Linearisation, Mask, half_square
+from thalweg.optim.problem import Linearisation, Mask, StepOf, half_square
 
 __all__ = ["GaussNewton", "Orthogonal", "refined_step"]
 
@@ -49,28 +49,32 @@ class Orthogonal:
             safe = np.where(top > 0, top, 1.0)
             return np.asarray(top * np.sqrt(np.sum((self.jacobian / safe) ** 2, axis=0)))
 
-    def prepare(self, scale: Vector, free: Mask) -> Callable[[float], Vector]:
+    def prepare(self, scale: Vector, free: Mask) -> StepOf:
         """See `thalweg.optim.problem.Linearisation`."""
         from scipy.linalg import qr, svd
 
         scaled: Any = (self.jacobian / scale)[:, free]
         rest: Any = self.residual
+        orthogonal: Any = None
         if scaled.shape[0] > scaled.shape[1]:
             orthogonal, scaled = qr(scaled, mode="economic", check_finite=False)
             rest = orthogonal.T @ rest
         left, values, right = svd(
             scaled, full_matrices=False, check_finite=False, lapack_driver="gesvd"
         )
-        projected = left.T @ rest
+        whole, projected = orthogonal, left.T @ rest
         floor = np.finfo(np.float64).eps * max(scaled.shape) * float(np.max(values, initial=0.0))
 
-        def step_of(damping: float) -> Vector:
+        def step_of(damping: float, residual: Vector | None = None, /) -> Vector:
+            onto = projected
+            if residual is not None:
+                onto = left.T @ (residual if whole is None else whole.T @ residual)
             if damping > 0:
                 weights = values / (values**2 + damping)
             else:
                 weights = np.where(values > floor, 1.0 / np.where(values > floor, values, 1.0), 0.0)
             step = np.zeros_like(scale)
-            step[free] = -(right.T @ (weights * projected))
+            step[free] = -(right.T @ (weights * onto))
             return step / scale
 
         return step_of

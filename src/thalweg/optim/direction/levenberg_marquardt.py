@@ -1,43 +1,80 @@
 """Levenberg-Marquardt: linearised residuals, a trust region, last steps undamped and refined.
 
 At each point the step p minimises ‖r + J·p‖² within ‖D·p‖ ≤ Δ, that is, ‖r + J·p‖² + λ‖D·p‖²
-for some λ ≥ 0. D scales the variables by the column norms of J, so that units do not matter.
+for some λ ≥ 0. Where the residuals' second derivative along p is known, the step is bent to
+follow the curved surface of residuals (geodesic acceleration).
+
 Near the solution the steps are undamped Gauss-Newton steps with an orthogonal factorisation and
-iterative refinement, until they no longer shrink: that is where the last digits come from.
+iterative refinement, until they no longer shrink: that is where the last digits come from. Where
+residuals stay large, so that Gauss-Newton steps do not contract, Newton's method with the exact
+Hessian of ½‖r‖² does the rest.
+
+D = I suits parameters of like size and far starts; D = column norms of J makes units irrelevant.
+The first is tried first; if it gets stuck, or has not arrived after `PATIENCE` iterations, the
+second starts afresh, and the better of the two goes on.
 
 K. Levenberg (1944), D. W. Marquardt (1963); J. J. Moré, The Levenberg-Marquardt algorithm:
-implementation and theory, Lecture Notes in Mathematics 630 (1978).
+implementation and theory, Lecture Notes in Mathematics 630 (1978); M. K. Transtrum and J. P.
+Sethna, Improvements to the Levenberg-Marquardt algorithm (arXiv:1201.5885, 2012).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from thalweg.errors import OptionError, suggest
 from thalweg.optim.descent import begin
 from thalweg.optim.layout import Vector
-from thalweg.optim.problem import LeastSquares, Linearisation, Mask, Problem
+from thalweg.optim.problem import LeastSquares, Linearisation, Mask, Problem, StepOf
 from thalweg.optim.result import Status
 from thalweg.optim.run import Point
+from thalweg.optim.search.trust import more_sorensen
+from thalweg.optim.trust_region import exact_model, trust
 
 __all__ = ["levenberg_marquardt"]
 
 EPS = float(np.finfo(np.float64).eps)
 SWITCH = 1e-10  # relative reduction of the cost below which only polishing is left
+ARRIVED = 1e-6  # the optimality measure with which an attempt has not got stuck
+PATIENCE = 300
+BEND = 0.75  # the longest acceleration, relative to the step
+FEW = 200  # up to so many parameters the exact Hessian is worth its price
 
 
 @dataclass
 class _Region:
-    """Δ, the λ that belongs to it, and D."""
+    """Δ, the λ that belongs to it, D, whether D follows the columns of J and steps are bent."""
 
     radius: float
     damping: float
     scale: Vector
+    columns: bool
+    bent: bool
+
+    def rescale(self, model: Linearisation) -> None:
+        """D: the largest norm each column has had."""
+        if self.columns:
+            self.scale = np.maximum(self.scale, _norms(model))
 
 
-def levenberg_marquardt(problem: Problem, x: Vector, tol: float) -> Status:
+@dataclass(frozen=True)
+class _Place:
+    """Where an attempt has come to."""
+
+    x: Vector
+    model: Linearisation
+    columns: bool
+    arrived: bool = False
+    moving: bool = False
+
+
+def _cost(place: _Place) -> float:
+    return place.model.cost
+
+
+def levenberg_marquardt(problem: Problem, x: Vector, tol: float, scaling: str = "auto") -> Status:
     """Minimise ½‖r‖².
 
     Parameters
@@ -48,41 +85,64 @@ def levenberg_marquardt(problem: Problem, x: Vector, tol: float) -> Status:
     tol : float
         Of the optimality measure: the largest cosine between the residual and a column of J,
         or the relative reduction of the cost that a full Gauss-Newton step still promises.
+    scaling : {"auto", "none", "columns"}
+        D: the identity, the column norms of J, or both in turn.
 
     Notes
     -----
     Bounds are kept by projection; entries held by a bound leave the linear problem.
     """
-    x = begin(problem, x).x
+    if scaling not in SCALINGS:
+        raise OptionError(f"unknown scaling {scaling!r}.{suggest(scaling, SCALINGS)}")
+    start = begin(problem, x).x
+    places: list[_Place] = []
+    for columns in SCALINGS[scaling]:
+        places.append(_attempt(problem, start, tol, columns, PATIENCE))
+        if places[-1].arrived:
+            break
+    moving = [place for place in places if place.moving]
+    if moving and not places[-1].arrived:
+        best = min(moving, key=_cost)
+        places.append(_attempt(problem, best.x, tol, best.columns, None))
+    best = min(places, key=_cost)
+    return _finish(problem, best.x, best.model, tol)
+
+
+SCALINGS = {"auto": (False, True), "none": (False,), "columns": (True,)}
+
+
+def _attempt(
+    problem: Problem, x: Vector, tol: float, columns: bool, patience: int | None
+) -> _Place:
+    """Damped steps until only polishing is left, none is accepted, or patience ends."""
     model = problem.linearise(x)
-    region = _Region(0.0, 0.0, _scale(model, None))
+    region = _Region(
+        0.0, 0.0, np.where(_norms(model) > 0, _norms(model), 1.0), columns, not columns
+    )
+    if not columns:
+        region.scale = np.ones_like(x)
     region.radius = 100.0 * (float(np.linalg.norm(region.scale * x)) or 1.0)
-    while True:
+    count = 0
+    while patience is None or count < patience:
         free = problem.bounds.free(x, model.gradient)
         measure = _measure(problem, x, model)
-        if model.cost == 0.0 or not free.any() or measure == 0.0:
-            problem.run.conclude(Point(x, model.cost, measure))
-            return Status.CONVERGED
+        if model.cost == 0.0 or not free.any() or measure <= tol:
+            return _Place(x, model, columns, arrived=True)
         step_of = model.prepare(region.scale, free)
-        newton = step_of(0.0)
-        promise = model.predicted(newton) / model.cost
-        if promise <= max(SWITCH, tol) or measure <= tol:
-            return _finish(problem, x, model, tol)
+        if model.predicted(step_of(0.0)) <= max(SWITCH, tol) * model.cost:
+            return _Place(x, model, columns, _optimality(problem, x, model) <= ARRIVED)
         problem.run.iterate(Point(x, model.cost, measure))
-        found = _accepted_step(problem, x, model, region, step_of)
+        found = _accepted_step(problem, x, model, region, step_of, count == 0)
         if found is None:
-            return _finish(problem, x, model, tol)
+            return _Place(x, model, columns)
         x, model = found
-        region.scale = _scale(model, region.scale)
+        region.rescale(model)
+        count += 1
+    return _Place(x, model, columns, moving=True)
 
 
-def _scale(model: Linearisation, before: Vector | None) -> Vector:
-    """D: the largest norm each column has had."""
-    norms = np.where(np.isfinite(model.column_norms), model.column_norms, 1.0)
-    norms = np.where(norms > 0, norms, 0.0)
-    if before is not None:
-        return np.maximum(before, norms)
-    return np.where(norms > 0, norms, 1.0)
+def _norms(model: Linearisation) -> Vector:
+    return np.where(np.isfinite(model.column_norms), model.column_norms, 0.0)
 
 
 def _measure(problem: Problem, x: Vector, model: Linearisation) -> float:
@@ -99,24 +159,27 @@ def _accepted_step(
     x: Vector,
     model: Linearisation,
     region: _Region,
-    step_of: Callable[[float], Vector],
+    step_of: StepOf,
+    first: bool,
 ) -> tuple[Vector, Linearisation] | None:
     """Try steps in shrinking regions until one lowers the cost; None if none does."""
     for _ in range(200):
-        step, region.damping = _within(step_of, region)
-        there = problem.bounds.project(x + step)
-        step = there - x
+        step, region.damping = _within(step_of, region, model.gradient)
         length = float(np.linalg.norm(region.scale * step))
-        if not np.any(step) or length <= 1e-16 * float(np.linalg.norm(region.scale * x)):
+        if first:
+            region.radius, first = min(region.radius, length), False
+        there = problem.bounds.project(x + step + _bend(problem, x, step, region, step_of))
+        straight = problem.bounds.project(x + step) - x
+        if not np.any(there != x) or length <= 1e-16 * float(np.linalg.norm(region.scale * x)):
             return None
-        cost, predicted = problem.value(there), model.predicted(step)
+        cost, predicted = problem.value(there), model.predicted(straight)
         actual = model.cost - cost if np.isfinite(cost) else -np.inf
         ratio = actual / predicted if predicted > 0 else -1.0
         if ratio < 0.25:
-            shrink = _shrinkage(model, step, cost)
+            shrink = _shrinkage(model, straight, cost)
             region.radius = shrink * min(region.radius, 10.0 * length)
         elif ratio > 0.75 or region.damping == 0.0:
-            region.radius = max(region.radius, 2.0 * length)
+            region.radius = 2.0 * length
         if ratio > 1e-4:
             following = problem.linearise(there)
             if np.all(np.isfinite(following.gradient)) and np.all(
@@ -127,6 +190,19 @@ def _accepted_step(
     return None
 
 
+def _bend(problem: Problem, x: Vector, step: Vector, region: _Region, step_of: StepOf) -> Vector:
+    """The geodesic acceleration -½(JᵀJ + λD²)⁻¹Jᵀ r_pp, none where it is too long to be true."""
+    if not region.bent:
+        return np.zeros_like(step)
+    assert isinstance(problem.objective, LeastSquares)
+    second = problem.objective.second_along(x, step)
+    if second is None or not np.all(np.isfinite(second)):
+        return np.zeros_like(step)
+    bend = 0.5 * step_of(region.damping, second)
+    long = np.linalg.norm(region.scale * bend) > BEND * np.linalg.norm(region.scale * step)
+    return np.zeros_like(step) if long or not np.all(np.isfinite(bend)) else bend
+
+
 def _shrinkage(model: Linearisation, step: Vector, cost: float) -> float:
     """The minimiser of the parabola along the step, within [0.1, 0.5]."""
     slope = float(model.gradient @ step)
@@ -135,30 +211,52 @@ def _shrinkage(model: Linearisation, step: Vector, cost: float) -> float:
     return min(max(-0.5 * slope / (cost - model.cost - slope), 0.1), 0.5)
 
 
-def _within(step_of: Callable[[float], Vector], region: _Region) -> tuple[Vector, float]:
-    """The step of the trust region: λ with ‖D·p(λ)‖ = Δ to ten per cent, or λ = 0."""
+def _within(step_of: StepOf, region: _Region, gradient: Vector) -> tuple[Vector, float]:
+    """The step of the trust region: λ with ‖D·p(λ)‖ = Δ to ten per cent, or λ = 0.
+
+    ‖D·p(λ)‖ falls with λ, and is at most ‖D⁻¹g‖/λ; log against log it is nearly straight.
+    """
     step = step_of(0.0)
     length = float(np.linalg.norm(region.scale * step))
     if length <= 1.1 * region.radius:
         return step, 0.0
-    low, high, lam = 0.0, np.inf, region.damping or 1e-3
-    for _ in range(60):
+    high = float(np.linalg.norm(gradient / region.scale)) / region.radius
+    low, lam = 0.0, min(region.damping or 1e-3 * high, high)
+    for _ in range(80):
         step = step_of(lam)
         length = float(np.linalg.norm(region.scale * step))
-        if 0.9 * region.radius <= length <= 1.1 * region.radius:
+        if 0.9 * region.radius <= length <= 1.1 * region.radius or not 0 < lam < np.inf:
             break
-        if length > region.radius:
+        if length > region.radius or not np.isfinite(length):
             low = lam
         else:
             high = lam
-        lam = lam * (length / region.radius) ** 2 if np.isfinite(length) else 10.0 * lam
+        lam = lam * (length / region.radius) ** 1.5 if np.isfinite(length) else high
         if not low < lam < high:
-            lam = np.sqrt(max(low, 1e-3 * high) * high) if np.isfinite(high) else 10.0 * low
+            lam = float(np.sqrt(max(low, 1e-6 * high)) * np.sqrt(high))
     return step, lam
 
 
 def _finish(problem: Problem, x: Vector, model: Linearisation, tol: float) -> Status:
-    """Undamped, refined Gauss-Newton steps for as long as they shrink."""
+    """Undamped, refined Gauss-Newton steps for as long as they shrink; Newton where need be."""
+    x, model = _polished(problem, x, model)
+    measure = _optimality(problem, x, model)
+    if measure > tol and _newton_pays(problem, x):
+        problem.run.iterate(Point(x, model.cost, measure))
+        trust(problem, x, exact_model, more_sorensen, 1e-3 * tol)
+        assert problem.run.best is not None
+        x = problem.run.best.x
+        x, model = _polished(problem, x, problem.linearise(x))
+        measure = _optimality(problem, x, model)
+    problem.run.conclude(Point(x, model.cost, measure))
+    return Status.CONVERGED if measure <= tol else Status.STEP_TOO_SMALL
+
+
+def _newton_pays(problem: Problem, x: Vector) -> bool:
+    return problem.objective.has_hessian and x.size <= FEW
+
+
+def _polished(problem: Problem, x: Vector, model: Linearisation) -> tuple[Vector, Linearisation]:
     objective = problem.objective
     assert isinstance(objective, LeastSquares)
     last, free = np.inf, problem.bounds.free(x, model.gradient)
@@ -175,13 +273,16 @@ def _finish(problem: Problem, x: Vector, model: Linearisation, tol: float) -> St
         if not cost <= model.cost * (1.0 + 1e-9) + 1e-300:
             break
         x, last, model = there, size, problem.linearise(there)
-    measure = _measure(problem, x, model)
-    step = _plain_step(model, free)
-    promise = model.predicted(step) / model.cost if model.cost > 0 else 0.0
-    problem.run.conclude(Point(x, model.cost, min(measure, np.sqrt(max(promise, 0.0)))))
-    if min(measure, promise) <= max(tol, 1e-12) or model.cost == 0.0:
-        return Status.CONVERGED
-    return Status.STEP_TOO_SMALL
+    return x, model
+
+
+def _optimality(problem: Problem, x: Vector, model: Linearisation) -> float:
+    """The smaller of the cosine measure and of what a Gauss-Newton step still promises."""
+    if model.cost == 0.0:
+        return 0.0
+    free = problem.bounds.free(x, model.gradient)
+    promise = model.predicted(_plain_step(model, free)) / model.cost if free.any() else 0.0
+    return min(_measure(problem, x, model), max(promise, 0.0))
 
 
 def _plain_step(model: Linearisation, free: Mask) -> Vector:

@@ -67,6 +67,7 @@ def scaled_conjugate_gradient(problem: Problem, x: Vector, tol: float) -> Status
         if there is None:
             lam = 4.0 * lam if np.isfinite(ratio) else 100.0 * lam
             if step * float(np.max(np.abs(d))) <= 1e-17 * float(np.max(np.abs(here.x)) + 1e-17):
+                problem.run.conclude(Point(here.x, here.value, measure))
                 return Status.STEP_TOO_SMALL
             continue
         last, here, curvature = here, there, None
