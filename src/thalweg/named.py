@@ -28,7 +28,7 @@ from thalweg.errors import OptionError, suggest
 
 __all__ = ["Named", "find"]
 
-_FORM = re.compile(r"(\w+)(?:\((.*)\))?")
+_FORM = re.compile(r"([\w-]+)(?:\((.*)\))?")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,7 +105,7 @@ def test_options_are_read_and_refused():
     for text in ("leaky_relu(slop=1)", "tanh(x=1)", "relu(", "leaky_relu(slope=many)", "nothing"):
         with pytest.raises(OptionError):
             activation(text)
-    with pytest.raises(OptionError, match="leaky_relu has no option 'slop'. Did you mean 'slope'"):
+    with pytest.raises(OptionError, match=r"has no option 'slop'\. Did you mean 'slope'"):
         activation("leaky_relu(slop=1)")
 
 

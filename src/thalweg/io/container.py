@@ -76,20 +76,18 @@ def write_container(
     ModelFileError
         If it cannot be written.
     """
-    from safetensors.numpy import save as safetensors_bytes
-
     path = Path(path)
     if path.exists() and not force:
         raise OptionError(f"{path} exists already; give another name, or force=True (--force).")
     text = json.dumps(document, ensure_ascii=False, allow_nan=False)
-    plain = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+    plain = {name: np.array(array, order="C") for name, array in sorted(arrays.items())}
     metadata = {
         "format": FORMAT,
         "version": str(VERSION),
         "document": text,
         "digest": _digest(text, plain),
     }
-    content = safetensors_bytes(plain, metadata)
+    content = _packed(plain, metadata)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         try:
@@ -99,6 +97,22 @@ def write_container(
             beside.unlink(missing_ok=True)
     except OSError as error:
         raise ModelFileError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def _packed(arrays: Arrays, metadata: dict[str, str]) -> bytes:
+    """The bytes of a safetensors file; its own writer orders metadata by chance."""
+    header: dict[str, Any] = {"__metadata__": metadata}
+    parts: list[bytes] = []
+    end = 0
+    for name, array in arrays.items():
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        parts.append(little.tobytes())
+        start, end = end, end + len(parts[-1])
+        facts = {"dtype": _CODES[little.dtype], "shape": list(array.shape)}
+        header[name] = {**facts, "data_offsets": [start, end]}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + b"".join(parts)
 
 
 def read_container(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
@@ -231,7 +245,7 @@ def _digest(text: str, arrays: Mapping[str, NDArray[Any]]) -> str:
     """SHA-256 over the document and all arrays with their names, dtypes and shapes."""
     total = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name])
         little = array.astype(array.dtype.newbyteorder("<"), copy=False)
         facts = json.dumps([name, _CODES[little.dtype], list(array.shape)])
         total.update(facts.encode("utf-8", "surrogatepass"))
