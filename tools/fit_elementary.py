@@ -51,9 +51,7 @@ class Remez:
 
     def __init__(self, fit: Fit, dtype: str) -> None:
         self.p, self.q = fit.degrees[dtype]
-        low, high = (
-            mp.mpf(end[dtype] if isinstance(end, dict) else end) for end in fit.interval
-        )
+        low, high = (mp.mpf(end[dtype] if isinstance(end, dict) else end) for end in fit.interval)
         middle, half = (low + high) / 2, (high - low) / 2
         self.grid = [middle - half * mp.cos(mp.pi * i / GRID) for i in range(GRID + 1)]
         self.f = [fit.f(u) for u in self.grid]
@@ -169,9 +167,11 @@ def _away(x: mp.mpf, least: float = 1e-3) -> mp.mpf:
 
 def _exp_rest(x: mp.mpf) -> mp.mpf:
     """(eˣ − 1 − x) / x²"""
-    return mp.nsum(lambda k: x**k / mp.factorial(k + 2), [0, 40]) if abs(x) < 0.01 else (
-        mp.exp(x) - 1 - x
-    ) / x**2
+    return (
+        mp.nsum(lambda k: x**k / mp.factorial(k + 2), [0, 40])
+        if abs(x) < 0.01
+        else (mp.exp(x) - 1 - x) / x**2
+    )
 
 
 def _half_tanh(y: mp.mpf, s: mp.mpf) -> mp.mpf:
@@ -200,9 +200,11 @@ FITS: dict[str, Fit] = {
     ),
     # (tanh(r) − r) / r³ of u = r², |r| ≤ log(2) / 4
     "tanh": Fit(
-        lambda u: (mp.tanh(mp.sqrt(u)) - mp.sqrt(u)) / mp.sqrt(u) ** 3
-        if u > 1e-6
-        else mp.mpf(-1) / 3 + 2 * u / 15 - 17 * u**2 / 315,
+        lambda u: (
+            (mp.tanh(mp.sqrt(u)) - mp.sqrt(u)) / mp.sqrt(u) ** 3
+            if u > 1e-6
+            else mp.mpf(-1) / 3 + 2 * u / 15 - 17 * u**2 / 315
+        ),
         (0.0, 0.0301),
         {"float32": (1, 0), "float64": (5, 0)},
         weight=lambda u: 1 / _away(u, 1e-4),
@@ -217,9 +219,11 @@ FITS: dict[str, Fit] = {
     ),
     # (log(1+f) − f) / f²
     "log": Fit(
-        lambda f: mp.nsum(lambda k: -((-f) ** k) / (k + 2), [0, 40])
-        if abs(f) < 0.01
-        else (mp.log1p(f) - f) / f**2,
+        lambda f: (
+            mp.nsum(lambda k: -((-f) ** k) / (k + 2), [0, 40])
+            if abs(f) < 0.01
+            else (mp.log1p(f) - f) / f**2
+        ),
         ROOTS,
         {"float32": (8, 0)},
         weight=lambda f: 1 / _away(f),
@@ -247,9 +251,11 @@ FITS: dict[str, Fit] = {
     ),
     # (arctan(t) − t) / t³ of u = t², 0 ≤ t ≤ 1
     "arctan": Fit(
-        lambda u: sum((-1) ** (k + 1) * u**k / (2 * k + 3) for k in range(40))
-        if u < 0.05
-        else (mp.atan(mp.sqrt(u)) - mp.sqrt(u)) / mp.sqrt(u) ** 3,
+        lambda u: (
+            sum((-1) ** (k + 1) * u**k / (2 * k + 3) for k in range(40))
+            if u < 0.05
+            else (mp.atan(mp.sqrt(u)) - mp.sqrt(u)) / mp.sqrt(u) ** 3
+        ),
         (0.0, 1.0),
         {"float32": (7, 0), "float64": (18, 0)},
         weight=lambda u: mp.atan(mp.sqrt(_away(u))) / mp.sqrt(_away(u)) ** 3,
