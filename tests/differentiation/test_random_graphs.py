@@ -74,9 +74,7 @@ def expressions(draw):
     points = [random.normal(size=draw(st.sampled_from(SHAPES))) * 0.8 for _ in range(2)]
     plan = draw(
         st.lists(
-            st.tuples(
-                st.booleans(), st.integers(0, 99), st.integers(0, 99), st.integers(0, 99)
-            ),
+            st.tuples(st.booleans(), st.integers(0, 99), st.integers(0, 99), st.integers(0, 99)),
             min_size=2,
             max_size=9,
         )

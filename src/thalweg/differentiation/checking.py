@@ -95,7 +95,9 @@ def check_gradients(f: Callable[..., Any], *args: Any, tolerance: float = 1e-7) 
     columns = []
     for position in range(width):
         rows = [
-            np.reshape(leaves[k * width + position], (output.size, -1))
+            np.reshape(
+                leaves[k * width + position], (output.size, traced.graph.inputs[position].size)
+            )
             for k, output in enumerate(traced.graph.outputs)
         ]
         columns.append(np.concatenate(rows))
