@@ -97,6 +97,11 @@ class Network:
         return sum(layer.count for layer in self.layers)
 
     @property
+    def drops(self) -> bool:
+        """Whether a layer has dropout."""
+        return any(layer.dropout for layer in self.layers)
+
+    @property
     def untrainable(self) -> str:
         """Why gradients cannot train it, or an empty text."""
         for number, layer in enumerate(self.layers, start=1):
@@ -120,8 +125,10 @@ class Network:
         drawn = [layer.initial(rng) for layer in self.layers]
         return [{k: v.astype(dtype, copy=False) for k, v in layer.items()} for layer in drawn]
 
-    def __call__(self, params: Sequence[Mapping[str, Any]], x: Any) -> Any:
+    def __call__(self, params: Sequence[Mapping[str, Any]], x: Any, key: Any = None) -> Any:
         """The outputs for one sample, shape (n[0],), or for rows of samples, (m, n[0]).
+
+        With a `key`, and one sample, dropout is at work as in training.
 
         Raises
         ------
@@ -139,7 +146,7 @@ class Network:
         self.check(params)
         a = label(x, "a[0]")
         for number, (layer, own) in enumerate(zip(self.layers, params, strict=True), start=1):
-            a = layer(own, a, number)
+            a = layer(own, a, number, key)
         return a
 
     def check(self, params: Sequence[Mapping[str, Any]]) -> None:

@@ -33,7 +33,6 @@ from thalweg.nn.losses import Loss
 from thalweg.nn.network import Network, Params
 from thalweg.nn.stable import stabilise
 from thalweg.tracing import label, trace_tree
-from thalweg.trees import flatten
 
 __all__ = ["NetworkObjective", "Penalty"]
 
@@ -98,7 +97,9 @@ class NetworkObjective:
             for layer in self.network.layers
         ]
 
-    def sample_graph(self, dtype: DTypeLike = np.float64, stable: bool = True) -> Graph:
+    def sample_graph(
+        self, dtype: DTypeLike = np.float64, stable: bool = True, drop: bool = False
+    ) -> Graph:
         """The loss of one sample, as it stands in the loss's formula (not negated).
 
         Parameters
@@ -106,6 +107,8 @@ class NetworkObjective:
         dtype : float64 or float32
         stable : bool
             Whether logarithms of softmax and sigmoid are rewritten (see `thalweg.nn.stable`).
+        drop : bool
+            Whether dropout is at work; the sample's key is then the last input.
 
         Returns
         -------
@@ -113,9 +116,11 @@ class NetworkObjective:
             Inputs W[1], b[1], W[2], ..., x of shape (n[0],), t of shape (n[L],); output ℓ. Its
             labels are a[0], W[1], b[1], z[1], a[1], ..., t and loss.
         """
-        return _sample_graph(self.network, self.loss, np.dtype(dtype), stable)
+        return _sample_graph(self.network, self.loss, np.dtype(dtype), stable, drop)
 
-    def batch_graph(self, samples: int, dtype: DTypeLike = np.float64, grad: bool = True) -> Graph:
+    def batch_graph(
+        self, samples: int, dtype: DTypeLike = np.float64, grad: bool = True, drop: bool = False
+    ) -> Graph:
         """The objective over samples, and its gradient.
 
         Parameters
@@ -124,6 +129,8 @@ class NetworkObjective:
         dtype : float64 or float32
         grad : bool
             Whether the gradient is wanted.
+        drop : bool
+            Whether dropout is at work; keys of shape (samples,) are then the last input.
 
         Returns
         -------
@@ -141,11 +148,13 @@ class NetworkObjective:
             raise DifferentiationError(
                 f"This network cannot be trained: {self.network.untrainable}"
             )
-        one = self.sample_graph(dtype)
-        *leaves, x, t = one.inputs
-        X, T = (variable((samples, *node.shape), dtype) for node in (x, t))
+        one = self.sample_graph(dtype, drop=drop)
+        count = sum(len(layer.shapes) for layer in self.network.layers)
+        leaves, of_sample = one.inputs[:count], one.inputs[count:]
+        rows = {node: variable((samples, *node.shape), node.dtype) for node in of_sample}
+        X, T, *key = rows.values()
         w = variable((samples,), dtype)
-        each = along_samples(one.outputs, {x: X, t: T})[one.outputs[0]]
+        each = along_samples(one.outputs, rows)[one.outputs[0]]
         total = tnp.sum(w)
         mean = tnp.sum(w * each) / tnp.where(total > 0.0, total, 1.0)
         if self.loss.maximise:
@@ -157,7 +166,7 @@ class NetworkObjective:
             whole = mean + price if self.penalty else mean
             derivation = backward(whole, leaves)
             outputs += [derivation.gradient(leaf) for leaf in leaves]
-        return Graph((*leaves, X, T, w), tuple(outputs))
+        return Graph((*leaves, X, T, w, *key), tuple(outputs))
 
     def as_params(self, leaves: Sequence[Any]) -> Params:
         """The list of dictionaries from W[1], b[1], W[2], ... in a row."""
@@ -166,21 +175,23 @@ class NetworkObjective:
 
 
 @lru_cache(maxsize=64)
-def _sample_graph(network: Network, loss: Loss, dtype: np.dtype[Any], stable: bool) -> Graph:
-    def of_sample(params: Params, x: Node, t: Node) -> Any:
-        return label(loss.sample(network(params, x), label(t, "t")), "loss")
+def _sample_graph(
+    network: Network, loss: Loss, dtype: np.dtype[Any], stable: bool, drop: bool
+) -> Graph:
+    def of_sample(params: Params, x: Node, t: Node, *key: Node) -> Any:
+        return label(loss.sample(network(params, x, *key), label(t, "t")), "loss")
 
     x, t = variable((network.inputs,), dtype), variable((network.outputs,), dtype)
+    key = [variable((), np.int64)] if drop else []
     params = [
         {name: variable(shape, dtype) for name, shape in layer.shapes.items()}
         for layer in network.layers
     ]
-    leaves, _ = flatten(params)
     names = [
         f"{name}[{number}]"
         for number, layer in enumerate(network.layers, start=1)
         for name in layer.shapes
     ]
-    graph = trace_tree(of_sample, (params, x, t), [*names, "a[0]", "t"]).graph
-    assert len(graph.inputs) == len(leaves) + 2
+    names += ["a[0]", "t", *["key"] * drop]
+    graph = trace_tree(of_sample, (params, x, t, *key), names).graph
     return stabilise(graph) if stable else graph

@@ -1,8 +1,8 @@
 """The training loop: epochs of a program until there is a reason to stop.
 
 After every epoch it looks, in this order, at: numbers that are no longer finite, the goal, the
-gradient, patience, what callbacks say, time, the number of epochs. Ctrl-C ends it like any other reason,
-with the weights that were best so far.
+gradient, patience, what the method says, what callbacks say, time, the number of epochs. Ctrl-C
+ends it like any other reason, with the weights that were best so far.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from thalweg.training.program import EpochProgram, batch_count
 from thalweg.training.stopping import StopReason
 from thalweg.trees import leaves, map_leaves
 
-__all__ = ["Outcome", "Progress", "Task", "run_epochs"]
+__all__ = ["Book", "Outcome", "Progress", "Task", "run_epochs"]
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,14 @@ def run_epochs(task: Task, program: EpochProgram) -> Outcome:
     Outcome
     """
     run = _Run(task, program)
+    book = run.book
     try:
-        while run.stop is None:
+        while book.stop is None:
             run.one_epoch()
-            run.stop = run.reason()
+            book.stop = book.reason(run.state.finished)
     except KeyboardInterrupt:
-        run.stop = StopReason.of("interrupted", epoch=len(run.history), best=run.kept[0])
-    return run.outcome()
+        book.interrupt()
+    return book.outcome()
 
 
 class _Run:
@@ -148,15 +149,67 @@ class _Run:
         options, count = task.options, len(task.train.X)
         self.task, self.program, self.options = task, program, options
         self.state = program.start(task.params)
-        self.history = History()
-        self.stop: StopReason | None = None
-        self.limit: int = options.epochs or 0
-        if options.epochs == 0:
-            self.stop = StopReason.of("epochs", epochs=0)
+        self.state.seed = task.seed
+        self.book = Book(task, self.state.params)
         self.batch_size = options.batch_size or default_batch_size(count)
         full = self.batch_size >= count
         self.orders = Orders(count, task.seed, options.shuffle and not full)
         self.schedule: Schedule = schedule(options.schedule)
+
+    def one_epoch(self) -> None:
+        """Run an epoch and write it down."""
+        task = self.task
+        rates = self._rates(len(self.book.history))
+        trained = self.program.epoch(
+            self.state, *task.train, self.orders.next(), self.batch_size, rates
+        )
+        params, checked = self.state.params, math.nan
+        if task.validation is not None:
+            checked = self.program.loss(params, *task.validation)
+        self.book.enter(params, trained, checked, self._gradient_norm(), float(rates[0]))
+
+    def _rates(self, past: int) -> NDArray[np.float64]:
+        """The learning rate of every batch of the next epoch."""
+        batches = batch_count(len(self.task.train.X), self.batch_size)
+        history, limit = self.book.history, self.book.limit
+        losses = [self.task.sign * e.watched for e in history] if self.schedule.watches else ()
+        rate = self.options.learning_rate or 0.0
+        factors = [self.schedule(past + b / batches, limit, losses) for b in range(batches)]
+        return rate * np.array(factors)
+
+    def _gradient_norm(self) -> float:
+        if not self.options.min_gradient:
+            return math.nan
+        _, slopes = self.program.gradient(self.state.params, *self.task.train)
+        return float(np.sqrt(sum(np.sum(np.square(g, dtype=np.float64)) for g in leaves(slopes))))
+
+
+class Book:
+    """What every method keeps while it trains: history, best weights, and when to stop.
+
+    Parameters
+    ----------
+    task : Task
+    params : list of dict
+        The weights before the first epoch.
+
+    Attributes
+    ----------
+    history : History
+    stop : StopReason or None
+        Set once training is to end.
+    kept : tuple of (int, list of dict)
+        The weights to hand back and their epoch.
+    """
+
+    def __init__(self, task: Task, params: Params) -> None:
+        options = task.options
+        self.task, self.options, self.params = task, options, params
+        self.history = History()
+        self.limit: int = options.epochs or 0
+        self.stop: StopReason | None = None
+        if options.epochs == 0:
+            self.stop = StopReason.of("epochs", epochs=0)
         self.keeps_best = (options.keep or ("best" if task.validation else "last")) == "best"
         self.best = self.kept = (0, self._copy())
         self.reference = (math.inf, 0)
@@ -164,28 +217,27 @@ class _Run:
         self.began = time.perf_counter()
 
     def _copy(self) -> Params:
-        return list(map_leaves(np.array, self.state.params))
+        return list(map_leaves(np.array, self.params))
 
-    # -- an epoch ---------------------------------------------------------------------------------
-    def one_epoch(self) -> None:
-        """Run an epoch and write it down."""
+    def enter(
+        self, params: Params, trained: float, checked: float, gradient: float, rate: float
+    ) -> None:
+        """Write an epoch down, and keep its weights if they are to be kept.
+
+        Parameters
+        ----------
+        params : list of dict
+            After the epoch.
+        trained, checked : float
+            Training and validation loss as they are minimised; nan without validation rows.
+        gradient, rate : float
+            Norm of the gradient and learning rate; nan where there is none.
+        """
         task, number = self.task, len(self.history) + 1
-        rates = self._rates(number - 1)
-        trained = self.program.epoch(
-            self.state, *task.train, self.orders.next(), self.batch_size, rates
-        )
-        checked = math.nan
-        if task.validation is not None:
-            checked = self.program.loss(self.state.params, *task.validation)
+        self.params = params
         scale = task.sign * task.unit
-        epoch = Epoch(
-            number,
-            scale * trained,
-            scale * checked,
-            self._gradient_norm(),
-            float(rates[0]),
-            time.perf_counter() - self.began,
-        )
+        seconds = time.perf_counter() - self.began
+        epoch = Epoch(number, scale * trained, scale * checked, gradient, rate, seconds)
         better = self.history.add(epoch, task.sign)
         if not self._finite():
             return
@@ -199,32 +251,22 @@ class _Run:
         if value < self.reference[0] - self.options.min_change:
             self.reference = (value, number)
 
-    def _rates(self, past: int) -> NDArray[np.float64]:
-        """The learning rate of every batch of the next epoch."""
-        batches = batch_count(len(self.task.train.X), self.batch_size)
-        losses = [self.task.sign * e.watched for e in self.history] if self.schedule.watches else ()
-        rate = self.options.learning_rate or 0.0
-        factors = [self.schedule(past + b / batches, self.limit, losses) for b in range(batches)]
-        return rate * np.array(factors)
-
-    def _gradient_norm(self) -> float:
-        if not self.options.min_gradient:
-            return math.nan
-        _, slopes = self.program.gradient(self.state.params, *self.task.train)
-        return float(np.sqrt(sum(np.sum(np.square(g, dtype=np.float64)) for g in leaves(slopes))))
-
     def _finite(self) -> bool:
         last = self.history.epochs[-1]
         return math.isfinite(last.training_loss) and all(
-            np.isfinite(p).all() for p in leaves(self.state.params)
+            np.isfinite(p).all() for p in leaves(self.params)
         )
 
+    def interrupt(self) -> None:
+        """A person has pressed Ctrl-C."""
+        self.stop = StopReason.of("interrupted", epoch=len(self.history), best=self.kept[0])
+
     # -- reasons to stop --------------------------------------------------------------------------
-    def reason(self) -> StopReason | None:
-        """Why to stop now, or None."""
+    def reason(self, finished: StopReason | None = None) -> StopReason | None:
+        """Why to stop now, or None; `finished` is why the method itself can go no further."""
         options, last = self.options, self.history.epochs[-1]
         number = last.epoch
-        progress = Progress(last, self.history, self.limit, self.state.params)
+        progress = Progress(last, self.history, self.limit, self.params)
         wishes = [callback(progress) for callback in options.callbacks]
         if not self._finite():
             self.kept = self.best
@@ -237,6 +279,8 @@ class _Run:
             return StopReason.of("gradient", epoch=number, norm=norm, limit=limit)
         if options.patience and number - self.reference[1] >= options.patience:
             return self._out_of_patience(number, options.patience)
+        if finished is not None:
+            return finished
         if any(wishes):
             return StopReason.of("callback", epoch=number)
         if options.time_limit is not None and last.seconds >= options.time_limit:
@@ -245,7 +289,7 @@ class _Run:
 
     def _own(self, last: Epoch) -> float:
         """The training loss in the target's own unit."""
-        return self.task.own_loss(self.state.params) if self.task.own_loss else last.training_loss
+        return self.task.own_loss(self.params) if self.task.own_loss else last.training_loss
 
     def _reached(self, goal: float, last: Epoch) -> bool:
         return self.task.sign * self._own(last) <= self.task.sign * goal

@@ -32,10 +32,12 @@ from numpy.typing import DTypeLike, NDArray
 
 from thalweg.graph import Graph, variable
 from thalweg.interpreter import Plan, plan
+from thalweg.nn.dropout import keys
 from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.rules import Conditioning, Rule, State
 from thalweg.optim.rules.stepping import advance
+from thalweg.training.stopping import StopReason
 from thalweg.trees import flatten, map_leaves, unflatten
 
 __all__ = ["EpochProgram", "Program", "ProgramState", "batch_count"]
@@ -57,12 +59,18 @@ class ProgramState:
         Steps taken so far.
     penalty : float
         Mean penalty over the batches of the last epoch.
+    seed : int
+        Of dropout.
+    finished : StopReason or None
+        Why the program can go no further, if so.
     """
 
     params: Params
     memory: list[State]
     step: int = 0
     penalty: float = 0.0
+    seed: int = 0
+    finished: StopReason | None = None
 
 
 class EpochProgram(Protocol):
@@ -162,8 +170,9 @@ class Program:
             state.step += 1
             run = self._plan("step", len(rows), self._step_graph)
             rate = learning_rates[number]
+            key = [keys(state.seed, state.step, rows)] if self.objective.network.drops else []
             mean, price, *moved = run(
-                [*leaves, *memory, X[rows], T[rows], w, rate, float(state.step)]
+                [*leaves, *memory, X[rows], T[rows], w, *key, rate, float(state.step)]
             )
             leaves, memory = moved[: len(leaves)], moved[len(leaves) :]
             share = float(np.sum(w))
@@ -192,8 +201,12 @@ class Program:
         return found
 
     def _step_graph(self, samples: int) -> Graph:
-        """Inputs parameters, memory, X, T, w, learning rate, step; outputs after the step."""
-        batch = self.objective.batch_graph(samples, self.dtype)
+        """Inputs parameters, memory, X, T, w, learning rate, step; outputs after the step.
+
+        With dropout, the keys of the samples come after w.
+        """
+        drops = self.objective.network.drops
+        batch = self.objective.batch_graph(samples, self.dtype, drop=drops)
         mean, price, *gradients = batch.outputs
         leaves = batch.inputs[: len(gradients)]
         memory = [_like(self.rule.init(np.zeros(p.shape, p.dtype))) for p in leaves]

@@ -21,8 +21,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+import thalweg.numpy as tnp
 from thalweg.errors import ModelFileError, OptionError, ShapeError, ThalwegError
 from thalweg.nn.activations import ACTIVATIONS, Activation, activation
+from thalweg.nn.dropout import mask
 from thalweg.nn.initializers import INITIALISERS, Initialiser, initialiser
 from thalweg.tracing import label
 
@@ -140,7 +142,9 @@ class Dense:
         b = np.array(b if self.biases is None else self.biases)
         return {"W": W, "b": b} if self.bias else {"W": W}
 
-    def __call__(self, params: Mapping[str, Any], x: Any, number: int | None = None) -> Any:
+    def __call__(
+        self, params: Mapping[str, Any], x: Any, number: int | None = None, key: Any = None
+    ) -> Any:
         """The activations of one sample, shape (inputs,), or of rows of samples.
 
         Parameters
@@ -150,12 +154,16 @@ class Dense:
         x : array of shape (inputs,) or (samples, inputs)
         number : int, optional
             Place in the network, from 1; names W, b, z and a in the graph that is being traced.
+        key : int64, optional
+            With it, and one sample, dropout silences some of the neurons (`thalweg.nn.dropout`).
         """
         W = params["W"]
         z = W @ x if x.ndim == 1 else x @ W.T
         if self.bias:
             z = z + params["b"]
         a = self.g(z)
+        if key is not None and self.dropout:
+            a = tnp.astype(mask(key, number or 0, self.outputs, self.dropout), a.dtype) * a
         if number is not None:
             label(W, f"W[{number}]")
             if self.bias:
