@@ -25,6 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 from thalweg.errors import OptionError, suggest
+from thalweg.optim.constrained.augmented_lagrangian import augmented_lagrangian
 from thalweg.optim.constrained.solver import interior_point
 from thalweg.optim.descent import descend
 from thalweg.optim.direction.base import Direction, Steepest
@@ -99,5 +100,6 @@ METHODS: dict[str, Method] = {
     "newton-cg": _within(product_model, steihaug),
     "lm": levenberg_marquardt,
     "interior-point": interior_point,
+    "augmented-lagrangian": augmented_lagrangian,
     "gauss-newton": _along(lambda problem: GaussNewton(problem.linearise), "armijo"),
 }

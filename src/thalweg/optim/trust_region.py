@@ -18,7 +18,7 @@ __all__ = ["exact_model", "product_model", "trust"]
 
 Model = Callable[[Problem, Trial], Quadratic]
 
-EPS = float(np.finfo(np.float64).eps)
+NOISE = 1e-11  # relative differences of f below this say less than gradients do
 
 
 def exact_model(problem: Problem, here: Trial) -> Quadratic:
@@ -134,7 +134,7 @@ def _try(
         return None, 0.0
     predicted = model.reduction(step)
     there = Trial(0.0, value, 0.0, x, gradient)
-    noise = 10 * EPS * max(abs(here.value), abs(value))
+    noise = NOISE * max(abs(here.value), abs(value))
     if abs(predicted) <= noise and value <= here.value + noise:
         project = problem.bounds.projected_gradient
         after, before = (np.abs(project(p.x, p.gradient)) for p in (there, here))

@@ -132,6 +132,7 @@ class SlackForm(Program):
         )
         self.quasi: Matrix | None = None if problem.has_hessian else np.eye(self.dense)
         self._known: tuple[bytes, Derivatives] | None = None
+        self._valued: tuple[bytes, float, Vector] | None = None
 
     def _raw(self, x: Vector) -> tuple[float, Vector, Vector, Matrix]:
         f, g = self.problem.value_and_gradient(x)
@@ -145,9 +146,13 @@ class SlackForm(Program):
         return x
 
     def values(self, w: Vector) -> Values:
-        x = self.point(w)
-        f = self.problem.value(x) * self.f_scale
-        c = self.problem.constraints(x) * self.c_scale
+        key = w[: self.dense].tobytes()
+        if self._valued is None or self._valued[0] != key:
+            x = self.point(w)
+            f = self.problem.value(x) * self.f_scale
+            self._valued = key, f, self.problem.constraints(x) * self.c_scale
+        _, f, raw = self._valued
+        c = raw.copy()
         c[self.equal :] += w[self.dense :]
         return Values(f, c)
 
@@ -169,7 +174,8 @@ class SlackForm(Program):
     def derivatives(self, w: Vector) -> Derivatives:
         key = w[: self.dense].tobytes()
         if self._known is None or self._known[0] != key:
-            _, g, _, jacobian = self._raw(self.point(w))
+            f, g, c, jacobian = self._raw(self.point(w))
+            self._valued = key, f * self.f_scale, c * self.c_scale
             slack_part = np.zeros((self.m, self.slacks))
             slack_part[self.equal :] = np.eye(self.slacks)
             whole = np.concatenate([jacobian * self.c_scale[:, None], slack_part], axis=1)

@@ -1,0 +1,170 @@
+"""The augmented Lagrangian: constraints around any method for bounds.
+
+L(x) = f(x) + ½ρ‖h(x) + λ/ρ‖² + ½ρ‖max(0, g(x) + ν/ρ)‖² is minimised within the bounds by the
+inner method; then λ ← λ + ρh, ν ← max(0, ν + ρg), and ρ grows where the violation has not
+shrunk. Only gradients of f and products with the constraints' Jacobian are needed: for many
+variables.
+
+M. R. Hestenes (1969), M. J. D. Powell (1969), R. T. Rockafellar (1973); tolerances as in A. R.
+Conn, N. I. M. Gould, Ph. L. Toint, SIAM J. Numer. Anal. 28 (1991) 545-572.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from thalweg.errors import OptionError
+from thalweg.optim.layout import Matrix, Vector
+from thalweg.optim.problem import Bounds, Objective, Problem
+from thalweg.optim.result import KKT, Multipliers, Status
+from thalweg.optim.run import Halt, Limits, Point, Run
+
+__all__ = ["augmented_lagrangian"]
+
+ROUNDS = 60
+LARGEST_PENALTY = 1e12
+NOT_INNER = ("lm", "gauss-newton", "interior-point", "augmented-lagrangian")
+
+Inner = Callable[..., Status]
+
+
+class _Penalised(Objective):
+    """L of the module's formula, with multipliers y over equalities first, then inequalities."""
+
+    def __init__(self, problem: Problem, y: Vector, rho: float) -> None:
+        self.problem, self.y, self.rho = problem, y, rho
+        self.equal = problem.equality_count
+
+    @property
+    def has_hessian(self) -> bool:
+        return self.problem.has_hessian
+
+    def pressed(self, c: Vector) -> Vector:
+        """The multipliers that c implies: y + ρc, not negative for inequalities."""
+        y = self.y + self.rho * c
+        y[self.equal :] = np.maximum(y[self.equal :], 0.0)
+        return y
+
+    def value(self, x: Vector) -> float:
+        f, y = self.problem.value(x), self.pressed(self.problem.constraints(x))
+        return f + 0.5 * float(y @ y) / self.rho
+
+    def value_and_gradient(self, x: Vector) -> tuple[float, Vector]:
+        f, g = self.problem.value_and_gradient(x)
+        y = self.pressed(self.problem.constraints(x))
+        return f + 0.5 * float(y @ y) / self.rho, g + self._pulled(x, y)
+
+    def _pulled(self, x: Vector, y: Vector) -> Vector:
+        """Jᵀy."""
+        total, cut = np.zeros_like(x), self.equal
+        for constraint, part in (
+            (self.problem.equalities, y[:cut]),
+            (self.problem.inequalities, y[cut:]),
+        ):
+            if constraint is not None:
+                total = total + constraint.pull(x, part)[1]
+        return total
+
+    def _active(self, x: Vector) -> tuple[Vector, Matrix]:
+        c, jacobian = self.problem.constraint_jacobian(x)
+        y = self.pressed(c)
+        active = (y > 0) | (np.arange(y.size) < self.equal)
+        return y, jacobian[active]
+
+    def hessian(self, x: Vector) -> Matrix:
+        y, jacobian = self._active(x)
+        return self.problem.lagrangian_hessian(x, 1.0, y) + self.rho * jacobian.T @ jacobian
+
+
+def augmented_lagrangian(problem: Problem, x: Vector, tol: float, inner: str = "lbfgs") -> Status:
+    """Minimise subject to constraints with the help of a method that knows bounds only.
+
+    Parameters
+    ----------
+    problem : Problem
+    x : vector
+    tol : float
+        Of stationarity and of the violation.
+    inner : str
+        Any method of `METHODS` for bounds.
+    """
+    from thalweg.optim.methods import METHODS
+
+    if inner not in METHODS or inner in NOT_INNER:
+        raise OptionError(f"inner={inner!r} is no method for bounds: try 'lbfgs' or 'newton'.")
+    x = problem.bounds.project(x)
+    c = problem.constraints(x)
+    f = problem.value(x)
+    if not (np.isfinite(f) and np.all(np.isfinite(c))):
+        raise Halt(Status.NOT_FINITE, "objective or constraints are not finite at the start")
+    rho = min(max(10.0 * max(1.0, abs(f)) / max(1.0, 0.5 * float(c @ c)), 1e-3), 1e4)
+    y, last, exact = np.zeros(c.size), np.inf, 1e-2
+    point = Point(x, f, violation=problem.violation(x, c))
+    for _ in range(ROUNDS):
+        lagrangian = _Penalised(problem, y, rho)
+        found, status = _inner_run(problem, lagrangian, x, METHODS[inner], max(exact, 0.1 * tol))
+        if status in (Status.UNBOUNDED, Status.DIVERGED) and rho <= LARGEST_PENALTY:
+            y, rho = np.zeros(c.size), 100.0 * rho  # from the same point, with a steeper penalty
+            continue
+        x = found
+        c = problem.constraints(x)
+        y = lagrangian.pressed(c)
+        point = _measured(problem, lagrangian, x, c, y)
+        if max(point.measure, point.violation) <= tol:
+            problem.run.conclude(point)
+            return Status.CONVERGED
+        problem.run.iterate(point)
+        if point.violation > 0.25 * last:
+            rho *= 10.0
+        if rho > LARGEST_PENALTY:
+            break
+        last, exact = min(last, point.violation), 0.1 * exact
+    if problem.violation(x) <= problem.run.feasible:
+        problem.run.conclude(point)
+    elif _cannot_be_met(problem, _Penalised(problem, np.zeros(c.size), 1.0), x):
+        return Status.INFEASIBLE
+    return Status.STEP_TOO_SMALL
+
+
+def _cannot_be_met(problem: Problem, violation: _Penalised, x: Vector) -> bool:
+    """Whether the violation itself is stationary at x: no direction reduces it."""
+    pressed = violation.pressed(problem.constraints(x))
+    slope = problem.bounds.projected_gradient(x, violation._pulled(x, pressed))
+    return float(np.max(np.abs(slope))) <= 1e-4 * float(np.max(np.abs(pressed)))
+
+
+def _inner_run(
+    problem: Problem, lagrangian: _Penalised, x: Vector, method: Inner, tol: float
+) -> tuple[Vector, Status]:
+    """One bounded minimisation, within the limits of the whole."""
+    limits = problem.run.limits
+    left = max(1, limits.iterations - problem.run.nit)
+    run = Run(Limits(left, seconds=limits.seconds - problem.run.seconds))
+    sub = Problem(lagrangian, Bounds(problem.bounds.lower, problem.bounds.upper), run=run)
+    try:
+        status = method(sub, x, tol)
+    except Halt as halt:
+        status = halt.status
+        if status is Status.TIME_USED_UP:
+            raise
+    problem.run.nit = min(problem.run.nit + run.nit, limits.iterations)
+    return (x if run.best is None else run.best.x), status
+
+
+def _measured(problem: Problem, lagrangian: _Penalised, x: Vector, c: Vector, y: Vector) -> Point:
+    """Stationarity, violation and complementarity, noted as the run's certificate."""
+    f, g = problem.objective.value_and_gradient(x)
+    rest = g + lagrangian._pulled(x, y)
+    projected = problem.bounds.projected_gradient(x, rest)
+    cut = lagrangian.equal
+    products = float(np.max(np.abs(y[cut:] * c[cut:]), initial=0.0))
+    violation = problem.violation(x, c)
+    stationarity = float(np.max(np.abs(projected)))
+    lower = np.where(x <= problem.bounds.lower, np.maximum(rest, 0.0), 0.0)
+    upper = np.where(x >= problem.bounds.upper, np.maximum(-rest, 0.0), 0.0)
+    problem.run.kkt = KKT(stationarity, violation, products)
+    problem.run.multipliers = Multipliers(y[:cut], y[cut:], lower, upper)
+    scale = max(1.0, abs(f), float(np.max(np.abs(y), initial=0.0)))
+    return Point(x, f, max(stationarity, products) / scale, violation)
