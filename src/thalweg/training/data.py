@@ -155,7 +155,7 @@ def from_arrays(X: Any, y: Any, purpose: Purpose) -> Data:
     if purpose.validation is not None:
         Xv, yv = purpose.validation
         count = len(X)
-        X, y = _joined(X, Xv), _joined(y, yv)
+        X, y = _joined(X, Xv), _joined(np.asarray(y), np.asarray(yv))
     table, inputs, targets = _table_of(X, y)
     classes = _are_classes(table, targets) if purpose.classes is None else purpose.classes
     labelled = classes and len(targets) == 1
@@ -190,6 +190,11 @@ def _data(table: Table, encoding: Encoding, split: Split, purpose: Purpose) -> D
 
 
 def _joined(first: Any, second: Any) -> Any:
+    """Rows of one after those of the other: arrays or dataframes."""
+    if not isinstance(first, np.ndarray | list | tuple):
+        import narwhals as nw
+
+        return nw.concat([nw.from_native(first), nw.from_native(second)]).to_native()
     a, b = np.asarray(first), np.asarray(second)
     if a.shape[1:] != b.shape[1:]:
         raise ShapeError(f"validation samples have shape {b.shape}, training samples {a.shape}")
