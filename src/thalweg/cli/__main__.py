@@ -1,0 +1,6 @@
+"""``python -m thalweg.cli`` is the command ``thalweg``."""
+
+from thalweg.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Help in the reader's language: options are declared with keys, which become sentences here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from thalweg.errors import OptionError
+from thalweg.language import LANGUAGES, catalogue, default_language, tr
+
+__all__ = ["checked_language", "localise", "localise_headings", "wanted_language"]
+
+
+def wanted_language(arguments: Sequence[str]) -> str:
+    """The language of ``--lang``, else the locale's; what is no language is refused later.
+
+    Examples
+    --------
+    >>> wanted_language(["fit", "data.csv", "--lang", "ko"]), wanted_language(["--lang=en"])
+    ('ko', 'en')
+    """
+    for at, argument in enumerate(arguments):
+        following = arguments[at + 1] if at + 1 < len(arguments) else ""
+        found = following if argument == "--lang" else argument.removeprefix("--lang=")
+        if argument.startswith("--lang") and found in LANGUAGES:
+            return found
+    return default_language()
+
+
+def localise(command: Any, lang: str) -> Any:
+    """Put sentences in place of keys: help, panels and short descriptions of a command.
+
+    Parameters
+    ----------
+    command : click command
+        Changed in place; the commands below it, too.
+    lang : str
+
+    Returns
+    -------
+    click command
+    """
+    known = catalogue("cli", lang)
+
+    def said(key: str | None) -> str | None:
+        return tr(f"cli.{key}", lang) if key in known else key
+
+    command.help = said(command.help)
+    command.short_help = said(command.short_help)
+    command.epilog = said(command.epilog)
+    command.rich_help_panel = said(getattr(command, "rich_help_panel", None))
+    for parameter in command.params:
+        parameter.help = said(getattr(parameter, "help", None))
+        parameter.rich_help_panel = said(getattr(parameter, "rich_help_panel", None))
+    for below in getattr(command, "commands", {}).values():
+        localise(below, lang)
+    return command
+
+
+def localise_headings(lang: str) -> None:
+    """Put the headings that Typer writes itself into a language."""
+    from typer import rich_utils
+
+    rich_utils.ARGUMENTS_PANEL_TITLE = tr("cli.panel_arguments", lang)
+    rich_utils.OPTIONS_PANEL_TITLE = tr("cli.panel_options", lang)
+    rich_utils.ERRORS_PANEL_TITLE = tr("cli.panel_error", lang)
+    rich_utils.REQUIRED_LONG_STRING = tr("cli.required", lang)
+
+
+def checked_language(lang: str | None) -> str:
+    """The language itself; a plain message for one that is not spoken."""
+    if lang is not None and lang not in LANGUAGES:
+        raise OptionError(f"--lang {lang}: the languages are {' and '.join(LANGUAGES)}.")
+    return lang or default_language()

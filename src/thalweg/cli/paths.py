@@ -1,0 +1,68 @@
+"""Where results are written: looked at before work begins, so that nothing is done in vain."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from thalweg.errors import OptionError
+
+__all__ = ["size_in_words", "writable"]
+
+
+def writable(path: str | Path, force: bool, *inputs: str) -> Path:
+    """A path that may be written.
+
+    Parameters
+    ----------
+    path : path
+    force : bool
+        Whether a file that is there may be replaced.
+    *inputs : str
+        Files that are read and must not be replaced even so.
+
+    Raises
+    ------
+    OptionError
+        If the file exists, is an input, or lies in no folder.
+
+    Examples
+    --------
+    >>> writable("nowhere/m.thalweg", force=False)
+    Traceback (most recent call last):
+    ...
+    thalweg.errors.OptionError: nowhere/m.thalweg cannot be written: there is no folder 'nowhere'.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise OptionError(f"{path} is a folder; name a file in it with --output.")
+    if not path.parent.is_dir():
+        raise OptionError(f"{path} cannot be written: there is no folder {str(path.parent)!r}.")
+    if path.exists():
+        if any(os.path.exists(read) and os.path.samefile(path, read) for read in inputs):
+            raise OptionError(f"{path} is read by this command; give another name with --output.")
+        if not force:
+            raise OptionError(
+                f"{path} exists already: give another name with --output, or replace it with "
+                "--force."
+            )
+    if not os.access(path.parent, os.W_OK):
+        raise OptionError(f"{path} cannot be written: the folder is read-only.")
+    return path
+
+
+def size_in_words(path: Path) -> str:
+    """The size of a file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     _ = file.write(b"x" * 2500), file.flush()
+    ...     size_in_words(Path(file.name))
+    '2.5 kB'
+    """
+    size = path.stat().st_size
+    if size < 1000:
+        return f"{size} bytes"
+    return f"{size / 1e3:.1f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"
