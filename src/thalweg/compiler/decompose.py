@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 import thalweg.numpy as tnp
 from thalweg.graph import PRIMITIVES, Node, constant, rebuild, scalar_value
 from thalweg.graph.graph import keep
-from thalweg.ops.families import broadcast, expand, select
+from thalweg.ops.families import broadcast, cast_to, expand, select
 
 __all__ = ["decompose"]
 
 LARGEST_POWER = 32
+
+ARITHMETIC = {
+    *("add", "multiply", "maximum", "minimum", "remainder", "power", "abs", "floor", "ceil"),
+    *("rint", "less", "less_equal", "greater", "greater_equal"),
+    *("max", "min", "argmax", "argmin", "matmul", "cumsum", "scatter_add"),
+}
+"""What is done to booleans as to integers."""
+
+INTEGER = np.dtype("int32")
 
 
 def decompose(outputs: Sequence[Node]) -> list[Node]:
@@ -29,12 +40,23 @@ def decompose(outputs: Sequence[Node]) -> list[Node]:
     def change(node: Node, inputs: tuple[Node, ...]) -> Node:
         if 0 in node.shape:
             return broadcast(constant(0, node.dtype), node.shape)  # nothing to compute
-        rule = _RULES.get(node.name)
+        if node.name in ARITHMETIC and inputs[0].dtype.kind == "b":
+            return _of_booleans(node, inputs)
+        rule = RULES.get(node.name)
         replaced = None if rule is None else rule(node, inputs)
         return keep(node, inputs) if replaced is None else replaced
 
     image = rebuild(outputs, change)
     return [image[node] for node in outputs]
+
+
+def _of_booleans(node: Node, inputs: tuple[Node, ...]) -> Node:
+    """The operation on 0 and 1; what is not 0 is true."""
+    assert node.primitive is not None
+    count = len(inputs) if node.name != "scatter_add" else 1  # the others are indices
+    numbers = [cast_to(i, INTEGER) for i in inputs[:count]]
+    result = node.primitive.bind(*numbers, *inputs[count:], **node.attributes)
+    return cast_to(result, node.dtype)
 
 
 def _logsumexp(node: Node, inputs: tuple[Node, ...]) -> Node:
@@ -61,11 +83,11 @@ def _power(node: Node, inputs: tuple[Node, ...]) -> Node | None:
         return None
     if exponent in (0.5, -0.5):
         root: Node = tnp.sqrt(base)
-        return root if exponent > 0 else 1.0 / root  # type: ignore[no-any-return]
+        return root if exponent > 0 else 1.0 / root
     if exponent != int(exponent) or not 1 <= abs(exponent) <= LARGEST_POWER:
         return None
     product = _repeated(base, int(abs(exponent)))
-    return product if exponent > 0 else 1.0 / product  # type: ignore[no-any-return]
+    return product if exponent > 0 else 1.0 / product
 
 
 def _repeated(x: Node, times: int) -> Node:
@@ -74,10 +96,10 @@ def _repeated(x: Node, times: int) -> Node:
         return x
     half = _repeated(x, times // 2)
     square: Node = half * half
-    return square * x if times % 2 else square  # type: ignore[no-any-return]
+    return square * x if times % 2 else square
 
 
-_RULES: dict[str, Callable[[Node, tuple[Node, ...]], Node | None]] = {
+RULES: dict[str, Callable[[Node, tuple[Node, ...]], Node | None]] = {
     "logsumexp": _logsumexp,
     "norm": _norm,
     "power": _power,

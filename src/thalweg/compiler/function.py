@@ -6,23 +6,27 @@ Examples
 >>> import thalweg as tw
 >>> import thalweg.numpy as tnp
 >>> f = tw.compile(lambda x: tnp.sum(tnp.tanh(x) ** 2))
->>> bool(np.isclose(f(np.array([0.5, 1.0])), 0.7935913))
-True
+>>> f(np.array([0.5, 1.0]))
+np.float64(0.793577925420...)
 """
 
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
 from collections.abc import Callable, Sequence
-from functools import wraps
+from dataclasses import dataclass
+from functools import cached_property, wraps
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from thalweg.compiler.assembly import Assembly, Value
 from thalweg.compiler.decompose import decompose
 from thalweg.compiler.fuse import Fusion
+from thalweg.compiler.guards import guards
 from thalweg.compiler.llvm import write_nest
 from thalweg.compiler.loops import Buffer, Nest, verify
 from thalweg.compiler.memory import plan_memory
@@ -31,15 +35,26 @@ from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.target import Target, host
 from thalweg.compiler.vectorise import vectorise
 from thalweg.differentiation.evaluation import finish
-from thalweg.errors import OptionError, suggest
-from thalweg.graph import Graph, Node
+from thalweg.errors import OptionError, ShapeError, suggest
+from thalweg.graph import Graph, Node, free_variables
 from thalweg.interpreter import plan
-from thalweg.tracing import Traced, as_array, trace_tree
+from thalweg.tracing import Traced, as_array, trace_tree, tracing
 from thalweg.trees import flatten, unflatten
 
 __all__ = ["CompiledFunction", "NativeGraph", "compile"]
 
 STAGES = ("graph", "loops", "llvm", "asm")
+
+Array = NDArray[Any]
+FLOAT = np.dtype("float64")
+PLAIN = {float, int, np.float64}
+"""Types of arguments that are one number of float64."""
+
+LARGEST_BLOCK = 512
+"""Numbers up to which arguments, results and temporaries are passed as one block."""
+
+DATA = object.__basicsize__
+"""Where an array object keeps the address of its entries: NumPy's first field."""
 
 
 class NativeGraph:
@@ -49,31 +64,38 @@ class NativeGraph:
     ----------
     graph : Graph
     target : Target, optional
+
+    Attributes
+    ----------
+    numbers : bool
+        Whether all inputs and outputs are single numbers of float64: then `of_numbers` is
+        there, which is much quicker to call.
     """
 
     def __init__(self, graph: Graph, target: Target | None = None) -> None:
         plan(graph)  # refuses traced arrays that escaped
         self.graph = graph
         self.target = target or host()
+        self.guards = guards(graph.outputs)
         self.nests, self.buffers, self.results = self._loops()
         self.memory = plan_memory(self.nests)
+        self.constants = [b for b in self.buffers.values() if b.role == "constant"]
+        self.numbers = self._only_numbers()
         self.code = NativeCode(self._text(), "kernel", self.target)
-        self._constants = {b: np.ascontiguousarray(b.value) for b in self.buffers.values()
-                           if b.role == "constant"}  # fmt: skip
         self._local = threading.local()
-        self._function: Any = None
 
     def _loops(self) -> tuple[list[Nest], dict[Node, Buffer], list[Buffer]]:
-        outputs = decompose(self.graph.outputs)
-        buffers = {
-            node: Buffer(f"in{k}", node.shape, node.dtype.name, "input")
-            for k, node in enumerate(self.graph.inputs)
-        }
-        fusion = Fusion(dict(buffers))
-        results = []
-        for k, node in enumerate(outputs):
-            buffer = Buffer(f"out{k}", node.shape, node.dtype.name, "output")
-            results.append(buffer)
+        outputs = decompose([*self.graph.outputs, *(g.condition for g in self.guards)])
+        fusion = Fusion(
+            {
+                node: Buffer(f"in{k}", node.shape, node.dtype.name, "input")
+                for k, node in enumerate(self.graph.inputs)
+            }
+        )
+        results = [
+            Buffer(f"out{k}", node.shape, node.dtype.name, "output")
+            for k, node in enumerate(outputs)
+        ]
         fusion.prepare(outputs)
         for node, buffer in zip(outputs, results, strict=True):
             fusion.copy(node, buffer)
@@ -84,55 +106,121 @@ class NativeGraph:
         verify(nests, "vectorise")
         return nests, fusion.buffers, results
 
+    def _only_numbers(self) -> bool:
+        outside = (*self.graph.inputs, *self.graph.outputs)
+        temporaries = self.memory.size() // FLOAT.itemsize
+        work = sum(math.prod(nest.extents) for nest in self.nests)
+        return (
+            all(node.shape == () and node.dtype == FLOAT for node in outside)
+            and not self.constants
+            and not self.guards
+            and len(outside) + temporaries <= LARGEST_BLOCK
+            and work <= LARGEST_BLOCK
+        )
+
+    # -- the native function ------------------------------------------------------------------
     def _text(self) -> str:
+        """The function of a table of pointers; of numbers, of a block with the numbers."""
         code = Assembly()
         pointers: dict[Buffer, Value] = {}
-        arguments = [*self._arguments(), *self.results, *self._constant_buffers()]
+        arguments = [self.buffers[node] for node in self.graph.inputs]
+        arguments += [*self.results, *self.constants]
         for k, buffer in enumerate(arguments):
             place = code.emit("ptr", f"getelementptr ptr, ptr %arguments, i64 {k}")
-            pointers[buffer] = code.emit("ptr", f"load ptr, {place}", "b")
+            if not self.numbers:
+                place = code.emit("ptr", f"load ptr, {place}")
+                place = code.emit("ptr", f"load ptr, {place}", "b")
+            pointers[buffer] = place
         if self.memory.size():
             place = code.emit("ptr", f"getelementptr ptr, ptr %arguments, i64 {len(arguments)}")
-            workspace = code.emit("ptr", f"load ptr, {place}", "w")
+            workspace = place if self.numbers else code.emit("ptr", f"load ptr, {place}", "w")
             for buffer, (at, _) in self.memory.offsets.items():
                 pointers[buffer] = code.emit("ptr", f"getelementptr i8, {workspace}, i64 {at}")
         for nest in self.nests:
             write_nest(code, nest, pointers)
         return module_text(code, "kernel", "ptr noalias %arguments")
 
-    def _arguments(self) -> list[Buffer]:
-        return [self.buffers[node] for node in self.graph.inputs]
+    @cached_property
+    def _function(self) -> Any:
+        return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.code.address)
 
-    def _constant_buffers(self) -> list[Buffer]:
-        return [b for b in self.buffers.values() if b.role == "constant"]
+    @cached_property
+    def _dtypes(self) -> list[np.dtype[Any]]:
+        return [np.dtype(node.dtype.name) for node in self.graph.inputs]
+
+    @cached_property
+    def _made(self) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Shapes and dtypes of the results."""
+        return [(b.shape, np.dtype(b.dtype)) for b in self.results]
+
+    @cached_property
+    def _fixed(self) -> list[Array]:
+        return [np.ascontiguousarray(b.value, b.dtype) for b in self.constants]
+
+    @cached_property
+    def _table(self) -> Any:
+        """The type of the table of pointers."""
+        count = len(self.graph.inputs) + len(self.results) + len(self.constants)
+        return ctypes.c_void_p * (count + bool(self.memory.size()))
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
-        """Evaluate at arrays of the inputs' shapes and dtypes."""
-        arrays = [
-            np.ascontiguousarray(a, dtype=node.dtype)
-            for a, node in zip(arguments, self.graph.inputs, strict=True)
-        ]
-        results = [np.empty(b.shape, b.dtype) for b in self.results]
-        constants = [self._constants[b] for b in self._constant_buffers()]
-        pointers = [a.ctypes.data for a in (*arrays, *results, *constants)]
-        if self.memory.size():
-            pointers.append(self._workspace())
-        table = (ctypes.c_void_p * len(pointers))(*pointers)
-        self._native()(table)
-        return [r[()] if r.ndim == 0 else r for r in results]
+        """Evaluate at arrays of the inputs' shapes, converted to their dtypes.
 
-    def _native(self) -> Any:
-        if self._function is None:
-            self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.code.address)
-        return self._function
+        Raises
+        ------
+        ShapeError
+            If an argument has another shape than the input.
+        IndexError, ValueError
+            Where the interpreter raises it: see `thalweg.compiler.guards`.
+        """
+        for node, argument in zip(self.graph.inputs, arguments, strict=True):
+            if np.shape(argument) != node.shape:
+                raise ShapeError(f"an argument has shape {np.shape(argument)}, not {node.shape}")
+        return self.of_arrays(arguments)
+
+    def of_arrays(self, arguments: Sequence[Any]) -> list[Any]:
+        """Evaluate at arrays whose shapes are known to be right."""
+        if self.numbers:
+            return self.of_numbers(*arguments)
+        given = [
+            np.ascontiguousarray(a, dtype) for a, dtype in zip(arguments, self._dtypes, strict=True)
+        ]
+        results = [np.empty(shape, dtype) for shape, dtype in self._made]
+        table = [id(a) + DATA for a in (*given, *results, *self._fixed)]
+        if self.memory.size():
+            table.append(self._workspace())
+        self._function(self._table(*table))
+        found = [r if shape else r[()] for r, (shape, _) in zip(results, self._made, strict=True)]
+        if self.guards:
+            for guard in reversed(self.guards):
+                if not found.pop():
+                    raise guard.error(guard.message)
+        return found
 
     def _workspace(self) -> int:
-        """This thread's own workspace: calls from several threads do not meet."""
+        """A workspace of this thread's own: calls from several threads do not meet."""
         space = getattr(self._local, "space", None)
         if space is None:
             space = self._local.space = np.zeros(self.memory.size() + 64, np.uint8)
         start = int(space.ctypes.data)
         return start + (-start) % 64
+
+    @cached_property
+    def of_numbers(self) -> Callable[..., list[Any]]:
+        """Evaluate at numbers of float64, where all inputs and outputs are such."""
+        inputs, outputs = len(self.graph.inputs), len(self.graph.outputs)
+        size = inputs + outputs + -(-self.memory.size() // FLOAT.itemsize)
+        block_type = ctypes.c_double * size
+        function = ctypes.PYFUNCTYPE(None, block_type)(self.code.address)
+        last = inputs + outputs
+        number = np.float64
+
+        def call(*numbers: Any) -> list[Any]:
+            block = block_type(*numbers)
+            function(block)
+            return [number(value) for value in block[inputs:last]]
+
+        return call
 
     def show(self, stage: str = "loops") -> str:
         """One stage of the compilation as text: graph, loops, llvm or asm."""
@@ -145,6 +233,26 @@ class NativeGraph:
         return self.code.text if stage == "llvm" else self.code.assembly()
 
 
+@dataclass
+class _Known:
+    """What is known for one combination of shapes and dtypes."""
+
+    traced: Traced
+    target: Target | None
+
+    @cached_property
+    def native(self) -> NativeGraph:
+        return NativeGraph(self.traced.graph, self.target)
+
+    @cached_property
+    def single(self) -> bool:
+        """Whether the result is one array."""
+        return self.traced.result.kind is None
+
+    def result(self, values: Sequence[Any]) -> Any:
+        return values[0] if self.single else unflatten(self.traced.result, values)
+
+
 class CompiledFunction:
     """A function compiled once for every combination of argument shapes and dtypes.
 
@@ -153,30 +261,50 @@ class CompiledFunction:
     f : callable
         Of arrays, or of dicts, lists and tuples of them; pure: what it reads from outside is
         fixed when it is first called.
+    target : Target, optional
     """
 
     def __init__(self, f: Callable[..., Any], target: Target | None = None) -> None:
         wraps(f)(self)
         self._f = f
         self._target = target
-        self._known: dict[Any, tuple[Traced, NativeGraph]] = {}
+        self._known: dict[Any, _Known] = {}
+        self._of_numbers: dict[tuple[type, ...], tuple[_Known, Callable[..., list[Any]]]] = {}
 
-    def _prepared(self, arguments: tuple[Any, ...]) -> tuple[list[Any], Traced, NativeGraph]:
+    def _prepared(self, arguments: tuple[Any, ...]) -> tuple[list[Any], _Known]:
         leaves, structure = flatten(arguments)
         values = [as_array(v) for v in leaves]
-        key = (structure, tuple((v.shape, v.dtype.char) for v in values))
+        key = (structure, tuple((v.shape, v.dtype) for v in values))
         found = self._known.get(key)
         if found is None:
-            traced = trace_tree(self._f, arguments)
-            found = self._known[key] = traced, NativeGraph(traced.graph, self._target)
-        return values, *found
+            found = _Known(trace_tree(self._f, arguments), self._target)
+            graph = found.traced.graph
+            if not (tracing() and free_variables(graph.outputs, graph.inputs)):
+                self._known[key] = found  # what closes over traced arrays is good for one call
+        return values, found
 
     def __call__(self, *arguments: Any) -> Any:
-        values, traced, native = self._prepared(arguments)
-        if any(isinstance(v, Node) for v in values):
+        """Evaluate, or join the trace that is under way."""
+        quick = self._of_numbers.get(tuple(map(type, arguments)))
+        if quick is not None:
+            known, call = quick
+            return known.result(call(*arguments))
+        values, known = self._prepared(arguments)
+        traced = known.traced
+        if tracing() and self._nested(values, traced.graph):
             graph = traced.graph
-            return unflatten(traced.result, finish(graph.outputs, graph.inputs, values))
-        return unflatten(traced.result, native(values))
+            found = finish(graph.outputs, graph.inputs, values, traced.labels)
+            return unflatten(traced.result, found)
+        native = known.native
+        if native.numbers and all(type(a) in PLAIN for a in arguments):
+            self._of_numbers[tuple(map(type, arguments))] = known, native.of_numbers
+        return known.result(native.of_arrays(values))
+
+    @staticmethod
+    def _nested(values: Sequence[Any], graph: Graph) -> bool:
+        """Whether the result is part of another trace."""
+        nodes = any(isinstance(v, Node) for v in values)
+        return nodes or bool(free_variables(graph.outputs, graph.inputs))
 
     def show(self, stage: str = "loops", *arguments: Any) -> str:
         """Print a stage of the compilation.
@@ -188,10 +316,10 @@ class CompiledFunction:
             Examples, if the function has not been called yet.
         """
         if arguments:
-            return self._prepared(arguments)[2].show(stage)
+            return self._prepared(arguments)[1].native.show(stage)
         if not self._known:
             raise OptionError("call the function first, or give example arguments to show()")
-        return next(reversed(self._known.values()))[1].show(stage)
+        return next(reversed(self._known.values())).native.show(stage)
 
 
 def compile(f: Callable[..., Any]) -> CompiledFunction:

@@ -215,7 +215,7 @@ class Fusion:
         operand = node.inputs[0]
         if node.name == "matmul":
             gone = [node.ndim]  # the inner axis, numbered after the result's own
-            lengths = (operand.shape[-1],)
+            lengths: tuple[int, ...] = (operand.shape[-1],)
         else:
             gone = [a for a in node.attributes["axes"] if operand.shape[a] != 1]
             lengths = tuple(operand.shape[a] for a in gone)
@@ -280,8 +280,7 @@ class Fusion:
             return Load(self.place(self.buffers[node], view, count))
         if node.is_constant:
             if node.size == 1:
-                value = node.attributes["value"].reshape(())
-                return Number(float(value), node.dtype.name)
+                return Number(node.attributes["value"].item(), node.dtype.name)
             self._constant(node)
             return Load(self.place(self.buffers[node], view, count))
         if node.name in _VIEW_RULES:
@@ -455,10 +454,15 @@ def _picked(
     for position, index in enumerate(indices):
         length = buffer.shape[position]
         value = fusion.expression(index, view, count)
-        wrapped = Apply("add", (value, Number(length, value.dtype)), value.dtype)
-        negative = Apply("less", (value, Number(0, value.dtype)), "bool")
-        safe = Apply("where", (negative, wrapped, value), value.dtype)
-        picks.append((safe, buffer.strides[position]))
+        if value.dtype != "int64":
+            value = Apply("cast", (value,), "int64")
+        zero, end, last = (Number(n, "int64") for n in (0, length, length - 1))
+        negative = Apply("less", (value, zero), "bool")
+        wrapped = Apply("where", (negative, Apply("add", (value, end), "int64"), value), "int64")
+        if not index.is_constant:  # `guards` raises; memory is not touched outside
+            wrapped = Apply("maximum", (wrapped, zero), "int64")
+            wrapped = Apply("minimum", (wrapped, last), "int64")
+        picks.append((wrapped, buffer.strides[position]))
     return tuple(picks)
 
 
@@ -561,6 +565,8 @@ def _assemble_arg(fusion: Fusion, node: Node) -> None:
     known = Load(fusion.place(extreme, tuple(rest), count))
     value = fusion.expression(x, view, count)
     hit = Apply("equal", (value, known), "bool")
+    if x.dtype.kind == "f":  # the first NaN is the extreme
+        hit = Apply("logical_or", (hit, Apply("isnan", (value,), "bool")), "bool")
     far = Number(x.shape[axis], "int64")
     first = Apply("where", (hit, Position(count - 1), far), "int64")
     result = Reduced(0, "int64", frozenset(range(len(extents))))

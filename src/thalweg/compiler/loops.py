@@ -21,6 +21,7 @@ one), `vectorise` (which axis is laid along vector lanes, and how large a tile i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,6 +47,8 @@ __all__ = [
     "row_major",
     "verify",
 ]
+
+LONGEST_TEXT = 88
 
 PANELS = -1
 """The extent of the axis of panels, known when the program runs."""
@@ -136,7 +139,7 @@ class Number(Expr):
     axes: frozenset[int] = frozenset()
 
     def __str__(self) -> str:
-        return f"{self.value:g}"
+        return str(self.value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,14 +233,14 @@ class Apply(Expr):
     op: str
     args: tuple[Expr, ...]
     dtype: str
+    axes: frozenset[int] = field(init=False)
+    """All axes that any operand depends on."""
 
-    @cached_property
-    def axes(self) -> frozenset[int]:  # type: ignore[override]
-        """All axes that any operand depends on."""
-        return frozenset().union(*(a.axes for a in self.args))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", frozenset().union(*(a.axes for a in self.args)))
 
     def __str__(self) -> str:
-        return f"{self.op}({', '.join(map(str, self.args))})"
+        return _assignments([("", self)], "")[-1].lstrip()
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,19 +262,12 @@ class Reduction:
     kind: str
     value: Expr
 
-    def __str__(self) -> str:
-        return f"{self.kind} {self.value}"
-
-
 @dataclass(frozen=True, eq=False)
 class Store:
     """Put a value into a buffer."""
 
     access: Access
     value: Expr
-
-    def __str__(self) -> str:
-        return f"{self.access} = {self.value}"
 
 
 @dataclass(eq=False)
@@ -352,21 +348,40 @@ class Nest:
         return {s.access.buffer for s in (*self.inner, *self.stores)}
 
     def __str__(self) -> str:
-        def loops(extents: Sequence[int], start: int) -> str:
-            names = [
-                f"i{start + k}<{'panels' if n == PANELS else n}" for k, n in enumerate(extents)
-            ]
-            return ", ".join(names) or "once"
-
-        lines = [f"for {loops(self.axes, 0)}:"]
+        lines = [f"for {_loops_text(self.axes, 0)}:"]
         if self.vector is not None:
             lines[0] += f"  # lanes: i{self.vector} x {self.width}, tiles {self.tiles}"
         if self.reduced:
-            lines.append(f"    for {loops(self.reduced, len(self.axes))}:")
-            lines += [f"        r{k} = {r}" for k, r in enumerate(self.reductions)]
-            lines += [f"        {s}" for s in self.inner]
-        lines += [f"    {s}" for s in self.stores]
+            lines.append(f"    for {_loops_text(self.reduced, len(self.axes))}:")
+            inside = [(f"r{k} = {r.kind}", r.value) for k, r in enumerate(self.reductions)]
+            inside += [(f"{s.access} =", s.value) for s in self.inner]
+            lines += _assignments(inside, " " * 8)
+        lines += _assignments([(f"{s.access} =", s.value) for s in self.stores], " " * 4)
         return "\n".join(lines)
+
+
+def _loops_text(extents: Sequence[int], start: int) -> str:
+    names = [f"i{start + k}<{'panels' if n == PANELS else n}" for k, n in enumerate(extents)]
+    return ", ".join(names) or "once"
+
+
+def _assignments(targets: Sequence[tuple[str, Expr]], indent: str) -> list[str]:
+    """Lines that assign expressions; what is shared or long gets a name and a line before."""
+    roots = [value for _, value in targets]
+    order = postorder(roots)
+    uses = Counter(id(child) for part in order for child in _children(part))
+    uses.update(map(id, roots))
+    lines: list[str] = []
+    texts: dict[int, str] = {}
+    for part in order:
+        text = str(part)
+        if isinstance(part, Apply):
+            text = f"{part.op}({', '.join(texts[id(a)] for a in part.args)})"
+            if (uses[id(part)] > 1 or len(text) > LONGEST_TEXT) and part not in roots:
+                lines.append(f"{indent}v{len(lines)} = {text}")
+                text = f"v{len(lines) - 1}"
+        texts[id(part)] = text
+    return lines + [f"{indent}{target} {texts[id(value)]}" for target, value in targets]
 
 
 def postorder(roots: Sequence[Expr], leaf: Callable[[Expr], bool] | None = None) -> list[Expr]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from thalweg.compiler.assembly import Assembly, Builder, Value, llvm_type
 from thalweg.compiler.elementary import ELEMENTARY, ELEMENTARY_2
-from thalweg.compiler.loops import Apply
+from thalweg.compiler.loops import Apply, Number
 from thalweg.errors import CompilerError
 
 __all__ = ["LOWERING", "convert", "identity", "lower", "value_type"]
@@ -57,7 +57,7 @@ def lower(code: Assembly, expr: Apply, args: Sequence[Value], width: int) -> Val
     dtype = expr.args[-1].dtype
     if expr.op in ELEMENTARY:
         return ELEMENTARY[expr.op](Builder(code, width, dtype), args[0])
-    if expr.op in ELEMENTARY_2:
+    if expr.op in ELEMENTARY_2 and dtype in FLOATS:
         return ELEMENTARY_2[expr.op](Builder(code, width, dtype), args[0], args[1])
     row = LOWERING.get(expr.op)
     if row is None:
@@ -85,12 +85,21 @@ def _comparison(float_predicate: str, int_predicate: str) -> Row:
     return row
 
 
-def _extreme(float_name: str, int_name: str) -> Row:
+def _extreme(beaten: str, int_name: str) -> Row:
+    """The second operand where the first is `beaten` by it or the second is NaN."""
+
     def row(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
-        element = args[0].type[1:-1].split(" x ")[1]
-        suffix = {"float": "f32", "double": "f64"}.get(element, element)
-        name = float_name if b.dtype in FLOATS else int_name
-        return b.code.call(args[0].type, f"llvm.{name}.v{b.width}{suffix}", *args)
+        x, y = args
+        if b.dtype not in FLOATS:
+            element = x.type[1:-1].split(" x ")[1]
+            return b.code.call(x.type, f"llvm.{int_name}.v{b.width}{element}", x, y)
+        second = expr.args[1]
+        if isinstance(expr.args[0], Number) and not isinstance(second, Number):
+            x, y, second = y, x, expr.args[0]
+        result = b.select(b.fcmp(beaten, x, y), y, x)
+        if isinstance(second, Number) and not math.isnan(second.value):
+            return result  # one instruction, also of NaN
+        return b.select(b.fcmp("uno", y, y), y, result)
 
     return row
 
@@ -128,6 +137,39 @@ def _int_sign(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
     plus = b.code.emit(x.type, f"zext {above} to {x.type}")
     minus = b.code.emit(x.type, f"zext {below} to {x.type}")
     return b.code.emit(x.type, f"sub {plus}, {minus.text}")
+
+
+def _int_remainder(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
+    """The rest of division rounded down; 0 of a division by 0, as NumPy has it."""
+    (x, y), code = args, b.code
+    zero, one = (convert(code, n, expr.dtype, b.width) for n in (0, 1))
+    bad = [code.emit(b.boolean, f"icmp eq {y}, {v.text}") for v in (zero, _minus_one(b, expr))]
+    unsafe = code.emit(b.boolean, f"or {bad[0]}, {bad[1].text}")  # the processor would trap
+    rest = code.emit(x.type, f"srem {x}, {b.select(unsafe, one, y).text}")
+    signs = code.emit(x.type, f"xor {rest}, {y.text}")
+    differ = code.emit(b.boolean, f"icmp slt {signs}, zeroinitializer")
+    some = code.emit(b.boolean, f"icmp ne {rest}, zeroinitializer")
+    both = code.emit(b.boolean, f"and {differ}, {some.text}")
+    return b.select(both, code.emit(x.type, f"add {rest}, {y.text}"), rest)
+
+
+def _minus_one(b: Builder, expr: Apply) -> Value:
+    return convert(b.code, -1, expr.dtype, b.width)
+
+
+def _int_power(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
+    """The product of the squares x, x², x⁴, ... that the bits of the exponent choose."""
+    (square, y), code = args, b.code
+    one = convert(code, 1, expr.dtype, b.width)
+    result = one
+    bits = 31 if expr.dtype == "int32" else 63
+    for k in range(bits):
+        place = convert(code, k, expr.dtype, b.width)
+        bit = code.emit(y.type, f"and {code.emit(y.type, f'lshr {y}, {place.text}')}, {one.text}")
+        chosen = code.emit(b.boolean, f"icmp ne {bit}, zeroinitializer")
+        result = code.emit(y.type, f"mul {result}, {b.select(chosen, square, one).text}")
+        square = code.emit(y.type, f"mul {square}, {square.text}")
+    return result
 
 
 def _finite(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
@@ -191,8 +233,8 @@ LOWERING: dict[str, Row] = {
     "multiply": _arithmetic("fmul", "mul"),
     "divide": _arithmetic("fdiv", "sdiv"),
     "negative": _unary(lambda b, x: b.fneg(x), _negative),
-    "maximum": _extreme("maximum", "smax"),
-    "minimum": _extreme("minimum", "smin"),
+    "maximum": _extreme("olt", "smax"),
+    "minimum": _extreme("ogt", "smin"),
     "sqrt": _unary(lambda b, x: b.sqrt(x)),
     "abs": _unary(lambda b, x: b.fabs(x), _int_abs),
     "sign": _unary(_sign, _int_sign),
@@ -215,4 +257,6 @@ LOWERING: dict[str, Row] = {
         args[1].type, f"select {args[0]}, {args[1]}, {args[2]}"
     ),
     "cast": _cast,
+    "remainder": _int_remainder,
+    "power": _int_power,
 }
