@@ -74,7 +74,6 @@ _FORMATS = {
 }  # fmt: skip
 
 _LN2 = math.log(2.0)
-_INFINITY = math.inf
 
 
 def _strict(function: Unary) -> Unary:
@@ -259,9 +258,8 @@ def _exponent(b: Builder, bits: Value) -> tuple[Value, Value, Value]:
     low = b.integer_op("and", moved, b.integer_constant(mask))
     m = b.integer_op("add", low, b.integer_constant(root))
     k = b.integer_op("lshr", moved, b.integer_constant(f.mantissa))
-    # k + bias to floating point: as the last bits of a number whose last bit counts ones
-    counts = b.constant(2.0**f.mantissa)
-    number = b.from_bits(b.integer_op("or", k, b.to_bits(counts)))
+    # to floating point: as the last bits of a number whose last bit counts ones
+    number = b.from_bits(b.integer_op("or", k, b.to_bits(b.constant(2.0**f.mantissa))))
     return b.fsub(number, b.constant(2.0**f.mantissa + f.bias)), in_place, m
 
 
@@ -269,9 +267,9 @@ def _log_domain(b: Builder, x: Value, pole: float, result: Value) -> Value:
     """The result, but −∞ at the pole, NaN below it, and x where x is ∞ or NaN."""
     edge = b.constant(pole)
     at_pole = b.fcmp("oeq", x, edge)
-    outside = b.select(at_pole, b.constant(-_INFINITY), b.constant(math.nan))
+    outside = b.select(at_pole, b.constant(-math.inf), b.constant(math.nan))
     result = b.select(b.fcmp("ogt", x, edge), result, outside)
-    return b.select(b.fcmp("ult", x, b.constant(_INFINITY)), result, x)
+    return b.select(b.fcmp("ult", x, b.constant(math.inf)), result, x)
 
 
 def _log(b: Builder, x: Value) -> Value:
