@@ -10,7 +10,7 @@ Examples
 >>> from thalweg.explanation import explain
 >>> data = to_json(explain("w*x")(w=2.0, x=3.0), "en")
 >>> data["schema"], data["sections"][1]["steps"][2]["name"]["text"]
-('thalweg.explanation/1', '∂f/∂x')
+('thalweg.explanation/1', '∂f/∂w')
 >>> from_json(data).step("∂f/∂w").value
 array(3.)
 """
@@ -167,7 +167,7 @@ def _picture(picture: Picture) -> dict[str, Any]:
 
 
 # -- and back ---------------------------------------------------------------------------------
-def from_json(data: Mapping[str, Any]) -> Explanation:
+def from_json(data: Any) -> Explanation:
     """Read what `to_json` wrote.
 
     Raises

@@ -44,7 +44,7 @@ from thalweg.optim.rules import GD, RULES, Rule
 
 __all__ = ["NetworkExplanation", "Setting", "explain_network"]
 
-MANY_NEURONS = 24
+MANY_NEURONS, MANY_PARAMETERS = 24, 100
 
 
 @dataclass(frozen=True)
@@ -297,9 +297,21 @@ class NetworkExplanation:
         title = Sentence("title_network", {"network": repr(self.network)})
         return Explanation("network", title, (section,), self.picture(1))
 
-    def report(self, *, sample: int = 1, neurons: int | None = None) -> Explanation:
-        """Everything: layers, the walk over neurons, the update, the network's health."""
-        walk = self.walk(sample=sample, neurons=neurons)
+    def report(
+        self, *, sample: int = 1, neurons: int | None = None, limit: int | None = None
+    ) -> Explanation:
+        """Everything: layers, the walk over neurons, the update, the network's health.
+
+        Parameters
+        ----------
+        sample : int
+        neurons, limit : int, optional
+            How many neurons of a layer, and weights of a neuron, are shown one by one: all of a
+            small network, few of a large one by default.
+        """
+        if limit is None:
+            limit = 8 if self.network.count <= MANY_PARAMETERS else 3
+        walk = self.walk(sample=sample, neurons=neurons, limit=limit)
         sections = (
             *self._layers.sections,
             *walk.sections,

@@ -252,7 +252,7 @@ FORMS: dict[str, Form] = {
             lambda m: rf" \cdot 10^{{{m[1].strip('+')}{m[2]}}}",
             digits(v).replace("∞", r"\infty").replace("NaN", r"\text{NaN}"),
         ),
-        lambda v: f"<mn>{escape(digits(v))}</mn>",
+        lambda v: f"<mn>{digits(v).replace('-', '−')}</mn>",
         _source_number,
         _ALL,
     ),
@@ -429,9 +429,13 @@ def latex(formula: Math) -> str:
     return _write(formula, "latex")
 
 
+_LONE_LEAF = re.compile(r"<mrow>(<(m[ino])>[^<]*</\2>)</mrow>")
+
+
 def mathml(formula: Math) -> str:
     """The formula as the inside of a ``<math>`` element."""
-    return f"<mrow>{_write(formula, 'mathml')}</mrow>"
+    written = f"<mrow>{_write(formula, 'mathml')}</mrow>"
+    return _LONE_LEAF.sub(r"\1", written)
 
 
 def source(formula: Math) -> str:

@@ -1,4 +1,4 @@
-"""Explanations in LaTeX, as a document that compiles as it is.
+r"""Explanations in LaTeX, as a document that compiles as it is.
 
 Every step is the formula, then the numbers in it, then the result, one below the other. pdfLaTeX,
 XeLaTeX and LuaLaTeX all work; Korean needs the package ``kotex``.
@@ -7,17 +7,15 @@ Examples
 --------
 >>> from thalweg.explanation import explain
 >>> document = explain("w*x + b")(w=-2.0, x=5.0, b=3.0).write("latex", "en")
->>> print(document[document.index("f &=") :][:40])
-f &= g + b \\\\
-&= -10 + 3 \\\\
+>>> print(document[document.index("f &=") :][:34])
+f &= g + b \\
+&= -10 + 3 \\
 &= -7
 """
 
 from __future__ import annotations
 
 import re
-
-import numpy as np
 
 from thalweg.explanation.notation import Math, digits, latex, number
 from thalweg.explanation.records import Array, Explanation, Section, Step
@@ -148,12 +146,13 @@ def shortened(formula: Math) -> Math:
 
 
 def matrix(value: Array) -> str:
-    """A number, or a matrix in brackets, large ones with their middle left out.
+    r"""A number, or a matrix in brackets, large ones with their middle left out.
 
     Examples
     --------
+    >>> import numpy as np
     >>> matrix(np.array([[1.0, 2.0], [3.0, 4.0]]))
-    '\\\\begin{bmatrix} 1 & 2 \\\\\\\\ 3 & 4 \\\\end{bmatrix}'
+    '\\begin{bmatrix} 1 & 2 \\\\ 3 & 4 \\end{bmatrix}'
     """
     if value.ndim == 0:
         return latex(number(float(value)))

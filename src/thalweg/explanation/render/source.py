@@ -23,7 +23,6 @@ from thalweg.language import tr
 
 __all__ = ["render"]
 
-_GIVEN = ("input", "weights", "biases", "target", "scaling", "sample_weights", "penalty")
 _FUNCTIONS = {
     "sigmoid": "def sigmoid(z):\n    return 1.0 / (1.0 + np.exp(-z))\n",
     "softplus": "def softplus(z):\n    return np.logaddexp(0.0, z)\n",
@@ -74,8 +73,7 @@ def _line(step: Step, known: set[str], lang: str) -> list[str]:
     if not name:
         return []
     comment = tr(f"explanation.role_{step.role}", lang).strip()
-    given = step.formula is None or step.role in _GIVEN and not _computable(step, known)
-    if given or step.formula == step.name or not _computable(step, known):
+    if step.formula == step.name or not _computable(step, known):
         if name in known and step.formula == step.name:
             return []
         code = f"{name} = {literal(step.value)}"
