@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.compiler import decompose, fuse
+from thalweg.compiler.assemble import ASSEMBLERS
+from thalweg.compiler.decompose import RULES as DECOMPOSED
 from thalweg.compiler.elementary import BOUNDS, ELEMENTARY, ELEMENTARY_2
+from thalweg.compiler.fuse import REDUCTIONS as REDUCTIONS_AND_PRODUCTS
 from thalweg.compiler.lowering import LOWERING
+from thalweg.compiler.views import VIEW_RULES
 from thalweg.graph import PRIMITIVES
 from thalweg.interpreter import interpret
 from thalweg.ops.families import Elementwise, Reduction
@@ -25,10 +28,10 @@ KNOWN = {
     *LOWERING,
     *ELEMENTARY,
     *ELEMENTARY_2,
-    *fuse.VIEWS,
-    *fuse.REDUCTIONS,
-    *fuse.ASSEMBLING,
-    *decompose.RULES,
+    *VIEW_RULES,
+    *REDUCTIONS_AND_PRODUCTS,
+    *ASSEMBLERS,
+    *DECOMPOSED,
 }
 
 

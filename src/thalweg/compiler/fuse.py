@@ -8,9 +8,10 @@ index of the node a given index of the nest corresponds to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from thalweg.compiler.assemble import ASSEMBLERS
 from thalweg.compiler.loops import (
     PANELS,
     Access,
@@ -20,36 +21,19 @@ from thalweg.compiler.loops import (
     Load,
     Nest,
     Number,
-    Position,
     Reduced,
     Reduction,
     Store,
 )
+from thalweg.compiler.views import VIEW_RULES, Index, View, unit, unit_reshape
 from thalweg.graph import Node, topological
 from thalweg.ops import Elementwise
 
 __all__ = ["Fusion"]
 
-VIEWS = {"broadcast_to", "transpose", "slice", "flip", "reshape"}
 REDUCTIONS = {"sum", "max", "min", "any", "all", "matmul"}
 
 DEEPEST_EXPRESSION = 100
-ASSEMBLING = {"concatenate", "place", "scatter_add", "gather", "cumsum", "argmax", "argmin"}
-
-
-@dataclass(frozen=True)
-class Index:
-    """An index that is affine in the nest's indices: ``offset + Σ strides·i``."""
-
-    strides: tuple[int, ...]
-    offset: int = 0
-
-    def scaled(self, factor: int, offset: int) -> Index:
-        """Factor · index + offset"""
-        return Index(tuple(s * factor for s in self.strides), self.offset * factor + offset)
-
-
-View = tuple[Index, ...]
 
 
 @dataclass
@@ -121,13 +105,13 @@ class Fusion:
             for i in node.inputs:
                 uses[i] = uses.get(i, 0) + 1
             name = node.name
-            if (name in REDUCTIONS and not _is_outer(node)) or name in ASSEMBLING:
+            if (name in REDUCTIONS and not _is_outer(node)) or name in ASSEMBLERS:
                 roots.add(node)
             if name in ("gather", "cumsum", "argmax", "argmin", "scatter_add"):
                 roots.update(node.inputs)
             if name == "matmul":
                 roots.update(_sources(i) for i in node.inputs)
-            if name == "reshape" and not _unit_reshape(node):
+            if name == "reshape" and not unit_reshape(node):
                 roots.add(node.inputs[0])
             if name == "broadcast_to":
                 roots.add(_sources(node.inputs[0]))
@@ -174,7 +158,7 @@ class Fusion:
         """The view of a node whose axes `kept` are the nest's axes from `start`."""
         indices = [Index((0,) * count) for _ in node.shape]
         for k, axis in enumerate(kept):
-            indices[axis] = Index(_unit(start + k, count))
+            indices[axis] = Index(unit(start + k, count))
         return tuple(indices)
 
     def place(self, buffer: Buffer, view: View, count: int) -> Access:
@@ -195,8 +179,8 @@ class Fusion:
     _panel_axis: int = 0
 
     def _root(self, node: Node) -> None:
-        if node.name in ASSEMBLING:
-            _ASSEMBLERS[node.name](self, node)
+        if node.name in ASSEMBLERS:
+            ASSEMBLERS[node.name](self, node)
             return
         buffer = self.buffer_for(node)
         if node.name in REDUCTIONS and not _is_outer(node):
@@ -222,7 +206,7 @@ class Fusion:
         count = len(extents) + len(lengths)
         self._lane_axis = len(extents) - 1
         own = self.view(node, kept, lead, count)
-        inner = [Index(_unit(len(extents) + k, count)) for k in range(len(lengths))]
+        inner = [Index(unit(len(extents) + k, count)) for k in range(len(lengths))]
         if node.name == "matmul":
             value = self._product(node, own, inner[0], count)
         else:
@@ -283,8 +267,8 @@ class Fusion:
                 return Number(node.attributes["value"].item(), node.dtype.name)
             self._constant(node)
             return Load(self.place(self.buffers[node], view, count))
-        if node.name in _VIEW_RULES:
-            return _VIEW_RULES[node.name](self, node, view, count)
+        if node.name in VIEW_RULES:
+            return VIEW_RULES[node.name](self, node, view, count)
         if isinstance(node.primitive, Elementwise) or node.name in ("where", "cast"):
             args = tuple(self.expression(i, view, count) for i in node.inputs)
             return Apply(node.name, args, node.dtype.name)
@@ -297,10 +281,6 @@ class Fusion:
         return Load(self.place(self.buffers[node], view, count))
 
 
-def _unit(axis: int, count: int) -> tuple[int, ...]:
-    return tuple(int(k == axis) for k in range(count))
-
-
 def _is_outer(node: Node) -> bool:
     """Whether a matrix product has an inner length of one: no sum, just products."""
     return node.name == "matmul" and node.inputs[0].shape[-1] == 1
@@ -308,279 +288,6 @@ def _is_outer(node: Node) -> bool:
 
 def _sources(node: Node) -> Node:
     """What a chain of moves starts from."""
-    while node.name in VIEWS and (node.name != "reshape" or _unit_reshape(node)):
+    while node.name in VIEW_RULES and (node.name != "reshape" or unit_reshape(node)):
         node = node.inputs[0]
     return node
-
-
-def _unit_reshape(node: Node) -> bool:
-    """Whether a reshape only adds or removes axes of length one."""
-    before = [n for n in node.inputs[0].shape if n != 1]
-    return before == [n for n in node.shape if n != 1]
-
-
-# -- views: which index of the operand an index of the result corresponds to -------------------
-def _view_broadcast(fusion: Fusion, node: Node, view: View, count: int) -> Expr:
-    (x,) = node.inputs
-    aligned = view[len(view) - x.ndim :]
-    zero = Index((0,) * count)
-    inner = tuple(zero if n == 1 else i for i, n in zip(aligned, x.shape, strict=True))
-    return fusion.expression(x, inner, count)
-
-
-def _view_transpose(fusion: Fusion, node: Node, view: View, count: int) -> Expr:
-    inner = [view[0]] * len(view)
-    for position, axis in enumerate(node.attributes["axes"]):
-        inner[axis] = view[position]
-    return fusion.expression(node.inputs[0], tuple(inner), count)
-
-
-def _view_slice(fusion: Fusion, node: Node, view: View, count: int) -> Expr:
-    a = node.attributes
-    inner = tuple(
-        i.scaled(step, start) for i, start, step in zip(view, a["starts"], a["steps"], strict=True)
-    )
-    return fusion.expression(node.inputs[0], inner, count)
-
-
-def _view_flip(fusion: Fusion, node: Node, view: View, count: int) -> Expr:
-    axes = node.attributes["axes"]
-    inner = tuple(
-        i.scaled(-1, n - 1) if k in axes else i
-        for k, (i, n) in enumerate(zip(view, node.shape, strict=True))
-    )
-    return fusion.expression(node.inputs[0], inner, count)
-
-
-def _view_reshape(fusion: Fusion, node: Node, view: View, count: int) -> Expr:
-    (x,) = node.inputs
-    if _unit_reshape(node):
-        kept = iter(i for i, n in zip(view, node.shape, strict=True) if n != 1)
-        zero = Index((0,) * count)
-        inner = tuple(zero if n == 1 else next(kept) for n in x.shape)
-        return fusion.expression(x, inner, count)
-    if x not in fusion.buffers:
-        if x.is_constant:
-            fusion._constant(x)
-        else:
-            lane = fusion._lane_axis
-            fusion._root(x)
-            fusion._lane_axis = lane
-    buffer = fusion.buffers[x]
-    # One flat index: the buffer is contiguous, so the reshaped array has row-major strides too.
-    lanes = fusion.lanes if buffer.panels else 1
-    flat = Buffer(buffer.name, (x.size, lanes)[: 2 if buffer.panels else 1], buffer.dtype,
-                  buffer.role, buffer.panels)  # fmt: skip
-    strides = [0] * count
-    offset = 0
-    step = 1
-    for index, extent in zip(reversed(view), reversed(node.shape), strict=True):
-        offset += index.offset * step
-        strides = [a + b * step for a, b in zip(strides, index.strides, strict=True)]
-        step *= extent
-    access = fusion.place(flat, (Index(tuple(strides), offset),), count)
-    return Load(Access(buffer, access.strides, access.offset))
-
-
-_VIEW_RULES: dict[str, Callable[[Fusion, Node, View, int], Expr]] = {
-    "broadcast_to": _view_broadcast,
-    "transpose": _view_transpose,
-    "slice": _view_slice,
-    "flip": _view_flip,
-    "reshape": _view_reshape,
-}
-
-
-# -- assembled arrays: several stores into one buffer ---------------------------------------------
-def _fill(fusion: Fusion, node: Node, buffer: Buffer, value: float) -> None:
-    extents, view, _ = fusion._frame(node)
-    fusion._lane_axis = len(extents) - 1
-    number = Number(value, node.dtype.name)
-    access = fusion.place(buffer, view, len(extents))
-    fusion.nests.append(Nest(extents, [Store(access, number)]))
-
-
-def _copy_into(
-    fusion: Fusion, source: Node, node: Node, buffer: Buffer, move: Callable[[View], View]
-) -> None:
-    """Store a node at the places of another buffer that `move` gives."""
-    kept = [a for a, n in enumerate(source.shape) if n != 1]
-    sampled = node in fusion.sampled
-    lead, tail = ([PANELS], [fusion.lanes]) if sampled else ([], [])
-    extents = (*lead, *(source.shape[a] for a in kept), *tail)
-    view = fusion.view(source, kept, len(lead), len(extents))
-    fusion._lane_axis = len(extents) - 1
-    value = fusion.expression(source, view, len(extents))
-    fusion._lane_axis = len(extents) - 1
-    access = fusion.place(buffer, move(view), len(extents))
-    fusion.nests.append(Nest(extents, [Store(access, value)]))
-
-
-def _assemble_concatenate(fusion: Fusion, node: Node) -> None:
-    buffer = fusion.buffer_for(node)
-    axis = node.attributes["axis"]
-    start = 0
-    for part in node.inputs:
-
-        def move(view: View, at: int = start) -> View:
-            return tuple(i.scaled(1, at) if k == axis else i for k, i in enumerate(view))
-
-        if part.size:
-            _copy_into(fusion, part, node, buffer, move)
-        start += part.shape[axis]
-    fusion.buffers[node] = buffer
-
-
-def _assemble_place(fusion: Fusion, node: Node) -> None:
-    buffer = fusion.buffer_for(node)
-    a = node.attributes
-    _fill(fusion, node, buffer, 0.0)
-
-    def move(view: View) -> View:
-        return tuple(
-            i.scaled(step, start)
-            for i, start, step in zip(view, a["starts"], a["steps"], strict=True)
-        )
-
-    _copy_into(fusion, node.inputs[0], node, buffer, move)
-    fusion.buffers[node] = buffer
-
-
-def _picked(
-    fusion: Fusion, indices: Sequence[Node], view: View, buffer: Buffer, count: int
-) -> tuple[tuple[Expr, int], ...]:
-    """Index arrays as run-time picks; negative ones count from the end."""
-    picks = []
-    for position, index in enumerate(indices):
-        length = buffer.shape[position]
-        value = fusion.expression(index, view, count)
-        if value.dtype != "int64":
-            value = Apply("cast", (value,), "int64")
-        zero, end, last = (Number(n, "int64") for n in (0, length, length - 1))
-        negative = Apply("less", (value, zero), "bool")
-        wrapped = Apply("where", (negative, Apply("add", (value, end), "int64"), value), "int64")
-        if not index.is_constant:  # `guards` raises; memory is not touched outside
-            wrapped = Apply("maximum", (wrapped, zero), "int64")
-            wrapped = Apply("minimum", (wrapped, last), "int64")
-        picks.append((wrapped, buffer.strides[position]))
-    return tuple(picks)
-
-
-def _assemble_gather(fusion: Fusion, node: Node) -> None:
-    x, *indices = node.inputs
-    buffer = fusion.buffer_for(node)
-    extents, view, _ = fusion._frame(node)
-    count = len(extents)
-    fusion._lane_axis = count - 1
-    source = _memory(fusion, x)
-    head = view[: indices[0].ndim]
-    zero = tuple(Index((0,) * count) for _ in indices)
-    plain = fusion.place(source, (*zero, *view[indices[0].ndim :]), count)
-    picks = _picked(fusion, indices, head, source, count)
-    value = Load(Access(source, plain.strides, plain.offset, picks))
-    fusion.nests.append(Nest(extents, [Store(fusion.place(buffer, view, count), value)]))
-    fusion.buffers[node] = buffer
-
-
-def _memory(fusion: Fusion, node: Node) -> Buffer:
-    if node not in fusion.buffers:
-        if node.is_constant:
-            fusion._constant(node)
-        else:
-            lane = fusion._lane_axis
-            fusion._root(node)
-            fusion._lane_axis = lane
-    return fusion.buffers[node]
-
-
-def _assemble_scatter(fusion: Fusion, node: Node) -> None:
-    updates, *indices = node.inputs
-    buffer = fusion.buffer_for(node)
-    _fill(fusion, node, buffer, 0.0)
-    kept = list(range(updates.ndim))
-    sampled = node in fusion.sampled
-    lead, tail = ([PANELS], [fusion.lanes]) if sampled else ([], [])
-    extents = (*lead, *updates.shape, *tail)
-    count = len(extents)
-    view = fusion.view(updates, kept, len(lead), count)
-    fusion._lane_axis = count - 1
-    value = fusion.expression(updates, view, count)
-    rank = indices[0].ndim
-    zero = tuple(Index((0,) * count) for _ in indices)
-    plain = fusion.place(buffer, (*zero, *view[rank:]), count)
-    picks = _picked(fusion, indices, view[:rank], buffer, count)
-    access = Access(buffer, plain.strides, plain.offset, picks)
-    total = Apply("add", (Load(access), value), node.dtype.name)
-    nest = Nest(extents, [Store(access, total)])
-    nest.vector, nest.width, nest.tiles = -1, 1, (1,) * count  # one after the other, in order
-    fusion.nests.append(nest)
-    fusion.buffers[node] = buffer
-
-
-def _assemble_cumsum(fusion: Fusion, node: Node) -> None:
-    """A running sum: y[k] = Σ over i of x[i] where i <= k."""
-    (x,) = node.inputs
-    axis = node.attributes["axis"]
-    buffer = fusion.buffer_for(node)
-    extents, own, kept = fusion._frame(node)
-    if node.shape[axis] == 1:
-        _copy_into(fusion, x, node, buffer, lambda view: view)
-        fusion.buffers[node] = buffer
-        return
-    count = len(extents) + 1
-    fusion._lane_axis = len(extents) - 1
-    lead = 1 if node in fusion.sampled else 0
-    place = lead + kept.index(axis)
-    view = list(fusion.view(node, kept, lead, count))
-    view[axis] = Index(_unit(count - 1, count))
-    value = fusion.expression(x, tuple(view), count)
-    before = Apply("less_equal", (Position(count - 1), Position(place)), "bool")
-    zero = Number(0.0, node.dtype.name)
-    masked = Apply("where", (before, value, zero), node.dtype.name)
-    result = Reduced(0, node.dtype.name, frozenset(range(len(extents))))
-    store = Store(fusion.place(buffer, own, len(extents)), result)
-    fusion.nests.append(Nest(extents, [store], (node.shape[axis],), [Reduction("sum", masked)]))
-    fusion.buffers[node] = buffer
-
-
-def _assemble_arg(fusion: Fusion, node: Node) -> None:
-    """The first index at which the extreme value is met."""
-    (x,) = node.inputs
-    (axis,) = node.attributes["axes"]
-    kind = "max" if node.name == "argmax" else "min"
-    buffer = fusion.buffer_for(node)
-    extents, own, kept = fusion._frame(node)
-    count = len(extents) + 1
-    lead = 1 if node in fusion.sampled else 0
-    fusion._lane_axis = len(extents) - 1
-    rest = list(fusion.view(node, kept, lead, count))
-    view = (*rest[:axis], Index(_unit(count - 1, count)), *rest[axis:])
-    extreme = fusion.buffer_for(node, x.dtype.name)
-    value = fusion.expression(x, view, count)
-    best = Reduced(0, x.dtype.name, frozenset(range(len(extents))))
-    access = fusion.place(extreme, own, len(extents))
-    fusion.nests.append(
-        Nest(extents, [Store(access, best)], (x.shape[axis],), [Reduction(kind, value)])
-    )
-    known = Load(fusion.place(extreme, tuple(rest), count))
-    value = fusion.expression(x, view, count)
-    hit = Apply("equal", (value, known), "bool")
-    if x.dtype.kind == "f":  # the first NaN is the extreme
-        hit = Apply("logical_or", (hit, Apply("isnan", (value,), "bool")), "bool")
-    far = Number(x.shape[axis], "int64")
-    first = Apply("where", (hit, Position(count - 1), far), "int64")
-    result = Reduced(0, "int64", frozenset(range(len(extents))))
-    store = Store(fusion.place(buffer, own, len(extents)), result)
-    fusion.nests.append(Nest(extents, [store], (x.shape[axis],), [Reduction("min", first)]))
-    fusion.buffers[node] = buffer
-
-
-_ASSEMBLERS: dict[str, Callable[[Fusion, Node], None]] = {
-    "concatenate": _assemble_concatenate,
-    "place": _assemble_place,
-    "gather": _assemble_gather,
-    "scatter_add": _assemble_scatter,
-    "cumsum": _assemble_cumsum,
-    "argmax": _assemble_arg,
-    "argmin": _assemble_arg,
-}

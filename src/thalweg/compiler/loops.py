@@ -262,6 +262,7 @@ class Reduction:
     kind: str
     value: Expr
 
+
 @dataclass(frozen=True, eq=False)
 class Store:
     """Put a value into a buffer."""
