@@ -10,7 +10,8 @@ from thalweg.optim.direction.base import Direction, Move
 from thalweg.optim.layout import Vector
 from thalweg.optim.problem import Mask, Problem
 from thalweg.optim.result import Status
-from thalweg.optim.run import Halt, Point
+from thalweg.optim.run import UNBOUNDED_BELOW, Halt, Point
+from thalweg.optim.search.hager_zhang import hager_zhang
 from thalweg.optim.search.line import DECREASE, LineSearch, Trial
 
 __all__ = ["begin", "descend", "small_enough"]
@@ -35,7 +36,7 @@ def begin(problem: Problem, x: Vector) -> Trial:
 
 def small_enough(measure: float, value: float, tol: float) -> bool:
     """Whether a projected gradient is zero to tolerance, relative to a large objective."""
-    return measure <= tol * max(1.0, abs(value))
+    return value > UNBOUNDED_BELOW and measure <= tol * max(1.0, abs(value))
 
 
 def descend(
@@ -115,12 +116,13 @@ def _look(
 def _guarded(
     search: LineSearch, phi: Callable[[float], Trial], start: Trial, first: float, room: float
 ) -> Trial | None:
-    with np.errstate(all="ignore"):
-        found = search(phi, start, first, room)
-    if found is None or not np.all(np.isfinite(found.gradient)):
-        return None
-    moved = bool(np.any(found.x != start.x))
-    return found if moved else None
+    """The search's step; where values drown in rounding, one that relies on slopes alone."""
+    for attempt in dict.fromkeys((search, hager_zhang)):
+        with np.errstate(all="ignore"):
+            found = attempt(phi, start, first, room)
+        if found is not None and np.all(np.isfinite(found.gradient)) and np.any(found.x != start.x):
+            return found
+    return None
 
 
 def _projected_armijo(problem: Problem, start: Trial, d: Vector, first: float) -> Trial | None:

@@ -41,7 +41,7 @@ from thalweg.optim.result import Status
 from thalweg.optim.search.hager_zhang import hager_zhang
 from thalweg.optim.search.line import LineSearch, armijo
 from thalweg.optim.search.trust import dogleg, more_sorensen, steihaug
-from thalweg.optim.search.wolfe import strong_wolfe
+from thalweg.optim.search.wolfe import near_exact, strong_wolfe
 from thalweg.optim.trust_region import exact_model, product_model, trust
 
 __all__ = ["METHODS", "SEARCHES"]
@@ -51,6 +51,7 @@ Method = Callable[..., Status]
 SEARCHES: dict[str, LineSearch] = {
     "armijo": armijo,
     "wolfe": strong_wolfe,
+    "near-exact": near_exact,
     "hager-zhang": hager_zhang,
 }
 
@@ -75,8 +76,8 @@ def _within(model: Any, subproblem: Any) -> Method:
     return method
 
 
-def _conjugate(formula: str) -> Method:
-    return _along(lambda problem: ConjugateGradient(formula), "hager-zhang")
+def _conjugate(formula: str, default: str = "near-exact") -> Method:
+    return _along(lambda problem: ConjugateGradient(formula), default)
 
 
 def _lbfgs(problem: Problem, x: Vector, tol: float, memory: int = 20) -> Status:
@@ -87,12 +88,12 @@ METHODS: dict[str, Method] = {
     "gd": _along(lambda problem: Steepest(), "hager-zhang"),
     "bfgs": _along(lambda problem: BFGS(), "wolfe"),
     "lbfgs": _lbfgs,
-    "cg": _conjugate("hz"),
+    "cg": _conjugate("hz", "hager-zhang"),
     "cg-fr": _conjugate("fr"),
     "cg-pr": _conjugate("pr"),
     "cg-hs": _conjugate("hs"),
     "cg-dy": _conjugate("dy"),
-    "cg-hz": _conjugate("hz"),
+    "cg-hz": _conjugate("hz", "hager-zhang"),
     "scg": scaled_conjugate_gradient,
     "newton": _within(exact_model, more_sorensen),
     "newton-dogleg": _within(exact_model, dogleg),

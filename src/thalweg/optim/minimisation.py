@@ -95,8 +95,9 @@ def minimize(
     check_derivatives : bool
         Hold given derivatives against central differences at the start.
     **options
-        Of the method: ``search`` (``"armijo"``, ``"wolfe"``, ``"hager-zhang"``) of line-search
-        methods, ``memory`` of ``"lbfgs"``, ``inner`` of ``"augmented-lagrangian"``.
+        Of the method: ``search`` of line-search methods (a key of
+        `thalweg.optim.methods.SEARCHES`), ``memory`` of ``"lbfgs"``, ``inner`` of
+        ``"augmented-lagrangian"``.
 
     Returns
     -------

@@ -57,7 +57,8 @@ def least_squares(
         ``"lm"`` (Levenberg-Marquardt), ``"gauss-newton"``, or any method of `minimize` for
         bounds only, applied to the cost.
     bounds : optional
-        As for `minimize`; kept by projection.
+        ``(lower, upper)`` in the structure of x0, as SciPy's; for other than two parameters a
+        sequence of pairs is understood too. Kept by projection.
     args : tuple
     jac : callable or "numerical", optional
         The Jacobian, shape (residuals, parameters), of a plain function.
@@ -95,7 +96,9 @@ def least_squares(
     given["hess"] = None
     function = objective_function(residual, layout, given)
     problem = Problem(
-        SmoothLeastSquares(function), split_bounds(bounds, layout), run=make_run(given, layout)
+        SmoothLeastSquares(function),
+        split_bounds(bounds, layout, pairs=False),
+        run=make_run(given, layout),
     )
     result = solve(problem, layout.start, method, tol, layout, options)
     value, slopes = function.derivative(layout.ravel(result.x))

@@ -16,7 +16,7 @@ import numpy as np
 from thalweg.optim.layout import Vector
 from thalweg.optim.result import KKT, Iteration, Multipliers, Status
 
-__all__ = ["Halt", "Limits", "Point", "Run"]
+__all__ = ["UNBOUNDED_BELOW", "Halt", "Limits", "Point", "Run"]
 
 UNBOUNDED_BELOW = -1e20
 FAR_AWAY = 1e100

@@ -107,8 +107,17 @@ def _on_vector(function: Callable[[Any], Any], layout: Layout) -> Callable[[Vect
     return lambda x: function(layout.unravel(x))
 
 
-def split_bounds(bounds: Any, layout: Layout) -> Bounds:
+def split_bounds(bounds: Any, layout: Layout, pairs: bool = True) -> Bounds:
     """Bounds from pairs, from a pair of trees, or from `scipy.optimize.Bounds`.
+
+    Parameters
+    ----------
+    bounds : optional
+    layout : Layout
+    pairs : bool
+        How two entries for two parameters are read: as one pair for each, which is what
+        SciPy's ``minimize`` means, or as (lower, upper), which is what its ``least_squares``
+        means.
 
     Raises
     ------
@@ -124,7 +133,7 @@ def split_bounds(bounds: Any, layout: Layout) -> Bounds:
         lower, upper = (np.broadcast_to(b, layout.size).astype(np.float64) for b in bounds)
         return Bounds(lower, upper)
     given = list(bounds) if isinstance(bounds, list | tuple | np.ndarray) else []
-    if _are_pairs(given, layout.size):
+    if (pairs or len(given) != 2) and _are_pairs(given, layout.size):
         lower = np.array([-np.inf if a is None else a for a, _ in given], dtype=np.float64)
         upper = np.array([np.inf if b is None else b for _, b in given], dtype=np.float64)
         return Bounds(lower, upper)
@@ -144,7 +153,4 @@ def _are_pairs(given: list[Any], count: int) -> bool:
             and all(v is None or np.ndim(v) == 0 for v in one)
         )
 
-    # Two pairs for two entries are ambiguous only if lists hold vectors; SciPy's reading wins.
-    if count == 2 and len(given) == 2 and all(isinstance(b, np.ndarray) for b in given):
-        return False
     return len(given) == count and all(is_pair(one) for one in given)

@@ -77,8 +77,12 @@ def _result(
     method: str,
 ) -> Result:
     run = problem.run
-    best = run.best or Point(problem.bounds.project(np.array(x0, dtype=np.float64)), np.nan)
-    value, gradient = problem.objective.value_and_gradient(best.x)
+    if run.best is None:  # halted before the first value was known
+        x = problem.bounds.project(np.array(x0, dtype=np.float64))
+        run.consider(Point(x, problem.objective.value(x), violation=problem.violation(x)))
+    assert run.best is not None
+    best = run.best
+    gradient, value = problem.objective.value_and_gradient(best.x)[1], best.fun
     violation = problem.violation(best.x)
     kkt, multipliers = run.kkt, run.multipliers
     if kkt is None or multipliers is None:

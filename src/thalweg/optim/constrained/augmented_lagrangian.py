@@ -116,6 +116,8 @@ def augmented_lagrangian(problem: Problem, x: Vector, tol: float, inner: str = "
             problem.run.conclude(point)
             return Status.CONVERGED
         problem.run.iterate(point)
+        if point.violation > 0.9 * last and _cannot_be_met(problem, point.x):
+            return Status.INFEASIBLE
         if point.violation > 0.25 * last:
             rho *= 10.0
         if rho > LARGEST_PENALTY:
@@ -123,14 +125,18 @@ def augmented_lagrangian(problem: Problem, x: Vector, tol: float, inner: str = "
         last, exact = min(last, point.violation), 0.1 * exact
     if problem.violation(x) <= problem.run.feasible:
         problem.run.conclude(point)
-    elif _cannot_be_met(problem, _Penalised(problem, np.zeros(c.size), 1.0), x):
+    elif _cannot_be_met(problem, x):
         return Status.INFEASIBLE
     return Status.STEP_TOO_SMALL
 
 
-def _cannot_be_met(problem: Problem, violation: _Penalised, x: Vector) -> bool:
+def _cannot_be_met(problem: Problem, x: Vector) -> bool:
     """Whether the violation itself is stationary at x: no direction reduces it."""
-    pressed = violation.pressed(problem.constraints(x))
+    c = problem.constraints(x)
+    violation = _Penalised(problem, np.zeros(c.size), 1.0)
+    pressed = violation.pressed(c)
+    if np.max(np.abs(pressed)) <= problem.run.feasible:
+        return False
     slope = problem.bounds.projected_gradient(x, violation._pulled(x, pressed))
     return float(np.max(np.abs(slope))) <= 1e-4 * float(np.max(np.abs(pressed)))
 

@@ -1,6 +1,7 @@
 """The line search of Moré and Thuente, for the strong Wolfe conditions.
 
-φ(a) ≤ φ(0) + c₁·a·φ'(0)  and  |φ'(a)| ≤ c₂·|φ'(0)|,  c₁ = 10⁻⁴, c₂ = 0.9.
+φ(a) ≤ φ(0) + c₁·a·φ'(0)  and  |φ'(a)| ≤ c₂·|φ'(0)|,  c₁ = 10⁻⁴, with c₂ = 0.9 for quasi-Newton
+methods (`strong_wolfe`) and c₂ = 0.1 for conjugate gradients (`near_exact`).
 
 J. J. Moré and D. J. Thuente, Line search algorithms with guaranteed sufficient decrease, ACM
 Transactions on Mathematical Software 20 (1994) 286-307; section and case numbers below are
@@ -16,9 +17,9 @@ import numpy as np
 
 from thalweg.optim.search.line import Trial
 
-__all__ = ["strong_wolfe"]
+__all__ = ["near_exact", "strong_wolfe"]
 
-C1, C2 = 1e-4, 0.9
+C1 = 1e-4
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class _End:
 
 
 def strong_wolfe(
-    phi: Callable[[float], Trial], start: Trial, first: float, longest: float
+    phi: Callable[[float], Trial], start: Trial, first: float, longest: float, c2: float = 0.9
 ) -> Trial | None:
     """Find a step that meets the strong Wolfe conditions.
 
@@ -61,7 +62,7 @@ def strong_wolfe(
         bound = start.value + C1 * trial.step * start.slope
         if trial.value <= bound and (accepted is None or trial.value < accepted.value):
             accepted = trial
-        if trial.value <= bound and abs(trial.slope) <= -C2 * start.slope:
+        if trial.value <= bound and abs(trial.slope) <= -c2 * start.slope:
             return trial
         if step >= longest and trial.value <= bound and trial.slope <= C1 * start.slope:
             return trial
@@ -83,6 +84,13 @@ def strong_wolfe(
         if step == best_end.a:
             break
     return accepted
+
+
+def near_exact(
+    phi: Callable[[float], Trial], start: Trial, first: float, longest: float
+) -> Trial | None:
+    """The same with c₂ = 0.1: close to the minimum along the line, as conjugacy wants it."""
+    return strong_wolfe(phi, start, first, longest, 0.1)
 
 
 def _lowered(end: _End, shift: float) -> _End:
