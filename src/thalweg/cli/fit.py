@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from thalweg.cli.failures import DIVERGED, INTERRUPTED, complain
-from thalweg.cli.interruption import one_interruption
+from thalweg.cli.interruption import Interruption
 from thalweg.cli.paths import size_in_words, writable
 from thalweg.cli.progress import LiveProgress
 from thalweg.cli.screen import Screen, to_json
@@ -78,11 +78,9 @@ def run(screen: Screen, order: Order) -> None:
         screen.quiet = True
     path = writable(order.path, order.force, order.data)
 
-    def told() -> None:
-        screen.complain(Text(screen.say("interrupted_twice")))
-
-    with one_interruption(told):
-        table, model = _train(screen, order)
+    table = _table(screen, order)
+    with Interruption(lambda count: _told(screen, count)) as interruption:
+        model = _train(screen, order, table, interruption)
         stop = model.stop.kind
         if stop == "interrupted" and model.origin.kept_epoch == 0:
             screen.complain(Text(screen.say("interrupted_untrained")))
@@ -97,19 +95,31 @@ def run(screen: Screen, order: Order) -> None:
         raise typer.Exit(DIVERGED)
 
 
-def _train(screen: Screen, order: Order) -> tuple[Table, Model]:
+def _told(screen: Screen, count: int) -> None:
+    """Answer Ctrl-C at once; with plain writes, since it may come at any moment."""
+    key = "interrupted_noted" if count == 1 else "interrupted_given_up"
+    screen.interject(screen.say(key))
+
+
+def _table(screen: Screen, order: Order) -> Table:
+    """The table, without the columns that are to be left out."""
+    with LiveProgress(screen, screen.say("progress_data", data=order.data)):
+        from thalweg.training.tables import read_table
+
+        table = read_table(order.data, delimiter=_delimiter(order.delimiter))
+        for name in order.target:
+            table[name]
+        return table.without(order.without or ())
+
+
+def _train(screen: Screen, order: Order, table: Table, interruption: Interruption) -> Model:
     what = screen.say("progress_data", data=order.data)
     with LiveProgress(screen, what, order.time_limit) as progress:
         from thalweg.training.encoding import Preparation
-        from thalweg.training.tables import read_table
         from thalweg.training.tabular import Design, fit_table
 
-        table = read_table(order.data, delimiter=_delimiter(order.delimiter))
-        used = table.without(order.without or ())
-        for name in order.target:
-            table[name]
-        model = fit_table(
-            used,
+        return fit_table(
+            table,
             order.target[0] if len(order.target) == 1 else order.target,
             task=order.task,
             design=Design(_hidden(order.hidden), order.activation, order.loss, order.l1, order.l2),
@@ -120,10 +130,9 @@ def _train(screen: Screen, order: Order) -> tuple[Table, Model]:
                 order.missing, order.unknown, order.scale, tuple(order.categorical or ())
             ),
             engine=order.engine,
-            callbacks=(progress,),
+            callbacks=(progress, interruption),
             **_options(order),
         )
-    return table, model
 
 
 def _options(order: Order) -> dict[str, Any]:

@@ -226,7 +226,7 @@ def confusion(model: Model, table: Table, order: Order, part: str) -> Any:
     from thalweg.training.encoding import prepare
     from thalweg.training.metrics import confusion_matrix
 
-    used = prepare(table.without(order.without or ()), order.target, order.missing)
+    used = prepare(table, order.target, order.missing)
     rows = used.take(model.split.parts()[part])
     truth = model.encoding.class_indices(rows)
     classes = model.encoding.classes

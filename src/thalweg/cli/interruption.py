@@ -1,40 +1,57 @@
-"""Ctrl-C: the first one ends training, and the model that was best so far is written in peace."""
+"""Ctrl-C during training: asked for at any time, followed at the end of the epoch.
+
+Native code on several threads must not be left half way, so the signal only leaves a note, and
+the callback that training calls after every epoch raises KeyboardInterrupt, which training answers
+with the best weights so far. A second Ctrl-C ends the process at once.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Self
 
-__all__ = ["one_interruption"]
+__all__ = ["Interruption"]
 
 
-@contextmanager
-def one_interruption(told: Callable[[], None]) -> Iterator[None]:
-    """Let the first Ctrl-C raise KeyboardInterrupt, the second only call `told`, the third raise.
+class Interruption:
+    """Holds Ctrl-C back while it is entered.
 
     Parameters
     ----------
     told : callable
-        Says that a model is being written, and that one more Ctrl-C gives it up.
+        ``told(count)`` is called at each Ctrl-C, with how many there were.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    count = 0
 
-    def interrupted(number: int, frame: FrameType | None) -> None:
-        nonlocal count
-        count += 1
-        if count == 2:
-            told()
-        else:
+    def __init__(self, told: Callable[[int], None]) -> None:
+        self.told, self.count = told, 0
+        self.before: Any = None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self.before = signal.signal(signal.SIGINT, self._noted)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.before is not None:
+            signal.signal(signal.SIGINT, self.before)
+
+    def __call__(self, progress: object) -> bool:
+        """As a callback of training: raises KeyboardInterrupt if it was asked for."""
+        if self.count:
             raise KeyboardInterrupt
+        return False
 
-    before = signal.signal(signal.SIGINT, interrupted)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def _noted(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        self.told(self.count)
+        if self.count > 1:
+            os._exit(130)

@@ -18,9 +18,11 @@ import codecs
 import io
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import IO, Any
 
 from rich.console import Console, RenderableType
@@ -131,6 +133,12 @@ class Screen:
     def complain(self, *parts: RenderableType) -> None:
         """Write what went wrong to stderr."""
         self._write(self.err, parts)
+
+    def interject(self, text: str) -> None:
+        """Write a line to stderr past all layout, for use in a signal handler."""
+        with suppress(OSError, ValueError, RuntimeError):
+            encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+            os.write(2, f"\r{text}\n".encode(encoding, _HANDLER))
 
     def write(self, text: str) -> None:
         """Write text to stdout as it is: tables and documents for other programs."""
