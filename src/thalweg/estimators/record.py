@@ -1,0 +1,143 @@
+"""The training record: which rows did what, and what happened in every epoch.
+
+The names are those of MATLAB's ``tr``; indices count from 0, as arrays do.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.errors import OptionError, suggest
+
+__all__ = ["TrainingRecord"]
+
+COLUMNS = ("epoch", "perf", "vperf", "tperf", "gradient", "mu", "val_fail", "time")
+CURVES = {"perf": "#1f77b4", "vperf": "#2ca02c", "tperf": "#d62728"}
+WORDS = {"perf": "training", "vperf": "validation", "tperf": "test"}
+
+
+@dataclass(repr=False)
+class TrainingRecord:
+    """What happened while a network was trained.
+
+    Attributes
+    ----------
+    train_ind, val_ind, test_ind : array of int
+        The rows of X that trained, said when to stop, and judged; validation and test rows may
+        be none.
+    rows : list of dict
+        One for every epoch, the start included as epoch 0: ``epoch``; ``perf``, ``vperf`` and
+        ``tperf``, the loss of training, validation and test rows; ``gradient``, its norm; ``mu``,
+        the damping of Levenberg-Marquardt; ``val_fail``, epochs since the validation loss was
+        lowest; ``time`` in seconds. nan where a method has no such thing. ``record["perf"]`` is a
+        column.
+    best_epoch : int
+        Whose weights are kept.
+    method, stop : str
+        What trained, and why it stopped.
+
+    Examples
+    --------
+    >>> record = TrainingRecord(np.arange(3), np.arange(0), np.arange(0), method="lm")
+    >>> record.add(epoch=0, perf=2.0)
+    >>> record.add(epoch=1, perf=0.5)
+    >>> record["perf"], record.num_epochs
+    (array([2. , 0.5]), 1)
+    """
+
+    train_ind: NDArray[np.int64]
+    val_ind: NDArray[np.int64]
+    test_ind: NDArray[np.int64]
+    method: str = ""
+    rows: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    stop: str = ""
+
+    def add(self, **figures: float) -> None:
+        """Append an epoch; what is not said is nan."""
+        self.rows.append({name: float(figures.get(name, math.nan)) for name in COLUMNS})
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        """One figure of all epochs, shape (num_epochs + 1,)."""
+        if name not in COLUMNS:
+            raise OptionError(f"a training record has no {name!r}.{suggest(name, COLUMNS)}")
+        return np.array([row[name] for row in self.rows])
+
+    @property
+    def num_epochs(self) -> int:
+        """The number of epochs, the start not counted."""
+        return max(0, len(self.rows) - 1)
+
+    def best(self, name: str) -> float:
+        """A figure at the best epoch."""
+        return float(self[name][self.best_epoch])
+
+    @property
+    def best_perf(self) -> float:
+        """The loss of the training rows, at the best epoch."""
+        return self.best("perf")
+
+    @property
+    def best_vperf(self) -> float:
+        """The loss of the validation rows, at the best epoch."""
+        return self.best("vperf")
+
+    @property
+    def best_tperf(self) -> float:
+        """The loss of the test rows, at the best epoch."""
+        return self.best("tperf")
+
+    def _lines(self) -> list[tuple[str, str]]:
+        counts = [len(i) for i in (self.train_ind, self.val_ind, self.test_ind)]
+        figures = {WORDS[name]: self.best(name) for name in CURVES if self.rows}
+        return [
+            ("method", self.method),
+            ("rows", "{} training, {} validation, {} test".format(*counts)),
+            ("epochs", f"{self.num_epochs}, best {self.best_epoch}"),
+            ("loss", ", ".join(f"{k} {v:.4g}" for k, v in figures.items() if v == v)),
+            ("stopped", self.stop),
+        ]
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name:>8}: {text}" for name, text in self._lines())
+
+    def _repr_html_(self) -> str:
+        body = "".join(
+            f"<tr><th>{name}</th><td style='text-align:left'>{html.escape(text)}</td></tr>"
+            for name, text in self._lines()
+        )
+        return f"<table>{body}</table>{self._curves()}"
+
+    def _curves(self, width: int = 420, height: int = 160) -> str:
+        """The losses over the epochs on a logarithmic scale, as SVG."""
+        found = {name: self[name] for name in CURVES}
+        positive = np.concatenate([v[np.isfinite(v) & (v > 0)] for v in found.values()])
+        if len(self.rows) < 2 or not positive.size:
+            return ""
+        low, high = math.log10(positive.min()), math.log10(positive.max())
+
+        def place(number: int, value: Any) -> str:
+            share = (math.log10(value) - low) / ((high - low) or 1.0)
+            x = width * number / (len(self.rows) - 1)
+            return f"{x:.1f},{(height - 10) * (1.0 - share) + 5.0:.1f}"
+
+        lines = []
+        for name, values in found.items():
+            points = " ".join(place(k, v) for k, v in enumerate(values) if v > 0 and v < math.inf)
+            if points:
+                lines.append(
+                    f"<polyline fill='none' stroke='{CURVES[name]}' stroke-width='1.5' "
+                    f"points='{points}'><title>{WORDS[name]} loss</title></polyline>"
+                )
+        best = width * self.best_epoch / (len(self.rows) - 1)
+        mark = f"<line x1='{best:.1f}' x2='{best:.1f}' y1='0' y2='{height}' stroke='#999'/>"
+        return (
+            f"<svg width='{width}' height='{height}' role='img' "
+            f"aria-label='loss by epoch'>{mark}{''.join(lines)}</svg>"
+        )
