@@ -1,0 +1,274 @@
+r"""Networks and formulas typed in by hand, to check what was worked out on paper.
+
+A file says the weights, the samples, the loss and the learning rate; thalweg does forward,
+backward and as many updates as asked. TOML or JSON::
+
+    loss = "performance"          # mse by default
+    learning_rate = 1.0
+    updates = 1                   # how many; 1 by default
+    rule = "gd"                   # any first-order rule
+    x = [[1.0]]                   # rows are samples
+    t = [[1.0]]
+
+    [[layers]]
+    activation = "sigmoid"        # identity by default
+    W = [[0.5]]                   # one row for each neuron
+    b = [0.0]                     # left out: no bias
+
+or ``formula = "w*x + b"`` with a table ``[values]``.
+
+Examples
+--------
+>>> exercise = parse_exercise('formula = "w*x"\nvalues = {w = 2, x = 3}')
+>>> float(exercise.explanation().step("∂f/∂w").value)
+3.0
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thalweg.errors import DataError, OptionError, ShapeError, suggest
+from thalweg.explanation.expression import explain
+from thalweg.explanation.network import NetworkExplanation, Setting, explain_network
+from thalweg.explanation.notation import symbol
+from thalweg.explanation.records import Explanation, Section, Sentence, Step
+from thalweg.nn.losses import loss as find_loss
+from thalweg.nn.network import Dense, Network, Params
+from thalweg.optim.rules import RULES, Rule
+from thalweg.trees import flatten, unflatten
+
+__all__ = ["Exercise", "parse_exercise", "read_exercise"]
+
+_NETWORK_KEYS = (
+    "title", "loss", "learning_rate", "updates", "rule", "x", "t", "layers",
+)  # fmt: skip
+_FORMULA_KEYS = ("title", "formula", "values", "take_apart")
+_LAYER_KEYS = ("activation", "W", "b")
+
+
+@dataclass(frozen=True, eq=False)
+class Exercise:
+    """A network or a formula with all its numbers.
+
+    Attributes
+    ----------
+    title : dict of str to str
+        By language.
+    network, params, X, T, loss, rule, updates
+        Of a network; None for a formula.
+    formula : str
+        Empty for a network.
+    values : dict of str to float
+    take_apart : bool
+    """
+
+    title: Mapping[str, str] = field(default_factory=dict)
+    formula: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
+    take_apart: bool = False
+    network: Network | None = None
+    params: Params | None = None
+    X: Any = None
+    T: Any = None
+    loss: Any = "mse"
+    rule: Rule | None = None
+    updates: int = 1
+
+    def told(self, step: int = 1) -> NetworkExplanation:
+        """The network's views at an update, counted from 1.
+
+        Raises
+        ------
+        OptionError
+            For a formula, or a step below 1.
+        """
+        if self.network is None or self.params is None:
+            raise OptionError("this exercise is a formula: ask for its explanation()")
+        if step < 1:
+            raise OptionError(f"updates count from 1, not {step}")
+        params, memory = self.params, None
+        for number in range(1, step + 1):
+            setting = Setting(memory=memory, step=number)
+            found = explain_network(
+                self.network, params, self.X, self.T, self.loss, self.rule, setting
+            )
+            if number < step:
+                params, memory = _after(found, params)
+        return found
+
+    def explanation(self, *, sample: int = 1) -> Explanation:
+        """Everything: for a formula its steps; for a network each update in turn.
+
+        Parameters
+        ----------
+        sample : int
+            Whose neurons are walked through, counted from 1.
+        """
+        if self.network is None:
+            return explain(self.formula, take_apart=self.take_apart)(**self.values)
+        first = self.told(1)
+        walk = first.walk(sample=sample)
+        sections = [*first.layers().sections, *walk.sections]
+        sections += [self._update(number) for number in range(1, self.updates + 1)]
+        title = Sentence("title_network", {"network": repr(self.network)})
+        return Explanation("report", title, tuple(sections), first.picture(sample))
+
+    def _update(self, number: int) -> Section:
+        """An update: its parameters after it, and the objective before and after it."""
+        now, after = self.told(number), self.told(number + 1)
+        goal = symbol("P" if now.passes.objective.loss.maximise else "J")
+        steps = [Step("objective", goal, np.asarray(now.passes.value))]
+        for layer, own in enumerate(after.passes.params, start=1):
+            for kind, value in own.items():
+                shown = value[:, None] if value.ndim == 1 else value
+                steps.append(Step("new", symbol(f"{kind}[{layer}]⁺"), shown))
+        steps.append(Step("objective", symbol(f"{goal.parts[0]}⁺"), np.asarray(after.passes.value)))
+        title = Sentence("title_update", {"rule": type(self.rule).__name__, "step": number})
+        return Section("update", title, tuple(steps))
+
+
+def _after(told: NetworkExplanation, params: Params) -> tuple[Params, list[dict[str, Any]]]:
+    """Parameters and optimiser state after an update."""
+    leaves, memory = [], []
+    for layer, own in enumerate(params, start=1):
+        for kind in own:
+            new, state = told.update_step.moved(layer, kind)
+            leaves.append(new)
+            memory.append(state)
+    moved: Params = unflatten(flatten(params)[1], leaves)
+    return moved, memory
+
+
+def read_exercise(path: str | Path) -> Exercise:
+    """Read an exercise from a TOML or JSON file.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Exercise
+
+    Raises
+    ------
+    DataError
+        If the file is missing or says something that cannot be understood: what, and where.
+    """
+    place = Path(path)
+    try:
+        text = place.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DataError(f"{place}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{place}: cannot be read as UTF-8 text ({error})") from None
+    return parse_exercise(text, str(place), json_form=place.suffix.lower() == ".json")
+
+
+def parse_exercise(text: str, name: str = "exercise", *, json_form: bool = False) -> Exercise:
+    """Read an exercise from text.
+
+    Raises
+    ------
+    DataError
+        With the name of the key that is wrong.
+    """
+    try:
+        data = json.loads(text) if json_form else tomllib.loads(text)
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{name}: {error}") from None
+    if not isinstance(data, dict):
+        raise DataError(f"{name}: expected keys and values, not {type(data).__name__}")
+    known = _FORMULA_KEYS if "formula" in data else _NETWORK_KEYS
+    _only(data, known, name)
+    try:
+        return _formula(data, name) if "formula" in data else _network(data, name)
+    except (OptionError, ShapeError) as error:
+        raise DataError(f"{name}: {error}") from None
+
+
+def _only(data: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in data:
+        if key not in known:
+            raise DataError(f"{where}: unknown key {key!r}.{suggest(key, known)}")
+
+
+def _title(data: Mapping[str, Any]) -> dict[str, str]:
+    title = data.get("title", {})
+    return {"en": title, "ko": title} if isinstance(title, str) else dict(title)
+
+
+def _formula(data: Mapping[str, Any], name: str) -> Exercise:
+    values = data.get("values", {})
+    if not isinstance(data["formula"], str) or not isinstance(values, dict):
+        raise DataError(f"{name}: formula must be text and values a table such as {{w = 2}}")
+    numbers = {key: _number(value, f"{name}: values.{key}") for key, value in values.items()}
+    return Exercise(
+        _title(data), data["formula"], numbers, take_apart=bool(data.get("take_apart", False))
+    )
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise DataError(f"{where} is {value!r}, not a number")
+    return float(value)
+
+
+def _matrix(value: Any, where: str) -> Any:
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"{where} is no table of numbers with rows of equal length") from None
+    if not np.isfinite(array).all():
+        raise DataError(f"{where} holds numbers that are not finite")
+    return array
+
+
+def _network(data: Mapping[str, Any], name: str) -> Exercise:
+    for key in ("layers", "x", "t"):
+        if key not in data:
+            raise DataError(f"{name}: {key!r} is missing (or give a formula)")
+    layers, params = [], []
+    if not isinstance(data["layers"], list) or not data["layers"]:
+        raise DataError(f"{name}: layers must be a list of tables, [[layers]]")
+    for number, own in enumerate(data["layers"], start=1):
+        where = f"{name}: layer {number}"
+        _only(own, _LAYER_KEYS, where)
+        if "W" not in own:
+            raise DataError(f"{where} has no W: one row for each neuron")
+        W = np.atleast_2d(_matrix(own["W"], f"{where}: W"))
+        held = {"W": W}
+        if "b" in own:
+            held["b"] = np.atleast_1d(_matrix(own["b"], f"{where}: b")).ravel()
+        layers.append(Dense(W.shape[1], W.shape[0], own.get("activation", "identity"), "b" in own))
+        params.append(held)
+    network = Network(layers)
+    network.check(params)
+    rule_name = data.get("rule", "gd")
+    if rule_name not in RULES:
+        raise DataError(f"{name}: there is no rule {rule_name!r}.{suggest(str(rule_name), RULES)}")
+    made: Any = RULES[rule_name]
+    rate = data.get("learning_rate")
+    rule = made() if rate is None else made(_number(rate, f"{name}: learning_rate"))
+    updates = data.get("updates", 1)
+    if isinstance(updates, bool) or not isinstance(updates, int) or not 0 <= updates <= 1000:
+        raise DataError(f"{name}: updates is {updates!r}, not a whole number from 0 to 1000")
+    X, T = (_matrix(data[key], f"{name}: {key}") for key in ("x", "t"))
+    return Exercise(
+        _title(data),
+        network=network,
+        params=params,
+        X=X,
+        T=T,
+        loss=find_loss(data.get("loss", "mse")),
+        rule=rule,
+        updates=updates,
+    )
