@@ -16,6 +16,8 @@ from thalweg.optim.search.line import DECREASE, LineSearch, Trial
 
 __all__ = ["begin", "descend", "small_enough"]
 
+NOISE, IDLE = 1e-14, 10
+
 
 def begin(problem: Problem, x: Vector) -> Trial:
     """Value and gradient at the start, which is moved inside the bounds.
@@ -52,7 +54,7 @@ def descend(
     Optimization 20 (1982) 221-246).
     """
     here, bounds, fresh = begin(problem, x), problem.bounds, True
-    last_fall = 0.0
+    last_fall, rest = 0.0, _Rest()
     while True:
         measure = float(np.max(np.abs(bounds.projected_gradient(here.x, here.gradient))))
         point = Point(here.x, here.value, measure)
@@ -60,6 +62,9 @@ def descend(
             problem.run.conclude(point)
             return Status.CONVERGED
         problem.run.iterate(point)
+        if rest.reached(point):
+            problem.run.conclude(rest.best or point)
+            return Status.STEP_TOO_SMALL
         free = bounds.free(here.x, here.gradient)
         d = direction.propose(here.x, here.gradient, free)
         slope = float(here.gradient @ d)
@@ -82,6 +87,27 @@ def descend(
             Move(there.x - here.x, there.gradient - here.gradient, here.gradient, there.gradient, d)
         )
         last_fall, fresh, here = there.step * slope, False, there
+
+
+class _Rest:
+    """Notices when neither value nor gradient get any smaller: what is left is rounding."""
+
+    def __init__(self) -> None:
+        self.best: Point | None = None
+        self.idle = 0
+
+    def reached(self, point: Point) -> bool:
+        """Whether the last ten points brought nothing."""
+        best = self.best
+        if (
+            best is None
+            or point.fun < best.fun - NOISE * abs(best.fun)
+            or point.measure < 0.9 * best.measure
+        ):
+            self.best, self.idle = point, 0
+        else:
+            self.idle += 1
+        return self.idle >= IDLE
 
 
 def _first_step(

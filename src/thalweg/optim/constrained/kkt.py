@@ -81,7 +81,7 @@ class Factor:
         matrix[k:, k:] = -slack * np.eye(m) - (self.rest * self.weights) @ self.rest.T
         self.scale = _equilibrate(matrix)
         scaled = matrix * self.scale * self.scale[:, None]
-        self.factors, self.pivots, info = lapack.dsytrf(scaled, lower=1)
+        self.factors, self.pivots, info = lapack.dsytrf(scaled, lower=1, lwork=64 * (k + m))
         self.positive, self.negative, self.zero = _inertia(self.factors, self.pivots)
         if info < 0 or not np.all(np.isfinite(self.factors)):
             self.zero += 1

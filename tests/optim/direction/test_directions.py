@@ -1,0 +1,88 @@
+"""Directions against what their theory promises on quadratics, where all is known."""
+
+import numpy as np
+import pytest
+
+from thalweg.optim.direction.base import Move
+from thalweg.optim.direction.conjugate import FORMULAS, ConjugateGradient
+from thalweg.optim.direction.newton import modified_newton_step
+from thalweg.optim.direction.quasi_newton import BFGS, LBFGS
+
+GENERATOR = np.random.default_rng(5)
+ROOT = GENERATOR.normal(size=(6, 6))
+MATRIX = ROOT @ ROOT.T + np.eye(6)
+FREE = np.ones(6, dtype=bool)
+
+
+def exact_run(direction, steps):
+    """Exact line searches on ½xᵀAx from a fixed start; the gradient after some steps."""
+    x = np.arange(1.0, 7.0)
+    for _ in range(steps):
+        g = MATRIX @ x
+        d = direction.propose(x, g, FREE)
+        x_next = x - (g @ d) / (d @ MATRIX @ d) * d
+        g_next = MATRIX @ x_next
+        direction.learn(Move(x_next - x, g_next - g, g, g_next, d))
+        x = x_next
+    return MATRIX @ x
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_conjugate_gradients_end_after_n_exact_steps(formula):
+    assert np.max(np.abs(exact_run(ConjugateGradient(formula), 5))) > 1e-6
+    assert np.max(np.abs(exact_run(ConjugateGradient(formula), 6))) < 1e-8
+
+
+@pytest.mark.parametrize("make", [BFGS, LBFGS])
+def test_quasi_newton_ends_after_n_exact_steps_too(make):
+    assert np.max(np.abs(exact_run(make(), 6))) < 1e-7
+
+
+def test_bfgs_has_learned_the_hessian_then():
+    bfgs = BFGS()
+    exact_run(bfgs, 6)
+    np.testing.assert_allclose(bfgs.inverse @ MATRIX, np.eye(6), atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [BFGS, LBFGS])
+def test_the_secant_equation(make):
+    direction = make()
+    s, y = GENERATOR.normal(size=6), None
+    y = MATRIX @ s
+    direction.learn(Move(s, y, s, s, s))
+    np.testing.assert_allclose(direction.propose(s, y, FREE), -s, rtol=1e-12)
+
+
+def test_lbfgs_with_enough_memory_is_bfgs():
+    # They scale the first matrix differently (once against at every step), so one pair.
+    a, b = BFGS(), LBFGS(5)
+    s = GENERATOR.normal(size=6)
+    move = Move(s, MATRIX @ s, s, s, s)
+    a.learn(move)
+    b.learn(move)
+    g = GENERATOR.normal(size=6)
+    np.testing.assert_allclose(a.propose(s, g, FREE), b.propose(s, g, FREE), rtol=1e-12)
+
+
+def test_held_entries_stay_and_bfgs_solves_among_the_free_ones():
+    bfgs = BFGS()
+    exact_run(bfgs, 6)
+    free = np.array([True, False, True, True, False, True])
+    g = GENERATOR.normal(size=6)
+    d = bfgs.propose(g, g, free)
+    assert np.all(d[~free] == 0)
+    np.testing.assert_allclose(d[free], -np.linalg.solve(MATRIX[np.ix_(free, free)], g[free]),
+                               rtol=1e-4)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_modified_newton_descends_and_is_newton_where_it_may(seed):
+    generator = np.random.default_rng(seed)
+    symmetric = generator.normal(size=(7, 7))
+    symmetric = symmetric + symmetric.T
+    g = generator.normal(size=7)
+    assert g @ modified_newton_step(symmetric, g) < 0
+    definite = symmetric @ symmetric + np.eye(7)
+    np.testing.assert_allclose(
+        modified_newton_step(definite, g), -np.linalg.solve(definite, g), rtol=1e-8
+    )
