@@ -22,6 +22,7 @@ from thalweg.errors import OptionError, suggest
 from thalweg.optim.rules import RULES, Rule
 from thalweg.training.batches import default_batch_size
 from thalweg.training.engines import make_program
+from thalweg.training.levenberg_marquardt import run_levenberg_marquardt
 from thalweg.training.loop import Outcome, Task, run_epochs
 
 __all__ = ["METHODS", "Method", "method"]
@@ -60,6 +61,23 @@ def run_rule(task: Task) -> Outcome:
     return replace(run_epochs(task, program), engine=engine)
 
 
+def solver(name: str) -> Callable[[Task], Outcome]:
+    """How a solver of `thalweg.optim` runs; SciPy is loaded when the first one does."""
+
+    def run(task: Task) -> Outcome:
+        from thalweg.training.solvers import run_solver
+
+        return run_solver(task, name)
+
+    return run
+
+
+SOLVERS = (
+    *("bfgs", "lbfgs", "cg", "cg-fr", "cg-pr", "cg-hs", "cg-dy", "cg-hz", "scg"),
+    *("newton", "newton-line", "newton-dogleg", "newton-cg"),
+)
+"""Solvers that need nothing but the objective and its derivatives."""
+
 METHODS: dict[str, Method] = {
     name: Method(
         name,
@@ -70,6 +88,8 @@ METHODS: dict[str, Method] = {
     )
     for name, rule in RULES.items()
 }
+METHODS |= {name: Method(name, solver(name), epochs=1000, patience=6) for name in SOLVERS}
+METHODS["lm"] = Method("lm", run_levenberg_marquardt, epochs=1000, patience=6)
 """All methods by name."""
 
 

@@ -27,6 +27,7 @@ REASONS: Mapping[str, bool] = MappingProxyType(
         "plateau": True,
         "goal": True,
         "gradient": True,
+        "step": True,
         "time": True,
         "callback": True,
         "solver": True,

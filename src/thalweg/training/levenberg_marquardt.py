@@ -1,0 +1,165 @@
+r"""Levenberg-Marquardt on a network: each epoch of this program is one accepted step.
+
+The step solves :math:`(H + μ D)\,s = -g` with the generalised Gauss-Newton matrix H, streamed
+over the samples (`thalweg.training.gauss_newton`), and D the identity; μ follows the ratio of
+actual to predicted decrease (Nielsen 1999). Small μ gives Gauss-Newton steps, which close in on
+a minimum of small residuals quadratically; large μ gives short steps downhill.
+
+References
+----------
+D. W. Marquardt, SIAM J. Appl. Math. 11 (1963) 431. M. T. Hagan and M. B. Menhaj, IEEE Trans.
+Neural Networks 5 (1994) 989. H. B. Nielsen, IMM-REP-1999-05, DTU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.errors import OptionError
+from thalweg.nn.network import Params
+from thalweg.optim.rules import GD
+from thalweg.training.engines import make_program
+from thalweg.training.gauss_newton import NormalEquations, Quadratic, single_threaded_blas, vector
+from thalweg.training.loop import Outcome, Task, run_epochs
+from thalweg.training.program import EpochProgram, ProgramState
+from thalweg.training.stopping import StopReason
+
+__all__ = ["Damping", "LevenbergMarquardt", "run_levenberg_marquardt"]
+
+Array = NDArray[Any]
+MOST_PARAMETERS = 20_000
+
+
+@dataclass
+class Damping:
+    """How μ moves.
+
+    Parameters
+    ----------
+    mu : float
+        At the start, as a part of the largest diagonal entry of H.
+    largest : float
+        Beyond it no step lowers the objective any more.
+    """
+
+    mu: float = 1e-3
+    largest: float = 1e16
+    growth: float = 2.0
+
+    def accepted(self, ratio: float) -> None:
+        """After a step whose decrease was `ratio` times the predicted one."""
+        self.mu *= max(1.0 / 10.0, 1.0 - (2.0 * ratio - 1.0) ** 3)
+        self.growth = 2.0
+
+    def refused(self) -> None:
+        """After a step that did not lower the objective."""
+        self.mu *= self.growth
+        self.growth *= 2.0
+
+
+@dataclass
+class _State(ProgramState):
+    """Where Levenberg-Marquardt stands."""
+
+    theta: Array = field(default_factory=lambda: np.zeros(0))
+    damping: Damping | None = None
+    model: Quadratic | None = None
+
+
+class LevenbergMarquardt:
+    """A program whose epochs are Levenberg-Marquardt steps on all samples.
+
+    Parameters
+    ----------
+    inner : EpochProgram
+        Computes losses; of float64.
+    task : Task
+    """
+
+    def __init__(self, inner: EpochProgram, task: Task) -> None:
+        count = task.objective.network.count
+        if count > MOST_PARAMETERS:
+            raise OptionError(
+                f"lm factors a matrix of {count} x {count} numbers at every step, for a network "
+                f"of {count} parameters: choose a smaller one, or method 'lbfgs' or 'adam'."
+            )
+        self.inner, self.task = inner, task
+        self.equations = NormalEquations(task.objective, *task.train, native=task.engine != "numpy")
+
+    def start(self, params: Params) -> ProgramState:
+        """The state before the first step."""
+        theta = vector(params)
+        return _State(self._params(theta), [], theta=theta)
+
+    def epoch(self, state: ProgramState, *data: Any) -> float:
+        """One step; returns the loss before it. The data are those of the task."""
+        assert isinstance(state, _State)
+        if state.model is None:
+            state.model = self.equations.at(state.theta)
+        if state.damping is None:
+            top = float(np.max(np.diag(state.model.curvature), initial=1e-300))
+            state.damping = Damping(1e-3 * max(top, 1e-300), 1e16 * max(top, 1.0))
+        self._step(state, state.model, state.damping)
+        return state.model.loss
+
+    def _step(self, state: _State, model: Quadratic, damping: Damping) -> None:
+        """Raise μ until a step lowers the objective."""
+        while damping.mu <= damping.largest:
+            step = _solve(model, damping.mu)
+            if step is not None:
+                predicted = 0.5 * float(step @ (damping.mu * step - model.gradient))
+                tiny = np.linalg.norm(step) <= 1e-15 * (np.linalg.norm(state.theta) + 1e-15)
+                if tiny or predicted <= 0.0:
+                    break
+                tried = state.theta + step
+                value = self._value(tried)
+                ratio = (model.value - value) / predicted
+                if np.isfinite(value) and value < model.value and ratio > 1e-4:
+                    damping.accepted(min(ratio, 2.0))
+                    state.theta, state.step = tried, state.step + 1
+                    state.params = self._params(tried)
+                    state.model = self.equations.at(tried)
+                    return
+            damping.refused()
+        norm = float(np.linalg.norm(model.gradient))
+        state.finished = StopReason.of("step", epoch=state.step, norm=norm)
+
+    def _params(self, theta: Array) -> Params:
+        leaves = [np.array(leaf) for leaf in self.equations.split(theta)]
+        return self.task.objective.as_params(leaves)
+
+    def _value(self, theta: Array) -> float:
+        equations, penalty = self.equations, self.task.objective.penalty
+        params = self.task.objective.as_params(equations.split(theta))
+        value = self.inner.loss(params, equations.X, equations.T, equations.weights)
+        return value + (float(penalty(params, equations.total)) if penalty else 0.0)
+
+    def loss(self, params: Params, X: Array, T: Array, weights: Array) -> float:
+        """The weighted mean loss at some parameters, without the penalty."""
+        return self.inner.loss(params, X, T, weights)
+
+    def gradient(self, params: Params, X: Array, T: Array, weights: Array) -> tuple[float, Params]:
+        """The objective with its penalty, and its gradient."""
+        return self.inner.gradient(params, X, T, weights)
+
+
+def _solve(model: Quadratic, mu: float) -> Array | None:
+    """The step of ``(H + μ I) s = -g`` by Cholesky's factors; None if that is not positive."""
+    from scipy.linalg.lapack import dposv
+
+    matrix = np.array(model.curvature, order="F")
+    matrix[np.diag_indices(len(matrix))] += mu
+    with single_threaded_blas():
+        _, step, info = dposv(matrix, -model.gradient, lower=1, overwrite_a=1)
+    return None if info or not np.all(np.isfinite(step)) else step
+
+
+def run_levenberg_marquardt(task: Task) -> Outcome:
+    """Train by Levenberg-Marquardt, in float64."""
+    exact = replace(task, dtype=np.dtype(np.float64), rule=task.rule or GD())
+    inner, engine = make_program(exact)
+    return replace(run_epochs(exact, LevenbergMarquardt(inner, exact)), engine=engine)
