@@ -76,8 +76,8 @@ def _within(model: Any, subproblem: Any) -> Method:
     return method
 
 
-def _conjugate(formula: str, default: str = "near-exact") -> Method:
-    return _along(lambda problem: ConjugateGradient(formula), default)
+def _conjugate(formula: str) -> Method:
+    return _along(lambda problem: ConjugateGradient(formula), "near-exact")
 
 
 def _lbfgs(problem: Problem, x: Vector, tol: float, memory: int = 20) -> Status:
@@ -88,12 +88,12 @@ METHODS: dict[str, Method] = {
     "gd": _along(lambda problem: Steepest(), "hager-zhang"),
     "bfgs": _along(lambda problem: BFGS(), "wolfe"),
     "lbfgs": _lbfgs,
-    "cg": _conjugate("hz", "hager-zhang"),
+    "cg": _conjugate("hz"),
     "cg-fr": _conjugate("fr"),
     "cg-pr": _conjugate("pr"),
     "cg-hs": _conjugate("hs"),
     "cg-dy": _conjugate("dy"),
-    "cg-hz": _conjugate("hz", "hager-zhang"),
+    "cg-hz": _conjugate("hz"),
     "scg": scaled_conjugate_gradient,
     "newton": _within(exact_model, more_sorensen),
     "newton-dogleg": _within(exact_model, dogleg),

@@ -59,7 +59,8 @@ def solve(
     detail = ""
     function = method_named(method)
     try:
-        status = function(problem, np.array(x0, dtype=np.float64), tol, **(options or {}))
+        with np.errstate(all="ignore"):
+            status = function(problem, np.array(x0, dtype=np.float64), tol, **(options or {}))
     except Halt as halt:
         status, detail = halt.status, halt.detail
     except KeyboardInterrupt:

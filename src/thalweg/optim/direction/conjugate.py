@@ -17,6 +17,7 @@ restarts itself when progress stops.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -27,19 +28,19 @@ from thalweg.optim.problem import Mask
 __all__ = ["FORMULAS", "ConjugateGradient"]
 
 
-def _hager_zhang(m: Move) -> float:
-    dy = float(m.d @ m.y)
-    beta = float((m.y - 2.0 * m.d * (float(m.y @ m.y) / dy)) @ m.new) / dy
-    length = float(np.linalg.norm(m.d))
-    floor = -1.0 / (length * min(0.01, float(np.linalg.norm(m.old))))
-    return max(beta, floor)
+def _hager_zhang(m: Move) -> Any:
+    dy = m.d @ m.y
+    beta = (m.y - 2.0 * m.d * ((m.y @ m.y) / dy)) @ m.new / dy
+    floor = -1.0 / (np.linalg.norm(m.d) * np.minimum(0.01, np.linalg.norm(m.old)))
+    return np.maximum(beta, floor)
 
 
-FORMULAS: dict[str, Callable[[Move], float]] = {
-    "fr": lambda m: float(m.new @ m.new) / float(m.old @ m.old),
-    "pr": lambda m: max(0.0, float(m.new @ m.y) / float(m.old @ m.old)),
-    "hs": lambda m: float(m.new @ m.y) / float(m.d @ m.y),
-    "dy": lambda m: float(m.new @ m.new) / float(m.d @ m.y),
+# NumPy's divisions: by zero they give infinity or NaN, which restarts the method.
+FORMULAS: dict[str, Callable[[Move], Any]] = {
+    "fr": lambda m: (m.new @ m.new) / (m.old @ m.old),
+    "pr": lambda m: np.maximum(0.0, (m.new @ m.y) / (m.old @ m.old)),
+    "hs": lambda m: (m.new @ m.y) / (m.d @ m.y),
+    "dy": lambda m: (m.new @ m.new) / (m.d @ m.y),
     "hz": _hager_zhang,
 }
 

@@ -208,7 +208,8 @@ def _shrinkage(model: Linearisation, step: Vector, cost: float) -> float:
     slope = float(model.gradient @ step)
     if not np.isfinite(cost) or cost >= 100.0 * model.cost or slope >= 0:
         return 0.1
-    return min(max(-0.5 * slope / (cost - model.cost - slope), 0.1), 0.5)
+    rise = cost - model.cost - slope
+    return min(max(-0.5 * slope / rise, 0.1), 0.5) if rise > 0 else 0.5
 
 
 def _within(step_of: StepOf, region: _Region, gradient: Vector) -> tuple[Vector, float]:

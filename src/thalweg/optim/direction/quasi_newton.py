@@ -28,7 +28,8 @@ __all__ = ["BFGS", "LBFGS"]
 def _curved(move: Move) -> bool:
     """Whether a step shows enough positive curvature to learn from."""
     product = float(move.s @ move.y)
-    return product > 1e-14 * float(np.linalg.norm(move.s) * np.linalg.norm(move.y))
+    lengths = float(np.linalg.norm(move.s) * np.linalg.norm(move.y))
+    return float(move.y @ move.y) > 0 and product > 1e-14 * lengths
 
 
 class BFGS(Direction):

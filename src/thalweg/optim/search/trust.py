@@ -174,7 +174,7 @@ def steihaug(model: Quadratic, radius: float) -> Vector:
     d, norm = -g, float(np.linalg.norm(g))
     target = min(0.5, float(np.sqrt(norm))) * norm
     for _ in range(2 * g.size + 10):
-        if np.linalg.norm(r) <= max(target, 1e-300):
+        if np.linalg.norm(r) <= max(target, 1e-150):
             break
         product = model.product(d)
         curvature = float(d @ product)

@@ -69,7 +69,7 @@ def strong_wolfe(
         if stage_one and trial.value <= bound and trial.slope >= 0:
             stage_one = False
         shift = C1 * start.slope if stage_one and trial.value > bound else 0.0
-        here = _End(step, trial.value, trial.slope)
+        here = _End(*np.array([step, trial.value, trial.slope]))  # divides by zero in peace
         ends, bracketed, step = _next_step(
             [_lowered(e, shift) for e in (best_end, other, here)], bracketed, low, high
         )
@@ -80,7 +80,9 @@ def strong_wolfe(
             last_width, width = width, abs(other.a - best_end.a)
             if width <= 1e-15 * max(abs(best_end.a), abs(other.a)):
                 break
-        step = min(max(step, 0.0), longest)
+        if not np.isfinite(step):
+            step = 0.5 * (best_end.a + other.a) if bracketed else high
+        step = min(max(float(step), 0.0), longest)
         if step == best_end.a:
             break
     return accepted
