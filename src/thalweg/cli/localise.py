@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,8 +24,18 @@ def wanted_language(arguments: Sequence[str]) -> str:
         following = arguments[at + 1] if at + 1 < len(arguments) else ""
         found = following if argument == "--lang" else argument.removeprefix("--lang=")
         if argument.startswith("--lang") and found in LANGUAGES:
-            return found
-    return default_language()
+            return readable(found)
+    return readable(default_language())
+
+
+def readable(lang: str) -> str:
+    """The language, or English where the output cannot show its letters."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        tr("cli.part_training", lang).encode(encoding)
+    except UnicodeEncodeError:
+        return "en"
+    return lang
 
 
 def localise(command: Any, lang: str) -> Any:
@@ -71,4 +82,4 @@ def checked_language(lang: str | None) -> str:
     """The language itself; a plain message for one that is not spoken."""
     if lang is not None and lang not in LANGUAGES:
         raise OptionError(f"--lang {lang}: the languages are {' and '.join(LANGUAGES)}.")
-    return lang or default_language()
+    return readable(lang or default_language())
