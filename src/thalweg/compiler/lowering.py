@@ -17,6 +17,7 @@ from thalweg.errors import CompilerError
 __all__ = ["LOWERING", "convert", "identity", "lower", "value_type"]
 
 Row = Callable[[Builder, Sequence[Value], Apply], Value]
+MERSENNE = 2**31 - 1
 FLOATS = ("float32", "float64")
 
 
@@ -142,6 +143,9 @@ def _int_sign(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
 def _int_remainder(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
     """The rest of division rounded down; 0 of a division by 0, as NumPy has it."""
     (x, y), code = args, b.code
+    divisor = expr.args[1]
+    if isinstance(divisor, Number) and divisor.value == MERSENNE and expr.dtype == "int64":
+        return _modulo_mersenne(b, x)
     zero, one = (convert(code, n, expr.dtype, b.width) for n in (0, 1))
     bad = [code.emit(b.boolean, f"icmp eq {y}, {v.text}") for v in (zero, _minus_one(b, expr))]
     unsafe = code.emit(b.boolean, f"or {bad[0]}, {bad[1].text}")  # the processor would trap
@@ -151,6 +155,20 @@ def _int_remainder(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
     some = code.emit(b.boolean, f"icmp ne {rest}, zeroinitializer")
     both = code.emit(b.boolean, f"and {differ}, {some.text}")
     return b.select(both, code.emit(x.type, f"add {rest}, {y.text}"), rest)
+
+
+def _modulo_mersenne(b: Builder, x: Value) -> Value:
+    """The rest by p = 2³¹ - 1 without a division: 2³¹ counts as 1, so high bits are added."""
+    code = b.code
+    prime, shift = (convert(code, n, "int64", b.width) for n in (MERSENNE, 31))
+    for _ in range(2):
+        low = code.emit(x.type, f"and {x}, {prime.text}")
+        high = code.emit(x.type, f"ashr {x}, {shift.text}")
+        x = code.emit(x.type, f"add {low}, {high.text}")
+    below = code.emit(b.boolean, f"icmp slt {x}, zeroinitializer")
+    x = b.select(below, code.emit(x.type, f"add {x}, {prime.text}"), x)
+    inside = code.emit(b.boolean, f"icmp slt {x}, {prime.text}")
+    return b.select(inside, x, code.emit(x.type, f"sub {x}, {prime.text}"))
 
 
 def _minus_one(b: Builder, expr: Apply) -> Value:

@@ -51,7 +51,8 @@ class Step:
     Attributes
     ----------
     sample : Graph
-        Inputs: the parameters, then x and t of one sample; output: its loss.
+        Inputs: the parameters, then x and t of one sample, and its key if it has one (an
+        integer, for dropout); output: its loss.
     memory : sequence of Node
         Variables for what is remembered from step to step.
     scalars : int
@@ -63,6 +64,8 @@ class Step:
         ``price(parameters, total weight)``: the penalty.
     sign : float
         -1 to maximise.
+    keyed : bool
+        Whether samples have keys.
     """
 
     sample: Graph
@@ -71,11 +74,12 @@ class Step:
     update: Update | None
     price: Callable[[Sequence[Node], Node], Any] | None = None
     sign: float = 1.0
+    keyed: bool = False
 
     @property
     def parameters(self) -> tuple[Node, ...]:
         """The parameters' variables."""
-        return self.sample.inputs[:-2]
+        return self.sample.inputs[: -3 if self.keyed else -2]
 
 
 class BatchProgram:
@@ -117,8 +121,7 @@ class BatchProgram:
 
     # -- graphs to nests --------------------------------------------------------------------
     def _variables(self) -> None:
-        *_, x, t = self.step.sample.inputs
-        self.x, self.t = x, t
+        self.x, self.t, *self.key = self.step.sample.inputs[len(self.step.parameters) :]
         self.weight = variable((), self.dtype)
         self.inverse = variable((), self.dtype)
         self.total = variable((), self.dtype)
@@ -160,6 +163,8 @@ class BatchProgram:
             buffers[node] = Buffer(name, (*node.shape, self.lanes), self.dtype, "input", True)
         for k, node in enumerate((self.inverse, self.total, self.keep, *self.numbers.inputs_after)):
             buffers[node] = Buffer(f"s{k}", (), self.dtype, "input")
+        for node in self.key:
+            buffers[node] = Buffer("key", (self.lanes,), "int64", "input", True)
         self.rows = Buffer("rows", (self.lanes,), "int64", "input", True)
         self.state, self.buffers = list(state.values()), buffers
         fusion = Fusion(buffers, self.lanes, self._sampled(per_sample))
@@ -195,7 +200,7 @@ class BatchProgram:
         return nests
 
     def _sampled(self, outputs: Sequence[Node]) -> set[Node]:
-        found = {self.x, self.t, self.weight}
+        found = {self.x, self.t, self.weight, *self.key}
         for node in topological(outputs):
             if any(i in found for i in node.inputs):
                 found.add(node)
@@ -223,7 +228,16 @@ class BatchProgram:
     def _text(self) -> str:
         code = Assembly()
         pointers: dict[Buffer, Value] = {}
-        table = [*self.state, *self.sources, "weights", "order", "scalars", "losses", "work"]
+        table = [
+            *self.state,
+            *self.sources,
+            "weights",
+            "order",
+            "keys",
+            "scalars",
+            "losses",
+            "work",
+        ]
         table += self._constants()
         given = []
         for k, entry in enumerate(table):
@@ -233,7 +247,7 @@ class BatchProgram:
             if isinstance(entry, Buffer):
                 pointers[entry] = pointer
         start = len(self.state) + 2
-        weights, order, scalars, losses, work = given[start : start + 5]
+        weights, order, keys, scalars, losses, work = given[start : start + 6]
         self._place(code, pointers, work)
 
         def batch(index: Value, carried: Sequence[Value]) -> list[Value]:
@@ -243,18 +257,18 @@ class BatchProgram:
             total = self._numbers(code, pointers, index, scalars, losses)
             rows = _Rows(self, code, pointers, total)
             rows.sum(begin, samples, weights, order)
-            self._write_batch(rows, begin, samples, (weights, order, work))
+            self._write_batch(rows, begin, samples, (weights, order, keys, work))
             return []
 
         code.loop(Value("%first", "i64"), Value("%last", "i64"), 1, batch)
         return module_text(code, "train", self.ARGUMENTS)
 
     def _write_batch(
-        self, rows: _Rows, begin: Value, samples: Value, given: tuple[Value, Value, Value]
+        self, rows: _Rows, begin: Value, samples: Value, given: tuple[Value, Value, Value, Value]
     ) -> None:
         """Everything that is done for one batch, in one piece or block by block."""
         code, pointers = rows.code, rows.pointers
-        weights, order, work = given
+        weights, order, keys, work = given
         early, sampled, late = _phases(self.nests)
 
         def block(start: Value, carried: Sequence[Value]) -> list[Value]:
@@ -264,7 +278,7 @@ class BatchProgram:
             above = code.emit("i64", f"add nsw i64 {number.text}, {self.lanes - 1}")
             panels = code.emit("i64", f"sdiv i64 {above.text}, {self.lanes}")
             share = self._share(code, panels)
-            rows.lanes(first, number, share.own, weights, order)
+            rows.lanes(first, number, share.own, (weights, order, keys))
             if self.blocked:
                 self._note_first(code, pointers, start)
             self._write_nests(code, pointers, sampled, share, work)
@@ -337,7 +351,7 @@ class BatchProgram:
 
     def _place(self, code: Assembly, pointers: dict[Buffer, Value], work: Value) -> None:
         """Pointers into the workspace: panels of samples first, then single arrays."""
-        panel_buffers = [self.buffers[n] for n in (self.x, self.t, self.weight)] + [self.rows]
+        panel_buffers = self._panel_inputs()
         most = Value("%most", "i64")
         room = "%block" if self.blocked else "%size"
         code.lines.append(f"  %room = add i64 {room}, 0")
@@ -359,8 +373,10 @@ class BatchProgram:
 
     def panel_bytes(self) -> int:
         """Bytes of workspace for one panel."""
-        own = [self.buffers[n] for n in (self.x, self.t, self.weight)] + [self.rows]
-        return sum(_rounded(b.bytes) for b in own) + self.memory.per_panel
+        return sum(_rounded(b.bytes) for b in self._panel_inputs()) + self.memory.per_panel
+
+    def _panel_inputs(self) -> list[Buffer]:
+        return [self.rows, *(self.buffers[n] for n in (self.x, self.t, self.weight, *self.key))]
 
     def workspace_bytes(self, samples: int) -> int:
         """Size of the workspace for so many samples at once (a batch, or a block)."""
@@ -410,7 +426,8 @@ class BatchProgram:
         state : sequence of array
             Parameters, then memory; changed in place, contiguous, of the program's dtype.
         data : sequence of array
-            X, T, weights (of the program's dtype) and order (int64), contiguous.
+            X, T, weights (of the program's dtype), order and keys (int64, one for each place in
+            the order; anything where samples have none), contiguous.
         scalars : array of shape (batches, number of scalars)
             As `numbers` makes them from the step's own.
         batch_size : int
@@ -473,11 +490,11 @@ class _Rows:
         begin: Value,
         samples: Value,
         panels: tuple[Value, Value],
-        weights: Value,
-        order: Value,
+        given: tuple[Value, Value, Value],
     ) -> None:
         """Which row is in each lane of these panels, and its weight."""
         code, program = self.code, self.program
+        weights, order, keys = given
         element = llvm_type(program.dtype)
         rows = self.pointers[program.rows]
         own = self.pointers[program.buffers[program.weight]]
@@ -493,6 +510,8 @@ class _Rows:
             row = code.emit("i64", f"load i64, {place}")
             target = code.emit("ptr", f"getelementptr i64, {rows}, {index}")
             code.do(f"store {row}, {target}")
+            for node in program.key:
+                self._copy_key(keys, at, self.pointers[program.buffers[node]], index)
             source = code.emit("ptr", f"getelementptr {element}, {weights}, {row}")
             weight = code.emit(element, f"load {element}, {source}")
             used = code.emit(element, f"select {inside}, {weight}, {zero}")
@@ -501,6 +520,12 @@ class _Rows:
             return []
 
         code.loop(start, stop, 1, lane)
+
+    def _copy_key(self, keys: Value, at: Value, own: Value, index: Value) -> None:
+        source = self.code.emit("ptr", f"getelementptr i64, {keys}, {at}")
+        key = self.code.emit("i64", f"load i64, {source}")
+        target = self.code.emit("ptr", f"getelementptr i64, {own}, {index}")
+        self.code.do(f"store {key}, {target}")
 
 
 def _smaller(code: Assembly, a: Value, b: Value) -> Value:

@@ -38,8 +38,8 @@ def _mixed(h: Any) -> Any:
     return h
 
 
-def keys(seed: int, step: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A key for each sample of a step, shape of `rows`."""
+def keys(seed: int, step: Any, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A key for each sample of a step (or of one step each), shape of `rows`."""
     start = _mixed(_mixed(np.int64(seed % PRIME)) + step)
     return np.asarray(_mixed(start + np.asarray(rows, np.int64)))
 

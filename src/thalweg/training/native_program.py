@@ -20,6 +20,7 @@ from thalweg.compiler.program import BatchProgram, Step
 from thalweg.compiler.target import available_threads, host
 from thalweg.differentiation import value_and_grad
 from thalweg.graph import Node, variable
+from thalweg.nn.dropout import keys
 from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.rules import Rule
@@ -98,6 +99,7 @@ class NativeProgram:
         ]  # changed in place
         data = [np.ascontiguousarray(a, self.dtype) for a in (X, T, weights)]
         data.append(np.ascontiguousarray(order, np.int64))
+        data.append(self._keys(state, data[3], batch_size))
         scalars = self._scalars(program, state.step, learning_rates, batches)
         losses = np.zeros((batches, 3), self.dtype)
         space = self._space(program, batch_size)
@@ -154,6 +156,13 @@ class NativeProgram:
         ]
         return program.numbers.columns(given, batches, self.dtype)
 
+    def _keys(self, state: ProgramState, order: Array, batch_size: int) -> Array:
+        """The keys of the samples of an epoch, for dropout."""
+        if not self.objective.network.drops:
+            return np.zeros(1, np.int64)
+        steps = state.step + 1 + np.arange(len(order)) // batch_size
+        return keys(state.seed, steps, order)
+
     def _hyper(self) -> list[str]:
         """The rule's hyperparameters that are numbers, without the learning rate."""
         return [
@@ -193,7 +202,8 @@ class NativeProgram:
 
     def _step(self, what: str) -> Step:
         """What the program of a kind computes in one batch."""
-        sample = self.objective.sample_graph(self.dtype)
+        drops = self.objective.network.drops and what == "step"
+        sample = self.objective.sample_graph(self.dtype, drop=drops)
         sign = -1.0 if self.objective.loss.maximise else 1.0
         price = self._price if self.objective.penalty else None
         if what == "loss":
@@ -201,7 +211,8 @@ class NativeProgram:
         if what == "gradient":
             sums = [variable(p.shape, self.dtype) for p in sample.inputs[:-2]]
             return Step(sample, sums, 0, _summed, None, sign)
-        memory = [self.rule.init(np.zeros(p.shape, p.dtype)) for p in sample.inputs[:-2]]
+        leaves = sample.inputs[: -3 if drops else -2]
+        memory = [self.rule.init(np.zeros(p.shape, p.dtype)) for p in leaves]
         stand_ins = [
             {k: variable(np.shape(v), self.dtype) for k, v in entry.items()} for entry in memory
         ]
@@ -224,7 +235,7 @@ class NativeProgram:
             ordered = [new[k] for new, old in zip(after, states, strict=True) for k in old]
             return moved, ordered
 
-        return Step(sample, flat, 2 + len(self._hyper()), update, price, sign)
+        return Step(sample, flat, 2 + len(self._hyper()), update, price, sign, drops)
 
     def _price(self, parameters: Sequence[Node], total: Node) -> Any:
         return self.objective.penalty(self.objective.as_params(parameters), total)
@@ -265,7 +276,7 @@ class NativeProgram:
         program = self._program(size, what)
         arrays = [np.ascontiguousarray(a, self.dtype) for a in state]
         data = [np.ascontiguousarray(a, self.dtype) for a in (X, T, weights)]
-        data.append(np.arange(len(X)))
+        data += [np.arange(len(X)), np.zeros(1, np.int64)]
         losses = np.zeros((batch_count(len(X), size), 3), self.dtype)
         scalars = np.zeros((len(losses), 0), self.dtype)
         self._run(program, arrays, data, scalars, size, losses, self._space(program, size))
