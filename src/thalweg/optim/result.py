@@ -56,7 +56,8 @@ class Iteration:
     ----------
     nit : int
     x : tree
-        The point, in the structure of ``x0``.
+        The point, in the structure of ``x0``; None in the history of more than 1000 parameters
+        (callbacks always see it).
     fun : float
         The objective there (for `least_squares` the cost).
     gradient_norm : float

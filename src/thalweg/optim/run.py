@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ __all__ = ["UNBOUNDED_BELOW", "Halt", "Limits", "Point", "Run"]
 
 UNBOUNDED_BELOW = -1e20
 FAR_AWAY = 1e100
+MANY = 1000  # the history keeps points of up to so many entries
 
 
 class Halt(Exception):
@@ -140,7 +141,7 @@ class Run:
             self.nfev,
             self.seconds,
         )
-        self.history.append(line)
+        self.history.append(line if point.x.size <= MANY else replace(line, x=None))
         if self.callback is not None:
             self._ask(self.callback, line)
         feasible = point.violation <= self.feasible

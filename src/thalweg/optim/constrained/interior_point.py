@@ -32,12 +32,13 @@ from thalweg.optim.constrained.program import Program, Values
 from thalweg.optim.constrained.restoration import WEIGHT, Restoration
 from thalweg.optim.layout import Vector
 
-__all__ = ["InteriorPoint", "Outcome"]
+__all__ = ["ENOUGH", "InteriorPoint", "Outcome"]
 
 EPS = float(np.finfo(np.float64).eps)
 KAPPA_EPS, KAPPA_MU, THETA_MU, TAU_MIN = 10.0, 0.2, 1.5, 0.995
 DELTA, S_THETA, S_PHI, ETA_PHI, GAMMA_ALPHA = 1.0, 1.1, 2.3, 1e-8, 0.05
 CORRECTIONS, KAPPA_SOC = 4, 0.99
+IDLE, ENOUGH = 15, 100.0  # iterations without progress; times the tolerance, then accepted
 SHORT, SHORT_STEPS = 0.01, 4  # more such steps in a row far from feasible: restoration
 
 
@@ -93,6 +94,7 @@ class InteriorPoint:
         self.restorations = 0
         self.tiny_steps = 0
         self.short_steps = 0
+        self.least_error, self.idle = np.inf, 0
         self.filter = Filter(np.inf)
         self.theta_small = 0.0
 
@@ -108,6 +110,8 @@ class InteriorPoint:
             if error <= self.tol:
                 return Outcome.CONVERGED, it
             self.watch(it, error)
+            if self._at_rest(error):
+                return Outcome.STUCK, it
             if self.until is not None and self.until(it):
                 return Outcome.ENOUGH, it
             while self.barrier.error(it, self.mu) <= KAPPA_EPS * self.mu:
@@ -120,6 +124,14 @@ class InteriorPoint:
             if self.program.m == 0 or following is not it:
                 self.program.learn(it.w, following.w, following.y)
             it = following
+
+    def _at_rest(self, error: float) -> bool:
+        """Whether the error is small and has not got smaller for long: the rest is rounding."""
+        if error < 0.9 * self.least_error:
+            self.least_error, self.idle = error, 0
+        else:
+            self.idle += 1
+        return self.idle >= IDLE and error <= ENOUGH * self.tol
 
     def _first(self, w: Vector, z: tuple[Vector, Vector] | None) -> Iterate:
         w = inside(self.program, w) if z is None else w

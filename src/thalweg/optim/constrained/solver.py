@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from thalweg.optim.constrained.barrier import Iterate
-from thalweg.optim.constrained.interior_point import InteriorPoint, Outcome
+from thalweg.optim.constrained.interior_point import ENOUGH, InteriorPoint, Outcome
 from thalweg.optim.constrained.program import SlackForm
 from thalweg.optim.layout import Vector
 from thalweg.optim.problem import Problem
@@ -13,8 +13,6 @@ from thalweg.optim.result import KKT, Multipliers, Status
 from thalweg.optim.run import Point
 
 __all__ = ["interior_point"]
-
-ENOUGH = 100.0  # times the tolerance, where rounding stops the progress
 
 
 def interior_point(problem: Problem, x: Vector, tol: float) -> Status:
