@@ -10,7 +10,10 @@ from thalweg.errors import DifferentiationError, OptionError, ShapeError, Tracin
 from thalweg.optim import Status
 from thalweg.optim.methods import METHODS
 
-FREE = sorted(set(METHODS) - {"lm", "gauss-newton", "interior-point", "augmented-lagrangian", "gd"})
+FREE = sorted(
+    set(METHODS)
+    - {"lm", "marquardt", "gauss-newton", "interior-point", "augmented-lagrangian", "gd"}
+)
 GRADIENT = [m for m in FREE if "newton" not in m]
 
 

@@ -44,7 +44,7 @@ def test_certified_values(name, start):
 def test_a_linear_problem_is_lstsq():
     generator = np.random.default_rng(3)
     matrix, b = generator.normal(size=(20, 5)), generator.normal(size=20)
-    for method in ("lm", "gauss-newton", "newton", "bfgs"):
+    for method in ("lm", "marquardt", "gauss-newton", "newton", "bfgs"):
         result = tw.least_squares(lambda x: matrix @ x - b, np.zeros(5), method)
         assert result.success
         np.testing.assert_allclose(result.x, np.linalg.lstsq(matrix, b)[0], atol=1e-7)
@@ -104,6 +104,37 @@ def test_bounds_against_scipy():
     assert result.success and result.violation == 0.0
     np.testing.assert_allclose(result.x, other.x, rtol=1e-6)
     assert result.multipliers.upper[0] > 0
+
+
+def test_an_objective_known_by_its_normal_equations_only():
+    """What a network's trainer supplies: costs, and JᵀJ with Jᵀr; both solvers take it."""
+    from thalweg.optim.direction.marquardt import Normal
+    from thalweg.optim.problem import Bounds, LeastSquares, Problem
+    from thalweg.optim.solution import solve
+
+    t = np.linspace(0.0, 1.0, 40)
+    data = 2.0 * np.exp(-3.0 * t)
+
+    class Decay(LeastSquares):
+        def parts(self, x):
+            e = np.exp(-x[1] * t)
+            return x[0] * e - data, np.stack([e, -x[0] * t * e], axis=1)
+
+        def value(self, x):
+            return 0.5 * float(self.parts(x)[0] @ self.parts(x)[0])
+
+        def value_and_gradient(self, x):
+            residual, jacobian = self.parts(x)
+            return 0.5 * float(residual @ residual), jacobian.T @ residual
+
+        def linearise(self, x):
+            residual, jacobian = self.parts(x)
+            return Normal(self.value(x), jacobian.T @ residual, jacobian.T @ jacobian)
+
+    for method in ("marquardt", "lm", "bfgs", "lbfgs", "cg", "scg"):
+        result = solve(Problem(Decay(), Bounds.none(2)), np.array([1.0, 1.0]), method)
+        assert result.success, method
+        np.testing.assert_allclose(result.x, [2.0, 3.0], rtol=1e-5)
 
 
 def test_given_jacobian_and_trees():

@@ -13,6 +13,7 @@ name                        when to use it
 ``newton-dogleg``           exact Hessian, dogleg
 ``newton-cg``               Hessian products only: many parameters, curvature matters
 ``lm``                      Levenberg-Marquardt: least squares
+``marquardt``               the classic λ times or by ten: least squares from JᵀJ, networks
 ``gauss-newton``            least squares with small residuals, line search
 ``interior-point``          constraints, bounds; to about a thousand variables
 ``augmented-lagrangian``    constraints around any other method: many variables
@@ -32,6 +33,7 @@ from thalweg.optim.direction.base import Direction, Steepest
 from thalweg.optim.direction.conjugate import ConjugateGradient
 from thalweg.optim.direction.gauss_newton import GaussNewton
 from thalweg.optim.direction.levenberg_marquardt import levenberg_marquardt
+from thalweg.optim.direction.marquardt import marquardt
 from thalweg.optim.direction.newton import ModifiedNewton
 from thalweg.optim.direction.quasi_newton import BFGS, LBFGS
 from thalweg.optim.direction.scaled_conjugate import scaled_conjugate_gradient
@@ -100,6 +102,7 @@ METHODS: dict[str, Method] = {
     "newton-line": _along(lambda problem: ModifiedNewton(problem.hessian), "wolfe"),
     "newton-cg": _within(product_model, steihaug),
     "lm": levenberg_marquardt,
+    "marquardt": marquardt,
     "interior-point": interior_point,
     "augmented-lagrangian": augmented_lagrangian,
     "gauss-newton": _along(lambda problem: GaussNewton(problem.linearise), "armijo"),

@@ -25,7 +25,7 @@ __all__ = ["augmented_lagrangian"]
 
 ROUNDS = 60
 LARGEST_PENALTY = 1e12
-NOT_INNER = ("lm", "gauss-newton", "interior-point", "augmented-lagrangian")
+NOT_INNER = ("lm", "marquardt", "gauss-newton", "interior-point", "augmented-lagrangian")
 
 Inner = Callable[..., Status]
 
