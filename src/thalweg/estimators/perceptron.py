@@ -20,6 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from thalweg.errors import ShapeError
 from thalweg.estimators.batch import fit_solver
 from thalweg.estimators.parameters import CONSTRAINTS, auto
+from thalweg.estimators.record import Shown, curves
 from thalweg.estimators.stochastic import fit_epochs
 from thalweg.nn.activations import activation
 from thalweg.nn.initializers import initialiser
@@ -66,7 +67,7 @@ def dense(X: Any) -> Array:
     return np.asarray(X.toarray() if hasattr(X, "toarray") else X)
 
 
-class Perceptron(BaseEstimator):  # type: ignore[misc]
+class Perceptron(Shown, BaseEstimator):  # type: ignore[misc]
     """Base of `MLPRegressor` and `MLPClassifier`; a class that derives from it states its
 
     targets, its loss and its output activation.
@@ -196,11 +197,15 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         return dense_network(first, hidden, last, self.activation, self.out_activation_)
 
     def _params(self) -> Params:
-        """``W[l] = coefs_[l].T`` and ``b[l] = intercepts_[l]``."""
         return [
             {"W": np.ascontiguousarray(W.T), "b": b}
             for W, b in zip(self.coefs_, self.intercepts_, strict=True)
         ]
+
+    @property
+    def params_(self) -> Params:
+        """The weights as thalweg has them: ``W[l] = coefs_[l].T`` and ``b[l] = intercepts_[l]``."""
+        return self._params()
 
     def _keep(self, params: Params) -> None:
         """Take weights over, in the dtype that the inputs have."""
@@ -243,6 +248,10 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             As for `fit`.
         """
         return self._fit(X, y, sample_weight, incremental=True)
+
+    def _left_behind(self) -> str:
+        losses = np.array(self.__dict__.get("loss_curve_", ()))
+        return curves({"training": losses})
 
     # -- scikit-learn's protocol --------------------------------------------------------------
     def __getstate__(self) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thalweg.estimators.parameters import CONSTRAINTS, COUNT, FROM_ZERO
 from thalweg.estimators.perceptron import refuse_turned
-from thalweg.estimators.record import TrainingRecord
+from thalweg.estimators.record import Shown, TrainingRecord
 from thalweg.nn.losses import Loss, cross_entropy, mse
 from thalweg.nn.network import Dense, Network, Params
 from thalweg.nn.objective import NetworkObjective
@@ -53,7 +53,7 @@ __all__ = ["fitnet", "patternnet"]
 Array = NDArray[Any]
 
 
-class _Preset(BaseEstimator):  # type: ignore[misc]
+class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
     """What the two presets share."""
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012  # scikit-learn's protocol
@@ -210,6 +210,9 @@ class _Preset(BaseEstimator):  # type: ignore[misc]
         self.params_ = params
         self.coefs_ = [np.ascontiguousarray(layer["W"].T) for layer in params]
         self.intercepts_ = [np.array(layer["b"]) for layer in params]
+
+    def _left_behind(self) -> str:
+        return self.tr_._repr_html_() if hasattr(self, "tr_") else ""
 
     # -- predicting -------------------------------------------------------------------------------
     def _outputs(self, X: Any) -> Array:

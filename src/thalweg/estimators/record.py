@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +16,11 @@ from numpy.typing import NDArray
 
 from thalweg.errors import OptionError, suggest
 
-__all__ = ["TrainingRecord"]
+__all__ = ["Shown", "TrainingRecord", "curves"]
 
 COLUMNS = ("epoch", "perf", "vperf", "tperf", "gradient", "mu", "val_fail", "time")
-CURVES = {"perf": "#1f77b4", "vperf": "#2ca02c", "tperf": "#d62728"}
+COLOURS = ("#1f77b4", "#2ca02c", "#d62728")
+WIDTH, HEIGHT = 420, 160
 WORDS = {"perf": "training", "vperf": "validation", "tperf": "test"}
 
 
@@ -95,7 +97,7 @@ class TrainingRecord:
 
     def _lines(self) -> list[tuple[str, str]]:
         counts = [len(i) for i in (self.train_ind, self.val_ind, self.test_ind)]
-        figures = {WORDS[name]: self.best(name) for name in CURVES if self.rows}
+        figures = {WORDS[name]: self.best(name) for name in WORDS if self.rows}
         return [
             ("method", self.method),
             ("rows", "{} training, {} validation, {} test".format(*counts)),
@@ -112,32 +114,66 @@ class TrainingRecord:
             f"<tr><th>{name}</th><td style='text-align:left'>{html.escape(text)}</td></tr>"
             for name, text in self._lines()
         )
-        return f"<table>{body}</table>{self._curves()}"
+        losses = {WORDS[name]: self[name] for name in WORDS}
+        return f"<table>{body}</table>{curves(losses, self.best_epoch)}"
 
-    def _curves(self, width: int = 420, height: int = 160) -> str:
-        """The losses over the epochs on a logarithmic scale, as SVG."""
-        found = {name: self[name] for name in CURVES}
-        positive = np.concatenate([v[np.isfinite(v) & (v > 0)] for v in found.values()])
-        if len(self.rows) < 2 or not positive.size:
-            return ""
-        low, high = math.log10(positive.min()), math.log10(positive.max())
 
-        def place(number: int, value: Any) -> str:
-            share = (math.log10(value) - low) / ((high - low) or 1.0)
-            x = width * number / (len(self.rows) - 1)
-            return f"{x:.1f},{(height - 10) * (1.0 - share) + 5.0:.1f}"
+def curves(losses: Mapping[str, NDArray[np.float64]], best: int | None = None) -> str:
+    """Losses over the epochs on a logarithmic scale, as SVG.
 
-        lines = []
-        for name, values in found.items():
-            points = " ".join(place(k, v) for k, v in enumerate(values) if v > 0 and v < math.inf)
-            if points:
-                lines.append(
-                    f"<polyline fill='none' stroke='{CURVES[name]}' stroke-width='1.5' "
-                    f"points='{points}'><title>{WORDS[name]} loss</title></polyline>"
-                )
-        best = width * self.best_epoch / (len(self.rows) - 1)
-        mark = f"<line x1='{best:.1f}' x2='{best:.1f}' y1='0' y2='{height}' stroke='#999'/>"
-        return (
-            f"<svg width='{width}' height='{height}' role='img' "
-            f"aria-label='loss by epoch'>{mark}{''.join(lines)}</svg>"
-        )
+    Parameters
+    ----------
+    losses : mapping of str to array of shape (epochs,)
+        By what they are losses of; all of one length.
+    best : int, optional
+        An epoch to mark.
+
+    Returns
+    -------
+    str
+        Empty where there is nothing to draw.
+    """
+    last = max(len(values) for values in losses.values()) - 1
+    shown = [values[(values > 0) & (values < math.inf)] for values in losses.values()]
+    positive = np.log10(np.concatenate(shown))
+    if last < 1 or not positive.size:
+        return ""
+    low, span = float(positive.min()), float(np.ptp(positive)) or 1.0
+
+    def place(number: int, value: float) -> str:
+        share = (math.log10(value) - low) / span
+        return f"{WIDTH * number / last:.1f},{(HEIGHT - 10) * (1.0 - share) + 5.0:.1f}"
+
+    lines = []
+    for (name, values), colour in zip(losses.items(), COLOURS, strict=False):
+        drawn = [place(k, float(v)) for k, v in enumerate(values) if 0 < v < math.inf]
+        if drawn:
+            lines.append(
+                f"<polyline fill='none' stroke='{colour}' stroke-width='1.5' "
+                f"points='{' '.join(drawn)}'><title>{name} loss</title></polyline>"
+            )
+    if best is not None:
+        x = f"{WIDTH * best / last:.1f}"
+        lines.append(f"<line x1='{x}' x2='{x}' y1='0' y2='{HEIGHT}' stroke='#999'/>")
+    label = f"loss by epoch, from {10**low:.3g} to {10 ** (low + span):.3g}"
+    return (
+        f"<svg width='{WIDTH}' height='{HEIGHT}' role='img' aria-label='{label}'>"
+        f"<title>{label}</title>{''.join(lines)}</svg>"
+    )
+
+
+class Shown:
+    """Adds what training left behind to the HTML that scikit-learn shows of an estimator."""
+
+    def _left_behind(self) -> str:
+        """The HTML to add; nothing before the fit."""
+        return ""
+
+    def _repr_html_inner(self) -> str:
+        return str(super()._repr_html_inner()) + self._left_behind()  # type: ignore[misc]
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**options)  # type: ignore[misc]
+        if "text/html" in bundle:
+            bundle["text/html"] += self._left_behind()
+        return bundle

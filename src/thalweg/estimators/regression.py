@@ -90,7 +90,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
     n_iter_no_change : int, default=10
         Epochs without improvement after which training stops.
     max_fun : int, default=15000
-        Evaluations of the objective, for solvers.
+        Evaluations of the objective, of lbfgs.
     engine : {"auto", "native", "numpy"}, default="auto"
         What runs the epochs of first-order rules; native code where it can be made.
 
@@ -111,8 +111,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
     feature_names_in_ : array of str
         Where X has names.
     out_activation_ : str
-    network : Network
-        The same network as thalweg has it.
+    network, params_ : Network, list of dict
+        The same network and weights as thalweg has them, for `thalweg.explain_network` and others.
 
     Notes
     -----

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import shuffle
 
 from thalweg.estimators.parameters import rule_for
 from thalweg.estimators.pool import borrowed
@@ -138,8 +137,10 @@ class _Run:
     def one(self, state: ProgramState) -> None:
         """One epoch, entered in the books."""
         own, count = self.estimator, len(self.order)
-        if own.shuffle:
-            self.order = shuffle(self.order, random_state=own._random_state)
+        if own.shuffle:  # as sklearn.utils.shuffle draws it
+            places = np.arange(count)
+            own._random_state.shuffle(places)
+            self.order = self.order[places]
         rates = np.full(batch_count(count, self.batch_size), own._optimizer.rate)
         loss = self.program.epoch(state, *self.train, self.order, self.batch_size, rates)
         own.n_iter_ += 1
