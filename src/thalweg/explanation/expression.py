@@ -235,7 +235,7 @@ class _Expression:
         if consumer is not edge.consumer or edge.local is None:
             formula = self._linear(edge)
             return [], self._step(role, name, formula, edge.contribution)
-        local = partial(self.names[edge.consumer], self.names[edge.source])
+        local = self._local_name(edge)
         derivative = self._step("local", local, tidy(from_node(edge.local, self.names)), edge.local)
         if self.values[edge.local].ndim:
             from thalweg.explanation.notation import hadamard
@@ -256,6 +256,15 @@ class _Expression:
         )
         numbers = times(*(number(f.value) for f in factors))
         return [derivative], replace(step, numbers=numbers)
+
+    def _local_name(self, edge: Edge) -> Math:
+        """∂consumer/∂source; with the other inputs held, where that is not the whole derivative."""
+        name = partial(self.names[edge.consumer], self.names[edge.source])
+        if edge.consumer is not self.output or len(self.derivation.edges_into(edge.source)) == 1:
+            return name
+        others = [text(self.names[i]) for i in edge.consumer.inputs if i in self.names]
+        del others[edge.position : edge.position + 1]
+        return Math("held", (name, symbol(",".join(others) or "1")))
 
     def _visible(self, node: Node) -> Node | None:
         """The named node that a silent one (a broadcast) leads to."""
@@ -303,7 +312,7 @@ class _Expression:
             chain = self._chain(node)
             step = self._step("global", self.slope(node), chain, cotangent)
             terms = self._chain_terms(node)
-            if terms and len(terms[0].factors) > 1:
+            if len(terms) == 1 and len(terms[0].factors) > 1:
                 numbers = times(*(number(f.value) for f in terms[0].factors))
                 step = replace(step, numbers=numbers)
             step = replace(step, terms=terms)
@@ -344,7 +353,7 @@ class _Expression:
     def _chain_terms(self, node: Node) -> tuple[Term, ...]:
         path = self._path(node)
         if path is None:
-            return ()
+            return self._contributions(node)
         factors = []
         for consumer, source in path:
             (edge,) = (
@@ -354,6 +363,18 @@ class _Expression:
             name = partial(self.names[consumer], self.names[source])
             factors.append(Factor(name, float(self.values[edge.local])))
         return (Term(tuple(factors)),)
+
+    def _contributions(self, node: Node) -> tuple[Term, ...]:
+        """Upstream times local for every use of a number; nothing where arrays are passed."""
+        terms = []
+        for edge in self.derivation.edges_into(node):
+            upstream = self.values[self.derivation.cotangents[edge.consumer]]
+            if edge.local is None or upstream.ndim or edge.consumer not in self.names:
+                return ()
+            local = self._local_name(edge)
+            above = Factor(self.slope(edge.consumer), float(upstream))
+            terms.append(Term((above, Factor(local, float(self.values[edge.local])))))
+        return tuple(terms)
 
     def _path(self, node: Node) -> list[tuple[Node, Node]] | None:
         """The edges from the result to a node, None if they branch or pass arrays."""
@@ -381,10 +402,8 @@ class _Expression:
         for edge in self.derivation.edges:
             if edge.local is None or edge.consumer not in self.names:
                 continue
-            if edge.source not in self.names or edge.consumer is self.output:
-                continue
-            name = text(partial(self.names[edge.consumer], self.names[edge.source]))
-            estimates[name] = numerical.local(edge, self.values)
+            if edge.source in self.names:
+                estimates[text(self._local_name(edge))] = numerical.local(edge, self.values)
         return numerical.flagged(explanation.with_estimates(estimates))
 
 

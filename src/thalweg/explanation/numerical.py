@@ -72,9 +72,12 @@ def slope(
 
 
 def local(edge: Edge, values: Mapping[Node, Array]) -> Array:
-    """The numerical local derivative of one entry-by-entry operation."""
+    """The numerical local derivative of an operation that has one of its operand's shape."""
     primitive = edge.consumer.primitive
     assert primitive is not None
+    if "axes" in edge.consumer.attributes:  # every entry of the operand moves one entry
+        attributes = edge.consumer.attributes
+        return central(lambda x: np.sum(primitive.evaluate(x, **attributes)), values[edge.source])
     operands = [np.asarray(values[i], dtype=np.float64) for i in edge.consumer.inputs]
     at = operands[edge.position]
     flat = np.empty(at.shape)

@@ -31,6 +31,7 @@ from thalweg.explanation.notation import (
     transpose,
 )
 from thalweg.explanation.notation import replace as replace_in
+from thalweg.explanation.notation.tidy import expand
 from thalweg.explanation.records import Array, Recipe, Section, Sentence, Step
 
 __all__ = ["LayerWalk", "Scales", "fused_formula"]
@@ -76,7 +77,7 @@ def fused_formula(passes: Passes, z: str, a: str, t: str) -> Math:
     known_forms = _probabilities(symbol(z.format(last)), symbol(a.format(last)))
     if np.all(passes.T.sum(axis=1) == 1.0):  # targets are distributions
         known_forms[Math("total", (symbol(t),))] = number(1.0)
-    return tidy(replace_in(formula, known_forms.get))
+    return expand(tidy(replace_in(formula, known_forms.get)))
 
 
 def _probabilities(z: Math, a: Math) -> dict[Math, Math]:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 from thalweg.explanation.notation.tree import Math, add, negative, number, subtract, times
 
-__all__ = ["tidy"]
+__all__ = ["expand", "tidy"]
 
 
 def tidy(formula: Math, *, guards: bool = True) -> Math:
@@ -47,6 +47,36 @@ def tidy(formula: Math, *, guards: bool = True) -> Math:
             return chosen
     rule = _RULES.get(formula.head)
     return formula if rule is None else rule(formula)
+
+
+def expand(formula: Math) -> Math:
+    """Multiply sums out, where that makes the formula shorter.
+
+    Examples
+    --------
+    >>> from thalweg.explanation.notation import hadamard, subtract, symbol
+    >>> one, a, t = number(1.0), symbol("A"), symbol("T")
+    >>> fused = subtract(hadamard(subtract(one, t), a), hadamard(t, subtract(one, a)))
+    >>> str(expand(fused))
+    'A - T'
+    """
+    opened = tidy(_multiplied_out(formula))
+    return opened if len(str(opened)) < len(str(formula)) else formula
+
+
+def _multiplied_out(formula: Math) -> Math:
+    parts = tuple(_multiplied_out(p) if isinstance(p, Math) else p for p in formula.parts)
+    formula = Math(formula.head, parts)
+    if formula.head != "hadamard":
+        return formula
+    a, b = formula.parts
+    for whole, other in ((a, b), (b, a)):
+        if whole.head in ("add", "subtract"):
+            return Math(
+                whole.head,
+                tuple(_multiplied_out(Math("hadamard", (p, other))) for p in whole.parts),
+            )
+    return Math("hadamard", tuple(sorted((a, b), key=str)))
 
 
 def _value(part: Math) -> float | None:
@@ -126,8 +156,15 @@ def _flat(formula: Math) -> list[Math]:
         return [t for part in formula.parts for t in _flat(part)]
     if formula.head == "subtract":
         left, right = formula.parts
-        return [*_flat(left), negative(right)]
+        return [*_flat(left), *(_negated(part) for part in _flat(right))]
+    if formula.head == "negative":
+        return [_negated(part) for part in _flat(formula.parts[0])]
     return [formula]
+
+
+def _negated(part: Math) -> Math:
+    inner: Math = part.parts[0] if part.head == "negative" else negative(part)
+    return inner
 
 
 def _coefficient(body: Math) -> tuple[float, Math]:

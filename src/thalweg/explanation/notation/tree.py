@@ -14,6 +14,7 @@ power      two                            ``x²``
 negative   one                            ``-x``
 partial    of, by                         ``∂f/∂w``
 via        derivative, name               ``∂f/∂w via t`` (one use among several)
+held       derivative, name               ``∂f/∂x|t`` (t held: the local derivative alone)
 of         symbol, parameter              ``v of w[1]₁,₂`` (an optimiser's state)
 entry      formula, row, column           one entry of what has no name of its own
 transpose  one                            ``Aᵀ``
@@ -27,6 +28,7 @@ compare    sign, left, right              ``z > 0``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +56,7 @@ __all__ = [
 ]
 
 
-NAMES = ("symbol", "partial", "via", "of", "entry")  # heads that name a number
+NAMES = ("symbol", "partial", "via", "held", "of", "entry")  # heads that name a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,11 @@ class Math:
     parts: tuple[Any, ...]
 
     def to_json(self) -> list[Any]:
-        """The tree as nested lists, the head first."""
+        """The tree as nested lists, the head first; numbers that JSON lacks as text."""
+        if self.head == "number" and not math.isfinite(self.parts[0]):
+            value = self.parts[0]
+            word = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+            return ["number", word]
         return [self.head, *(p.to_json() if isinstance(p, Math) else p for p in self.parts)]
 
     def __str__(self) -> str:
@@ -84,6 +90,8 @@ class Math:
 def from_json(data: list[Any]) -> Math:
     """Read what `Math.to_json` wrote."""
     head, *parts = data
+    if head == "number":
+        return number(float(parts[0]))
     return Math(head, tuple(from_json(p) if isinstance(p, list) else p for p in parts))
 
 

@@ -139,8 +139,8 @@ def identifier(formula: Math) -> str:
     if formula.head == "partial":
         of, by = formula.parts
         return f"d{identifier(of)}_d{identifier(by)}"
-    if formula.head == "via":
-        return "_via_".join(identifier(p) for p in formula.parts)
+    if formula.head in ("via", "held"):
+        return f"_{formula.head}_".join(identifier(p) for p in formula.parts)
     name, *indices = formula.parts
     plain = name.translate(PLAIN).replace("⁺", "_new").replace("'", "_prime")
     plain = re.sub(r"\W+", "_", plain.replace("[", "").replace("]", ""))
@@ -318,6 +318,14 @@ FORMS: dict[str, Form] = {
         lambda a, b: f"{a}_via_{b}",
         _ALL,
     ),
+    "held": Form(
+        ATOM,
+        lambda a, b: f"{a}|{b}",
+        lambda a, b: rf"\left({a}\right)_{{{b}}}",
+        lambda a, b: f"<msub><mrow><mo>(</mo>{a}<mo>)</mo></mrow><mrow>{b}</mrow></msub>",
+        lambda a, b: f"{a}_held_{b}",
+        _ALL,
+    ),
     "of": Form(
         ATOM,
         lambda a, b: f"{a} of {b}",
@@ -381,7 +389,7 @@ def _binds(formula: Math) -> int:
 def _write(formula: Math, language: str, leading: bool = True) -> str:
     """Write a formula; a sign is put in parentheses where it does not lead."""
     form = FORMS[formula.head]
-    if language == "source" and formula.head in ("symbol", "partial", "via"):
+    if language == "source" and formula.head in ("symbol", "partial", "via", "held"):
         return identifier(formula)
     closed = language in form.closed
     left, right = _PARENTHESES[language]

@@ -69,7 +69,7 @@ def render(explanation: Explanation, lang: str) -> str:
 
 
 def _line(step: Step, known: set[str], lang: str) -> list[str]:
-    name = identifier(step.name) if step.name.head in ("symbol", "partial", "via") else ""
+    name = identifier(step.name) if step.name.head in ("symbol", "partial", "via", "held") else ""
     if not name:
         return []
     comment = tr(f"explanation.role_{step.role}", lang).strip()

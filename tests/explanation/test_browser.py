@@ -1,0 +1,114 @@
+"""The HTML report in a real browser (``pytest -m slow``), where one is installed."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+]
+NAMES = ("line", "two_neuron_chain", "xor")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as p:
+        found = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def opened(browser, example, tmp_path: Path):
+    def open_page(name: str, lang: str = "ko", width: int = 1280, scheme: str = "light"):
+        path = tmp_path / f"{name}.html"
+        path.write_text(example(name).explanation().write("html", lang), encoding="utf-8")
+        size = {"width": width, "height": 844}
+        page = browser.new_context(viewport=size, color_scheme=scheme).new_page()
+        page.troubles = []
+        page.on("console", lambda m: page.troubles.append(m.text))
+        page.on("pageerror", lambda e: page.troubles.append(str(e)))
+        page.on(
+            "request",
+            lambda r: None if r.url.startswith("file:") else page.troubles.append(r.url),
+        )
+        page.goto(path.as_uri())
+        return page
+
+    return open_page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", NAMES)
+def test_opens_without_trouble_and_fits(opened, name: str, width: int, scheme: str) -> None:
+    page = opened(name, width=width, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.troubles == []
+
+
+def test_steps_by_keyboard_and_buttons(opened) -> None:
+    page = opened("line")
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert page.locator("tr.here").count() == 1
+    assert page.locator(".position").inner_text().startswith("3 /")
+    page.keyboard.press("ArrowLeft")
+    page.locator('button[data-do="next"]').click()
+    assert page.locator(".position").inner_text().startswith("3 /")
+    assert page.locator(".picture .on").count() >= 1
+    assert page.locator(".current math").count() >= 1
+
+
+def test_numbers_open_into_their_products(opened) -> None:
+    page = opened("line", "en")
+    row = page.locator('tr[data-name="∂f/∂w"]').first
+    row.locator("button.num").click()
+    text = row.locator(".opening").inner_text()
+    assert "∂f/∂g 1 × ∂g/∂w 5 = 5" in text
+    row.locator("button.num").click()
+    assert row.locator(".opening").count() == 0
+
+
+def test_every_entry_of_a_matrix_opens_into_the_sum_it_is(opened) -> None:
+    page = opened("xor", "en")
+    buttons = page.locator(".matrix[data-recipe] td button")
+    assert buttons.count() > 30
+    wrong = page.evaluate(
+        """() => {
+          const wrong = [];
+          for (const button of document.querySelectorAll(".matrix[data-recipe] td button")) {
+            button.click();
+            const box = button.closest("td.how").querySelector(".opening");
+            const last = box.lastChild.textContent.replace("−", "-").split("= ").pop();
+            const shown = button.textContent.replace("−", "-");
+            if (Math.abs(Number(last) - Number(shown)) > 1e-3 * Math.abs(Number(shown)) + 1e-9)
+              wrong.push([button.closest("tr.step").dataset.name, shown, last]);
+          }
+          return wrong;
+        }"""
+    )
+    assert wrong == []
+    assert page.troubles == []
+
+
+def test_korean_and_mathematics_are_drawn(opened) -> None:
+    page = opened("two_neuron_chain", "ko")
+    assert "역전파" in page.locator("h2").nth(5).inner_text() + page.content()
+    box = page.locator("td.how math").first.bounding_box()
+    assert box["width"] > 5
+    assert box["height"] > 5
+
+
+def test_the_theme_can_be_changed(opened) -> None:
+    page = opened("line")
+    colour = "getComputedStyle(document.querySelector('.thalweg')).backgroundColor"
+    before = page.evaluate(colour)
+    page.locator('button[data-do="theme"]').click()
+    assert page.evaluate(colour) != before
