@@ -128,7 +128,8 @@ def test_weights_of_scikit_learn_are_taken_over():
     assert np.allclose(ours.predict(X), theirs.predict(X), rtol=1e-12)
     ours.fit(X, Q)
     theirs.fit(X, Q)
-    assert all(np.allclose(a, b, rtol=1e-10) for a, b in zip(ours.coefs_, theirs.coefs_))
+    for a, b in zip(ours.coefs_, theirs.coefs_, strict=True):
+        assert np.allclose(a, b, rtol=1e-10)
     assert np.allclose(ours.loss_curve_[-3:], theirs.loss_curve_[-3:], rtol=1e-10)
 
 

@@ -30,7 +30,7 @@ from thalweg.nn.objective import NetworkObjective, Penalty
 from thalweg.training.batches import Samples
 from thalweg.training.methods import method
 
-__all__ = ["Perceptron", "dense", "refuse_turned"]
+__all__ = ["Perceptron", "dense", "refuse_turned", "rows_of"]
 
 Array = NDArray[Any]
 
@@ -60,6 +60,23 @@ def _shape(X: Any) -> tuple[int, ...]:
     if isinstance(X, list | tuple):
         X = np.array(X, object)
     return tuple(getattr(X, "shape", ()))
+
+
+def rows_of(estimator: Any, X: Any, **options: Any) -> Any:
+    """Inputs to predict on, as scikit-learn validates them.
+
+    Raises
+    ------
+    ShapeError
+        With advice, where they have samples as columns.
+    """
+    shape, n = _shape(X), estimator.n_features_in_
+    try:
+        return validate_data(estimator, X, reset=False, **options)
+    except ValueError as error:
+        if len(shape) == 2 and shape[1] != n == shape[0]:
+            raise ShapeError(f"{error} Rows must be samples; transpose? Use X.T.") from None
+        raise
 
 
 def dense(X: Any) -> Array:
@@ -123,8 +140,6 @@ class Perceptron(Shown, BaseEstimator):  # type: ignore[misc]
         refuse_turned(X, y)
         X, T = self._validated(X, y, first, incremental)
         weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        if not weights.any():
-            raise ValueError("sample_weight is 0 for all samples; nothing can be learned.")
         self._random_state = check_random_state(self.random_state)
         self.n_outputs_ = T.shape[1]
         self.n_features_in_ = X.shape[1]
@@ -222,16 +237,7 @@ class Perceptron(Shown, BaseEstimator):  # type: ignore[misc]
     def _outputs(self, X: Any) -> Array:
         """The network's outputs for rows, shape (n, outputs)."""
         check_is_fitted(self)
-        return self._forward(self._checked(X))
-
-    def _checked(self, X: Any) -> Array:
-        shape, n = _shape(X), self.n_features_in_
-        try:
-            return dense(validate_data(self, X, accept_sparse=["csr", "csc"], reset=False))
-        except ValueError as error:
-            if len(shape) == 2 and shape[1] != n == shape[0]:
-                raise ShapeError(f"{error} Rows must be samples; transpose? Use X.T.") from None
-            raise
+        return self._forward(dense(rows_of(self, X, accept_sparse=["csr", "csc"])))
 
     def _forward(self, X: Array) -> Array:
         dtype = self.coefs_[0].dtype

@@ -36,7 +36,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thalweg.estimators.parameters import CONSTRAINTS, COUNT, FROM_ZERO
-from thalweg.estimators.perceptron import refuse_turned
+from thalweg.estimators.perceptron import refuse_turned, rows_of
 from thalweg.estimators.record import Shown, TrainingRecord
 from thalweg.nn.losses import Loss, cross_entropy, mse
 from thalweg.nn.network import Dense, Network, Params
@@ -217,7 +217,7 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
     # -- predicting -------------------------------------------------------------------------------
     def _outputs(self, X: Any) -> Array:
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64)
+        X = rows_of(self, X, dtype=np.float64)
         Y = np.asarray(self.network_(self.params_, self.input_scaling_.apply(X)))
         return self.target_scaling_.undo(Y)
 
