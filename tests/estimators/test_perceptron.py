@@ -87,7 +87,7 @@ def test_solvers_stop_early_on_held_out_rows():
 
 # -- activations and losses -----------------------------------------------------------------------
 @pytest.mark.parametrize(
-    "activation", sorted(set(ACTIVATIONS) - {"step", "softmax"}) + ["leaky_relu(slope=0.2)"]
+    "activation", [*sorted(set(ACTIVATIONS) - {"step", "softmax"}), "leaky_relu(slope=0.2)"]
 )
 def test_every_activation(activation):
     options = {**SMALL, "activation": activation, "engine": "numpy"}

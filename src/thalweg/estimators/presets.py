@@ -149,11 +149,12 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
         scaled = Samples(
             self.input_scaling_.apply(X), self.target_scaling_.apply(T), np.ones(len(X))
         )
-        self._watch(T, scaled.X, self.network_.initial(seed), loss, math.nan, 0.0)
+        self._watch(T, scaled.X, self.network_.initial(seed), loss, time=0.0)
 
         def enter(progress: Progress) -> bool:
-            epoch = progress.epoch
-            self._watch(T, scaled.X, progress.params, loss, epoch.gradient_norm, epoch.seconds)
+            epoch, mu = progress.epoch, progress.figures.get("mu", math.nan)
+            figures = {"gradient": epoch.gradient_norm, "mu": mu, "time": epoch.seconds}
+            self._watch(T, scaled.X, progress.params, loss, **figures)
             return bool(record.rows[-1]["perf"] <= self.goal)
 
         options = Training(
@@ -180,9 +181,7 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
         if outcome.stop.kind == "diverged":
             warnings.warn(str(outcome.stop), ConvergenceWarning, stacklevel=3)
 
-    def _watch(
-        self, T: Array, X: Array, params: Params, loss: Loss, norm: float, seconds: float
-    ) -> None:
+    def _watch(self, T: Array, X: Array, params: Params, loss: Loss, **figures: float) -> None:
         """Enter the losses of all three parts, in the target's own unit."""
         record = self.tr_
         Y = self.target_scaling_.undo(np.asarray(self.network_(params, X)))
@@ -192,15 +191,8 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
         )
         past = [row["vperf"] for row in record.rows]
         fails = len(past) - int(np.argmin([*past, vperf])) if past and vperf == vperf else 0
-        record.add(
-            epoch=len(past),
-            perf=perf,
-            vperf=vperf,
-            tperf=tperf,
-            gradient=norm,
-            val_fail=fails,
-            time=seconds,
-        )
+        losses = {"perf": perf, "vperf": vperf, "tperf": tperf}
+        record.add(epoch=len(past), val_fail=fails, **losses, **figures)
 
     def _perf(self, loss: Loss, Y: Array, T: Array) -> float:
         with np.errstate(all="ignore"):

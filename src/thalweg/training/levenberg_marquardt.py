@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from thalweg.errors import OptionError
 from thalweg.nn.network import Params
+from thalweg.optim.blas import single_threaded_blas
 from thalweg.optim.rules import GD
 from thalweg.training.engines import make_program
-from thalweg.training.gauss_newton import NormalEquations, Quadratic, single_threaded_blas, vector
+from thalweg.training.gauss_newton import NormalEquations, Quadratic, vector
 from thalweg.training.loop import Outcome, Task, run_epochs
 from thalweg.training.program import EpochProgram, ProgramState
 from thalweg.training.stopping import StopReason
@@ -104,6 +105,7 @@ class LevenbergMarquardt:
             top = float(np.max(np.diag(state.model.curvature), initial=1e-300))
             state.damping = Damping(1e-3 * max(top, 1e-300), 1e16 * max(top, 1.0))
         self._step(state, state.model, state.damping)
+        state.figures["mu"] = state.damping.mu
         return state.model.loss
 
     def _step(self, state: _State, model: Quadratic, damping: Damping) -> None:

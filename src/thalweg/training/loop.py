@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,12 +110,15 @@ class Progress:
         The most epochs there will be.
     params : list of dict
         The present weights; a callback must not change them.
+    figures : mapping of str to float
+        What the method says of its last step: ``"mu"`` of Levenberg-Marquardt.
     """
 
     epoch: Epoch
     history: History
     limit: int
     params: Params
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def run_epochs(task: Task, program: EpochProgram) -> Outcome:
@@ -136,7 +139,7 @@ def run_epochs(task: Task, program: EpochProgram) -> Outcome:
     try:
         while book.stop is None:
             run.one_epoch()
-            book.stop = book.reason(run.state.finished)
+            book.stop = book.reason(run.state.finished, run.state.figures)
     except KeyboardInterrupt:
         book.interrupt()
     return book.outcome()
@@ -262,11 +265,21 @@ class Book:
         self.stop = StopReason.of("interrupted", epoch=len(self.history), best=self.kept[0])
 
     # -- reasons to stop --------------------------------------------------------------------------
-    def reason(self, finished: StopReason | None = None) -> StopReason | None:
-        """Why to stop now, or None; `finished` is why the method itself can go no further."""
+    def reason(
+        self, finished: StopReason | None = None, figures: Mapping[str, float] | None = None
+    ) -> StopReason | None:
+        """Why to stop now, or None.
+
+        Parameters
+        ----------
+        finished : StopReason, optional
+            Why the method itself can go no further.
+        figures : mapping, optional
+            What else it has to say to callbacks.
+        """
         options, last = self.options, self.history.epochs[-1]
         number = last.epoch
-        progress = Progress(last, self.history, self.limit, self.params)
+        progress = Progress(last, self.history, self.limit, self.params, figures or {})
         wishes = [callback(progress) for callback in options.callbacks]
         if not self._finite():
             self.kept = self.best

@@ -24,7 +24,7 @@ array([[1.5]])
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -63,6 +63,8 @@ class ProgramState:
         Of dropout.
     finished : StopReason or None
         Why the program can go no further, if so.
+    figures : dict of str to float
+        What else a method has to say of its last step: ``"mu"``, a damping.
     """
 
     params: Params
@@ -71,6 +73,7 @@ class ProgramState:
     penalty: float = 0.0
     seed: int = 0
     finished: StopReason | None = None
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 class EpochProgram(Protocol):
