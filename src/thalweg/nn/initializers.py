@@ -105,6 +105,13 @@ def lecun_normal(rng: Any, m: int, n: int, activation: str) -> Drawn:
     return _normal(rng, m, n, np.sqrt(1.0 / n))
 
 
+@_register(r"U\left(\pm 1/\sqrt{n}\right)")
+def fan_in_uniform(rng: Any, m: int, n: int, activation: str) -> Drawn:
+    """Uniform between ±1/√n, biases too, as PyTorch's ``Linear``: neurons bend in many places."""
+    bound = 1.0 / np.sqrt(n)
+    return rng.uniform(-bound, bound, (m, n)), rng.uniform(-bound, bound, m)
+
+
 @_register(r"\lVert w_i\rVert = 0.7\,s\,m^{1/n}")
 def nguyen_widrow(rng: Any, m: int, n: int, activation: str) -> Drawn:
     """Directions at random, active regions spread evenly over inputs in [-1, 1].

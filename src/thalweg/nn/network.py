@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -66,9 +67,7 @@ class Network:
         for number, layer in enumerate(self.layers, start=1):
             if not isinstance(layer, Dense):
                 raise OptionError(f"layer {number} is {layer!r}, not a layer such as Dense(3, 1).")
-        for number, (before, layer) in enumerate(
-            zip(self.layers[:-1], self.layers[1:], strict=True), start=2
-        ):
+        for number, (before, layer) in enumerate(pairwise(self.layers), start=2):
             if layer.inputs != before.outputs:
                 raise ShapeError(
                     f"layer {number} takes {layer.inputs} inputs, but layer {number - 1} has "
@@ -213,7 +212,12 @@ class Network:
 
 
 def dense_network(
-    inputs: int, hidden: Sequence[int], outputs: int, activation: str, output: str = "identity"
+    inputs: int,
+    hidden: Sequence[int],
+    outputs: int,
+    activation: str,
+    output: str = "identity",
+    initialiser: str = "auto",
 ) -> Network:
     """A network with one activation in all hidden layers and another one at the end.
 
@@ -224,17 +228,17 @@ def dense_network(
         Neurons of the hidden layers; none for a linear model.
     outputs : int
     activation, output : str
+    initialiser : str
+        Of the hidden layers.
 
     Examples
     --------
     >>> dense_network(4, [8, 8], 3, "relu", "softmax")
     Network 4 → 8 relu → 8 relu → 3 softmax (139 parameters)
     """
-    sizes = [inputs, *hidden, outputs]
-    names = [activation] * len(hidden) + [output]
-    return Network(
-        [Dense(n, m, name) for n, m, name in zip(sizes[:-1], sizes[1:], names, strict=True)]
-    )
+    sizes = [inputs, *hidden]
+    layers = [Dense(n, m, activation, True, initialiser) for n, m in pairwise(sizes)]
+    return Network([*layers, Dense(sizes[-1], outputs, output)])
 
 
 def flat(params: Sequence[Mapping[str, NDArray[Any]]]) -> NDArray[Any]:

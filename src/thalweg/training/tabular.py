@@ -1,16 +1,21 @@
 """From a table to a model with defaults that need no choice: what the command line runs.
 
-The defaults, and why:
+The defaults of first-order methods, and why:
 
-* one hidden layer of ReLU neurons, twice as many as inputs but at least 16 and at most 100: one
-  layer suffices for a table's columns, and the size of the network grows with theirs;
-* Adam at 0.003 with batches of 32 rows: insensitive to the scale of the problem;
-* a penalty of λ = 1/n on squared weights (n training rows): a standard normal prior on the weights
-  of inputs and targets of standard size. The fewer the rows, the more it tells;
+* one hidden layer of SiLU neurons, twice as many as inputs but at least 16 and at most 100: one
+  layer suffices for a table's columns, the size of the network grows with theirs, and what it
+  learns is smooth;
+* Adam with batches of 32 rows, which is insensitive to the scale of the problem, at 0.01 for
+  quantities and 0.003 for classes;
+* a penalty λ/2 ΣW² that is a normal prior on the weights, whose pull on the mean loss is τ/n with n
+  training rows: the fewer the rows, the more it tells. τ = 3 for classes. For quantities the mean
+  square is 2σ² times a likelihood, with σ² the share of the target's variance that is noise, so
+  that a tenth as much is right (0.3/n). A table too small to be divided is to be learned as it
+  is, without a penalty;
 * early stopping on the validation rows: the weights kept are those of the lowest validation loss,
-  and training ends when 20 epochs have not lowered it.
+  and training ends when it has not been lowered for 20 epochs and 500 steps.
 
-Solvers, which use all rows at once and follow curvature, get tanh, which is smooth.
+Solvers follow MATLAB's ``fitnet``: 10 tanh neurons, drawn by Nguyen and Widrow's rule, no penalty.
 
 Quantities are fitted by least squares with an identity output, two classes by one sigmoid and
 binary cross entropy, more classes by softmax and cross entropy.
@@ -21,7 +26,7 @@ Examples
 >>> x = np.linspace(-2.0, 2.0, 100)
 >>> model = fit_table({"x": x, "y": np.sin(x)}, "y", engine="numpy", epochs=100)
 >>> model.network
-Network 1 → 16 relu → 1 identity (49 parameters)
+Network 1 → 16 silu → 1 identity (49 parameters)
 >>> bool(model.origin.figures["test"]["r2"] > 0.95)
 True
 """
@@ -38,6 +43,7 @@ from thalweg.nn.losses import loss as find_loss
 from thalweg.nn.network import Network, dense_network
 from thalweg.nn.objective import Penalty
 from thalweg.optim.rules import Rule
+from thalweg.training.batches import default_batch_size
 from thalweg.training.data import Data, Purpose, from_table
 from thalweg.training.encoding import Preparation
 from thalweg.training.fit import Recipe, train
@@ -45,14 +51,19 @@ from thalweg.training.labels import decide_task
 from thalweg.training.methods import Method
 from thalweg.training.methods import method as find_method
 from thalweg.training.model import Model
-from thalweg.training.options import training_options
+from thalweg.training.options import Training, training_options
+from thalweg.training.program import batch_count
+from thalweg.training.splits import SMALLEST_SPLIT
 from thalweg.training.tables import read_table
 
 __all__ = ["Design", "fit_table"]
 
 FEWEST, MOST = 16, 100
-LEARNING_RATE = 0.003
-PATIENCE = 20
+SOLVER_NEURONS = 10
+RATES = {"regression": 0.01, "classification": 0.003}
+PRIORS = {"regression": 0.3, "classification": 3.0}
+PATIENCE, STEPS_OF_PATIENCE = 20, 500
+EPOCHS, STEPS, MOST_EPOCHS = 500, 10_000, 5000
 
 TASKS = ("regression", "classification")
 
@@ -69,7 +80,7 @@ class Design:
         Of the hidden layers.
     loss : str or Loss, optional
     l1, l2 : float, optional
-        Penalties; l2 is 1/n by default.
+        Penalties; l2 by default as the module says.
     network : Network, optional
         A whole network, in place of hidden layers and activation.
     """
@@ -150,14 +161,27 @@ def _recipe(
     data: Data, design: Design, method: Method, seed: int, engine: str, options: dict[str, Any]
 ) -> Recipe:
     network, loss = _network(data, design, method)
-    rows = len(data.split.train)
-    l2 = 1.0 / rows if design.l2 is None else design.l2
+    task, rows = data.encoding.task, len(data.split.train)
+    l2 = design.l2
+    if l2 is None:
+        free = method.rule is None or len(data.X) < SMALLEST_SPLIT
+        l2 = 0.0 if free else PRIORS[task] / rows
     training = training_options(options)
     if method.name == "adam" and training.learning_rate is None:
-        training = replace(training, learning_rate=LEARNING_RATE)
-    if not method.full_batch and training.patience is None and len(data.split.validation):
-        training = replace(training, patience=PATIENCE)
+        training = replace(training, learning_rate=RATES[task])
+    if not method.full_batch:
+        training = _measured_in_steps(training, rows, len(data.split.validation) > 0)
     return Recipe(network, loss, method, Penalty(design.l1, l2), training, seed, engine=engine)
+
+
+def _measured_in_steps(training: Training, rows: int, validated: bool) -> Training:
+    """Epochs and patience for small tables too, whose epochs are only a few steps."""
+    steps = batch_count(rows, training.batch_size or default_batch_size(rows))
+    if training.epochs is None:
+        training = replace(training, epochs=min(MOST_EPOCHS, max(EPOCHS, STEPS // steps)))
+    if training.patience is None and validated:
+        training = replace(training, patience=max(PATIENCE, STEPS_OF_PATIENCE // steps))
+    return training
 
 
 def _network(data: Data, design: Design, method: Method) -> tuple[Network, Loss]:
@@ -169,9 +193,14 @@ def _network(data: Data, design: Design, method: Method) -> tuple[Network, Loss]
         last, loss, outputs = "sigmoid", "binary_cross_entropy", 1
     else:
         last, loss = "softmax", "cross_entropy"
-    activation = design.activation or ("tanh" if method.rule is None else "relu")
-    hidden = design.hidden
-    if hidden is None:
-        hidden = (min(MOST, max(FEWEST, 2 * inputs)),)
-    network = design.network or dense_network(inputs, hidden, outputs, activation, last)
-    return network, find_loss(design.loss or loss)
+    found = find_loss(design.loss or loss)
+    if design.network is not None:
+        return design.network, found
+    if method.rule is None:
+        neurons, activation, drawn = SOLVER_NEURONS, "tanh", "nguyen_widrow"
+    else:
+        neurons, activation = min(MOST, max(FEWEST, 2 * inputs)), "silu"
+        drawn = "fan_in_uniform"
+    hidden = [neurons] if design.hidden is None else design.hidden
+    activation = design.activation or activation
+    return dense_network(inputs, hidden, outputs, activation, last, drawn), found
