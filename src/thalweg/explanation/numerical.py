@@ -33,19 +33,25 @@ def central(f: Callable[[Array], Any], at: Array) -> Array:
     """
     point = np.array(at, dtype=np.float64)
     found = np.empty(point.shape)
-    for index in np.ndindex(point.shape):
-        middle = point[index]
-        step = float(np.finfo(np.float64).eps ** 0.2 * max(1.0, abs(float(middle))) * 0.5)
-        slopes = []
-        for h in (step, step / 2):
-            point[index] = middle + h
-            above, high = float(f(point)), float(point[index])
-            point[index] = middle - h
-            below, low = float(f(point)), float(point[index])
-            slopes.append((above - below) / (high - low))
-        point[index] = middle
-        found[index] = (4 * slopes[1] - slopes[0]) / 3
+    with np.errstate(all="ignore"):
+        for index in np.ndindex(point.shape):
+            found[index] = _central_at(f, point, index)
     return found
+
+
+def _central_at(f: Callable[[Array], Any], point: Array, index: tuple[int, ...]) -> float:
+    """Two central differences in one entry of `point`, which is put back, extrapolated."""
+    middle = point[index]
+    step = float(np.finfo(np.float64).eps ** 0.2 * max(1.0, abs(float(middle))) * 0.5)
+    slopes = []
+    for h in (step, step / 2):
+        point[index] = middle + h
+        above, high = float(f(point)), float(point[index])
+        point[index] = middle - h
+        below, low = float(f(point)), float(point[index])
+        slopes.append((above - below) / (high - low))
+    point[index] = middle
+    return (4 * slopes[1] - slopes[0]) / 3
 
 
 def slope(

@@ -214,7 +214,9 @@ class LayerWalk:
         steps = [self._arriving()] if layer == last else []
         steps += self._common(layer)
         steps += self._gradients(layer)
-        notes = [Sentence("per_sample", {"layer": layer, "m": passes.samples})] * (layer == last)
+        notes = []
+        if layer == last and passes.samples > 1:
+            notes.append(Sentence("per_sample", {"layer": layer, "m": passes.samples}))
         if layer == last and passes.fused:
             notes.append(Sentence("fused"))
         if layer not in passes.slopes:
