@@ -35,12 +35,16 @@ Offsets = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of an axis that is walked with one tile and one vector width."""
+    """A part of an axis that is walked with one tile and one vector width.
+
+    With `last`, steps overlap at the end: none starts after it, and the code is written once.
+    """
 
     start: int
     stop: int
     tile: int
     width: int
+    last: int | None = None
 
     @property
     def step(self) -> int:
@@ -48,8 +52,8 @@ class Segment:
         return self.tile * self.width
 
 
-def segments(extent: int, tile: int, width: int) -> list[Segment]:
-    """Cut an axis into parts whose tiles fit evenly.
+def segments(extent: int, tile: int, width: int, overlap: bool = False) -> list[Segment]:
+    """Cut an axis into parts whose tiles fit evenly, or let the last vectors overlap.
 
     Examples
     --------
@@ -57,8 +61,13 @@ def segments(extent: int, tile: int, width: int) -> list[Segment]:
     [(0, 20, 10), (20, 29, 9)]
     >>> [(s.start, s.stop, s.tile, s.width) for s in segments(45, 2, 16)]
     [(0, 32, 2, 16), (32, 45, 1, 1)]
+    >>> [(s.start, s.stop, s.last) for s in segments(45, 2, 16, overlap=True)]
+    [(0, 45, 13)]
     """
-    if width == 1:
+    if overlap and width > 1:
+        tile = min(tile, extent // width)
+        parts = [Segment(0, extent, tile, width, extent - tile * width)]
+    elif width == 1:
         count = -(-extent // tile)
         large = -(-extent // max(count, 1))
         number = extent - count * (large - 1)
@@ -136,6 +145,7 @@ class NestWriter:
         self.results: dict[tuple[int, Offsets], Value] = {}
         self.places = {id(a): self._start(a, pointers) for a in nest.accesses()}
         self.accesses = {id(a): a for a in nest.accesses()}
+        self.repeatable = _repeatable(nest)
 
     def _start(self, access: Access, pointers: Mapping[Buffer, Value]) -> Value:
         pointer = pointers[access.buffer]
@@ -181,18 +191,20 @@ class NestWriter:
             self._loop_over(axis, *self.share.own, 1)
             return
         width = self.nest.width if axis == self.nest.vector else 1
-        for part in segments(self.nest.axes[axis], self.nest.tiles[axis], width):
+        shared = axis == 0 and self.share.rows is not None
+        overlap = self.repeatable and not shared
+        for part in segments(self.nest.axes[axis], self.nest.tiles[axis], width, overlap):
             self.tile[axis] = part.tile
             if axis == self.nest.vector:
                 self.width = part.width
             start, stop = Value(str(part.start), "i64"), Value(str(part.stop), "i64")
-            if axis == 0 and self.share.rows is not None:
+            if shared and self.share.rows is not None:
                 self._loop_over(axis, *self._own_part(part, self.share.rows), part.step)
             elif part.stop - part.start == part.step:
                 with self._at(axis, start):
                     self._domain(axis + 1)
             else:
-                self._loop_over(axis, start, stop, part.step)
+                self._loop_over(axis, start, stop, part.step, part.last)
 
     def _own_part(self, part: Segment, rows: tuple[Value, Value]) -> tuple[Value, Value]:
         """Where this thread's iterations of a part of the first axis start and end."""
@@ -206,8 +218,12 @@ class NestWriter:
             ends.append(self.code.emit("i64", f"add nsw i64 {distance.text}, {part.start}"))
         return ends[0], ends[1]
 
-    def _loop_over(self, axis: int, start: Value, stop: Value, step: int) -> None:
+    def _loop_over(
+        self, axis: int, start: Value, stop: Value, step: int, last: int | None = None
+    ) -> None:
         def body(index: Value, carried: Sequence[Value]) -> list[Value]:
+            if last is not None and (int(stop.text) - int(start.text)) % step:
+                index = self.code.call("i64", "llvm.smin.i64", index, Value(str(last), "i64"))
             with self._at(axis, index):
                 self._domain(axis + 1)
             return []
@@ -356,6 +372,12 @@ class NestWriter:
     def _reduce(self, members: Sequence[Offsets]) -> None:
         """Write the loops over the reduced axes; results go to `results`."""
         _ReductionWriter(self, members).write()
+
+
+def _repeatable(nest: Nest) -> bool:
+    """Whether an index can be run twice: nothing is changed in place, no store hides another."""
+    stores = [s.access.buffer for s in (*nest.inner, *nest.stores)]
+    return len(set(stores)) == len(stores) and not set(stores) & nest.reads()
 
 
 def _alignment(access: Access) -> int:
