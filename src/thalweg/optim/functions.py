@@ -36,7 +36,7 @@ import numpy as np
 
 import thalweg.numpy as tnp
 from thalweg.differentiation import grad, jacobian, jvp, value_and_grad
-from thalweg.errors import DifferentiationError, ShapeError, TracingError
+from thalweg.errors import CompilerError, DifferentiationError, ShapeError, TracingError
 from thalweg.graph import Graph, Node
 from thalweg.interpreter import plan
 from thalweg.optim.layout import Matrix, Vector
@@ -48,9 +48,20 @@ __all__ = ["Given", "Smooth", "Traced", "evaluator", "numerical_jacobian", "smoo
 Evaluator = Callable[[Sequence[Any]], list[Any]]
 
 
+NATIVE_WORK = 100_000
+"""Numbers that an evaluation computes, from which compiling it pays."""
+
+
 def evaluator(graph: Graph) -> Evaluator:
-    """How graphs of solvers are evaluated: the one place to put native code in."""
-    return plan(graph)
+    """How graphs of solvers are evaluated: large ones natively, where that is possible."""
+    if sum(node.size for node in graph.nodes()) < NATIVE_WORK:
+        return plan(graph)
+    try:
+        from thalweg.compiler.function import NativeGraph
+
+        return NativeGraph(graph)
+    except (ImportError, CompilerError):
+        return plan(graph)
 
 
 class Smooth(ABC):

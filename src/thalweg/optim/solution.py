@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.errors import OptionError, suggest
+from thalweg.optim.blas import single_threaded_blas
 from thalweg.optim.layout import Layout, Vector
 from thalweg.optim.methods import METHODS, Method
 from thalweg.optim.problem import Problem
@@ -59,7 +60,7 @@ def solve(
     detail = ""
     function = method_named(method)
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), single_threaded_blas():
             status = function(problem, np.array(x0, dtype=np.float64), tol, **(options or {}))
     except Halt as halt:
         status, detail = halt.status, halt.detail

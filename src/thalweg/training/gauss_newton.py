@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from thalweg.graph import Graph, Node, constant, variable
 from thalweg.interpreter import Plan, plan
 from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
+from thalweg.optim.blas import single_threaded_blas
 from thalweg.trees import flatten
 
 __all__ = ["NormalEquations", "Quadratic"]
@@ -38,19 +38,6 @@ __all__ = ["NormalEquations", "Quadratic"]
 Array = NDArray[Any]
 BLOCK_BYTES = 2 << 20
 """About the size of a block of Jacobian rows."""
-
-
-@lru_cache(maxsize=1)
-def _blas() -> Any:
-    import scipy.linalg.lapack  # noqa: F401  (only libraries that are loaded are found)
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-def single_threaded_blas() -> Any:
-    """Inside, BLAS runs on the calling thread alone: its sums are then always the same."""
-    return _blas().limit(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True)
@@ -154,13 +141,11 @@ class NormalEquations:
         outer = self.sign * outer
         if self.outputs == 1:
             factor = np.sqrt(np.maximum(outer.reshape(-1), 0.0) * weights)
-            scaled: Array = _flat(rows) * factor[:, None]
-            return scaled
+            return _flat(rows) * factor[:, None]
         diagonal = np.einsum("boo->bo", outer)
         if np.array_equal(outer, diagonal[:, :, None] * np.eye(self.outputs)):
             factor = np.sqrt(np.maximum(diagonal, 0.0) * weights[:, None])
-            scaled = _flat(rows) * factor.reshape(-1, 1)
-            return scaled
+            return _flat(rows) * factor.reshape(-1, 1)
         values, vectors = np.linalg.eigh(outer)
         root = vectors * np.sqrt(np.maximum(values, 0.0) * weights[:, None])[:, None, :]
         return _flat(np.matmul(root.transpose(0, 2, 1), rows))
