@@ -3,8 +3,8 @@
 Examples
 --------
 >>> history = History()
->>> _ = history.add(Epoch(1, training_loss=0.5, validation_loss=0.6, learning_rate=0.1, seconds=0.1))
->>> _ = history.add(Epoch(2, training_loss=0.3, validation_loss=0.7, learning_rate=0.1, seconds=0.2))
+>>> _ = history.add(Epoch(1, training_loss=0.5, validation_loss=0.6, learning_rate=0.1))
+>>> _ = history.add(Epoch(2, training_loss=0.3, validation_loss=0.7, learning_rate=0.1))
 >>> history
 History of 2 epochs, best epoch 1 (validation loss 0.6)
 >>> history["training_loss"]
