@@ -30,6 +30,12 @@ from thalweg.compiler.target import Target
 
 __all__ = ["vectorise"]
 
+CHEAP = 4
+"""Operations in a sum up to which registers alone limit its tile."""
+
+LONGEST_TILE = 32
+"""Operations that a tile of a longer sum may have."""
+
 
 def vectorise(nests: Sequence[Nest], target: Target) -> None:
     """Choose vector axis, width and tiles of every nest, and join axes where that is possible.
@@ -146,12 +152,16 @@ def _rows(nest: Nest, target: Target, loads: Sequence[Access]) -> None:
     parts = postorder([r.value for r in nest.reductions])
     body = [e.access for e in parts if isinstance(e, Load)]
     vertical = nest.vector is not None and nest.vector < count
+    summed = [*(r.value for r in nest.reductions), *(s.value for s in nest.inner)]
+    cost = sum(isinstance(e, Apply) for e in postorder(summed)) + len(nest.inner)
     budget = (target.registers - 4) // max(1, len(nest.reductions))
+    if cost > CHEAP:  # arithmetic hides the waiting; a large tile would only be a lot of code
+        budget = min(budget, max(1, LONGEST_TILE // cost))
     tiles = [1] * count
     vectors = 1
     if vertical and nest.vector is not None:
         extent = nest.extents[nest.vector]
-        vectors = 2 if extent >= 2 * nest.width else 1
+        vectors = 2 if extent >= 2 * nest.width and budget > 1 else 1
         tiles[nest.vector] = vectors
     reuse = [
         axis
@@ -174,7 +184,8 @@ def _rows(nest: Nest, target: Target, loads: Sequence[Access]) -> None:
     for t in tiles:
         total *= t
     if total * len(nest.reductions) < 8:
-        nest.unroll = min(8 // max(1, total * len(nest.reductions)), 4)
+        most = 4 if cost <= CHEAP else max(1, LONGEST_TILE // (cost * total))
+        nest.unroll = min(8 // max(1, total * len(nest.reductions)), 4, most)
 
 
 def _power_of_two(n: int) -> int:
