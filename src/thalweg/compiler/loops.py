@@ -375,8 +375,9 @@ def _assignments(targets: Sequence[tuple[str, Expr]], indent: str) -> list[str]:
     lines: list[str] = []
     texts: dict[int, str] = {}
     for part in order:
-        text = str(part)
-        if isinstance(part, Apply):
+        if not isinstance(part, Apply):
+            text = str(part)
+        else:
             text = f"{part.op}({', '.join(texts[id(a)] for a in part.args)})"
             if (uses[id(part)] > 1 or len(text) > LONGEST_TEXT) and part not in roots:
                 lines.append(f"{indent}v{len(lines)} = {text}")
