@@ -29,7 +29,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,12 +113,19 @@ class Exercise:
             Whose neurons are walked through, counted from 1.
         """
         if self.network is None:
-            return explain(self.formula, take_apart=self.take_apart)(**self.values)
+            record = explain(self.formula, take_apart=self.take_apart)(**self.values)
+            if not self.title:
+                return record
+            named = Sentence("title_exercise", {"title": self.title, "what": self.formula})
+            return replace(record, title=named)
         first = self.told(1)
         walk = first.walk(sample=sample)
         sections = [*first.layers().sections, *walk.sections]
         sections += [self._update(number) for number in range(1, self.updates + 1)]
         title = Sentence("title_network", {"network": repr(self.network)})
+        if self.title:
+            what = {"title": self.title, "what": repr(self.network)}
+            title = Sentence("title_exercise", what)
         return Explanation("report", title, tuple(sections), first.picture(sample))
 
     def _update(self, number: int) -> Section:
@@ -203,6 +210,8 @@ def _only(data: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
 
 def _title(data: Mapping[str, Any]) -> dict[str, str]:
     title = data.get("title", {})
+    if isinstance(title, dict) and not all(isinstance(v, str) for v in title.values()):
+        raise DataError("title must be text, or text by language: { en = ..., ko = ... }")
     return {"en": title, "ko": title} if isinstance(title, str) else dict(title)
 
 

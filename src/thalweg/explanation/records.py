@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from thalweg.errors import OptionError, ShapeError, suggest
 from thalweg.explanation.notation import Math, symbol, text
-from thalweg.language import tr
+from thalweg.language import known_language, tr
 
 __all__ = [
     "VERSION",
@@ -61,7 +61,7 @@ class Sentence:
     key : str
         Without the room: ``"sensitivity"``.
     values : mapping
-        Text, numbers, formulas, or other sentences.
+        Text, numbers, formulas, other sentences, or text by language.
     """
 
     key: str
@@ -83,6 +83,8 @@ def _spoken(values: Mapping[str, Any], lang: str | None) -> dict[str, Any]:
     for name, value in values.items():
         if isinstance(value, Sentence):
             said[name] = value.say(lang)
+        elif isinstance(value, Mapping):
+            said[name] = value.get(known_language(lang)) or next(iter(value.values()), "")
         elif isinstance(value, Math):
             said[name] = text(value)
         elif isinstance(value, float):

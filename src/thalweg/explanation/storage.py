@@ -98,6 +98,8 @@ def _value(value: Any, lang: str) -> Any:
         return {"formula": value.to_json()}
     if isinstance(value, Sentence):
         return {"sentence": _sentence(value, lang)}
+    if isinstance(value, Mapping):
+        return {"texts": dict(value)}
     if isinstance(value, float):
         return {"number": _number(value)}
     return value if isinstance(value, str) else int(value)
@@ -219,6 +221,8 @@ def _read_value(value: Any) -> Any:
         return value
     if "formula" in value:
         return formula_from_json(value["formula"])
+    if "texts" in value:
+        return dict(value["texts"])
     if "sentence" in value:
         return _read_sentence(value["sentence"])
     return _read_number(value["number"])

@@ -47,6 +47,7 @@ __all__ = [
     "power",
     "put_numbers",
     "replace",
+    "shortened",
     "subtract",
     "symbol",
     "symbols",
@@ -231,3 +232,16 @@ def put_numbers(formula: Math, values: Mapping[Math, float]) -> Math:
         return number(values[node]) if node in values else node
 
     return replace(formula, change)
+
+
+def shortened(formula: Math, most: int = 12) -> Math:
+    """A long sum with its middle left out.
+
+    Examples
+    --------
+    >>> str(shortened(add(*(symbol("x", k) for k in range(1, 31))), 4))
+    'x₁ + x₂ + x₃ + … + x₃₀'
+    """
+    if formula.head != "add" or len(formula.parts) <= most:
+        return formula
+    return Math("add", (*formula.parts[: most - 1], symbol("…"), formula.parts[-1]))

@@ -22,9 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.explanation.notation import Math, digits, mathml, text
+from thalweg.explanation.notation import Math, digits, mathml, shortened, text
 from thalweg.explanation.records import Array, Explanation, Recipe, Section, Step
-from thalweg.explanation.render.latex import shortened
 from thalweg.explanation.render.svg import sign_class, svg
 from thalweg.language import tr
 

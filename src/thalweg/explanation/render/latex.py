@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import re
 
-from thalweg.explanation.notation import Math, digits, latex, number
+from thalweg.explanation.notation import Math, digits, latex, number, shortened
 from thalweg.explanation.records import Array, Explanation, Section, Step
 from thalweg.language import tr
 
-__all__ = ["matrix", "render", "shortened"]
+__all__ = ["matrix", "render"]
 
-MAX_ROWS, MAX_COLUMNS, MAX_TERMS, TERMS_PER_LINE = 8, 7, 12, 3
+MAX_ROWS, MAX_COLUMNS, TERMS_PER_LINE = 8, 7, 3
 _PREAMBLE = r"""\documentclass[11pt]{article}
 \usepackage{iftex}
 \ifPDFTeX\usepackage[utf8]{inputenc}\usepackage[T1]{fontenc}\fi
@@ -134,15 +134,6 @@ def _broken(formula: Math) -> list[str]:
         written = latex(Math("add", parts) if len(parts) > 1 else parts[0])
         lines.append(f"&= {written}" if start == 0 else rf"&\quad + {written}")
     return lines
-
-
-def shortened(formula: Math) -> Math:
-    """A long sum with its middle left out."""
-    if formula.head != "add" or len(formula.parts) <= MAX_TERMS:
-        return formula
-    kept = MAX_TERMS // 2
-    dots = Math("symbol", ("…",))
-    return Math("add", (*formula.parts[:kept], dots, *formula.parts[-kept + 1 :]))
 
 
 def matrix(value: Array) -> str:

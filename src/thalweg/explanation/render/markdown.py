@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from thalweg.explanation.notation import digits, latex
+from thalweg.explanation.notation import digits, latex, shortened
 from thalweg.explanation.records import Explanation, Section, Step
-from thalweg.explanation.render.latex import matrix, shortened
+from thalweg.explanation.render.latex import matrix
 from thalweg.language import tr
 
 __all__ = ["render"]

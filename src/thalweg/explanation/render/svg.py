@@ -14,7 +14,7 @@ from thalweg.language import tr
 
 __all__ = ["svg"]
 
-COLUMN, ROW, RADIUS = {"network": 210.0, "computation": 150.0}, 92.0, 22.0
+COLUMN, ROW, RADIUS = {"network": 172.0, "computation": 150.0}, 92.0, 22.0
 MARGIN_X, MARGIN_Y = 64.0, 52.0
 MANY_EDGES = 9  # between two columns; more of them carry no numbers
 
@@ -39,7 +39,9 @@ def svg(picture: Picture, lang: str) -> str:
     parts += [drawing.node(n, lang) for n in picture.nodes]
     parts += [drawing.edge_label(e) for e in picture.edges]
     size = f'viewBox="0 0 {drawing.width:.0f} {drawing.height:.0f}"'
-    style = f'style="min-width:{min(drawing.width, 560):.0f}px;max-width:{drawing.width:.0f}px"'
+    columns = len({n.column for n in picture.nodes})
+    least = min(drawing.width, 116.0 * columns)
+    style = f'style="min-width:{least:.0f}px;max-width:{drawing.width:.0f}px"'
     return (
         f'<svg class="picture {picture.kind}" {size} {style} role="img" '
         f'aria-label="{escape(label)}">{"".join(parts)}</svg>'

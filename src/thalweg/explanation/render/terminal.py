@@ -21,13 +21,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from thalweg.explanation.notation import digits, text
+from thalweg.explanation.notation import digits, shortened, text
 from thalweg.explanation.records import Array, Explanation, Section, Step
 from thalweg.language import known_language, tr
 
 __all__ = ["ascii_only", "render", "renderable"]
 
-MAX_ROWS, MAX_COLUMNS = 8, 6
+MAX_ROWS, MAX_COLUMNS, MAX_TERMS = 8, 6, 8
 STYLES = {
     "local": "cyan",
     "global": "bold",
@@ -151,11 +151,11 @@ def _formula(step: Step, lang: str) -> Text:
     """Name = formula, the numbers below, and below that a matrix."""
     written = Text(step.id, style="bold" if step.role in ("global", "common") else "")
     if step.formula is not None and text(step.formula) != step.id:
-        written.append(f" = {text(step.formula)}", style="not bold")
+        written.append(f" = {text(shortened(step.formula, MAX_TERMS))}", style="not bold")
     if step.place is not None:
         written.append(f"  ({step.place.say(lang)})", style="not bold dim")
     if step.numbers is not None and (step.formula is None or step.numbers != step.formula):
-        written.append(f"\n  = {shorten(text(step.numbers))}", style="not bold dim")
+        written.append(f"\n  = {text(shortened(step.numbers, MAX_TERMS))}", style="not bold dim")
     if step.value.ndim and step.value.size:
         written.append("\n" + matrix(step.value), style="not bold")
         if step.estimate is not None:
@@ -163,13 +163,6 @@ def _formula(step: Step, lang: str) -> Text:
             said = tr("explanation.largest_difference", lang, difference=f"{difference:.1e}")
             written.append("\n" + said, style="not bold dim")
     return written
-
-
-def shorten(formula: str, limit: int = 160) -> str:
-    """A long sum with its middle left out."""
-    if len(formula) <= limit:
-        return formula
-    return f"{formula[: limit // 2]} … {formula[-limit // 3 :]}"
 
 
 def matrix(value: Array) -> str:
