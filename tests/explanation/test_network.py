@@ -208,6 +208,8 @@ def test_entries_open_into_their_sums_beside_the_central_difference() -> None:
         assert product(total.terms) == pytest.approx(float(total.value), rel=1e-12)
         assert float(total.estimate) == pytest.approx(float(total.value), rel=1e-7, abs=1e-10)
         assert not total.notes
+    total = list(told.entry("∂a[2]/∂a[1]", 2, 3).steps())[-1]
+    assert product(total.terms) == pytest.approx(told.passes.params[1]["W"][1, 2], rel=1e-14)
     with pytest.raises(ShapeError, match="counted from 1"):
         told.entry("dW[1]", 0, 1)
     with pytest.raises(OptionError, match="no step"):

@@ -283,8 +283,12 @@ class NetworkExplanation:
     def entry(
         self, name: str, row: int = 1, column: int = 1, *, check: bool = False, limit: int = 12
     ) -> Explanation:
-        """One entry of dW[l], db[l], dX or any other matrix, opened into its sum."""
-        return open_entry(self.passes, self._layers, name, row, column, check=check, limit=limit)
+        """One entry of dW[l], db[l], dX or any other matrix, opened into its sum.
+
+        Jacobians too, of the first sample: ``"∂a[2]/∂a[1]"``.
+        """
+        view = self.jacobians() if name.startswith("∂") else self._layers
+        return open_entry(self.passes, view, name, row, column, check=check, limit=limit)
 
     def update(self) -> Explanation:
         """Old value, gradient, optimiser state before and after, new value."""
