@@ -52,10 +52,16 @@ class Value:
 
 @dataclass
 class Assembly:
-    """Lines of one function, and the declarations they need."""
+    """Lines of one function, and the declarations and definitions they need.
+
+    With `sharing`, elementary functions are called instead of written out at every use: slower
+    by some cycles, but the code of very large functions stays in bounds.
+    """
 
     lines: list[str] = field(default_factory=list)
     declared: dict[str, str] = field(default_factory=dict)
+    defined: dict[str, str] = field(default_factory=dict)
+    sharing: bool = False
     block: str = "entry"
     count: int = 0
 
@@ -83,6 +89,28 @@ class Assembly:
         """Call a function or intrinsic and declare it."""
         types = ", ".join(a.type for a in arguments)
         self.declared[name] = f"declare {type} @{name}({types})"
+        return self.emit(type, f"call {type} @{name}({', '.join(map(str, arguments))})")
+
+    def share(
+        self, name: str, body: Callable[[Assembly, list[Value]], Value], *arguments: Value
+    ) -> Value:
+        """Call a function whose code is written once in the module.
+
+        Parameters
+        ----------
+        name : str
+        body : callable
+            ``body(code, parameters)`` writes it and returns its result, of the type of the first
+            argument.
+        *arguments : Value
+        """
+        type = arguments[0].type
+        if name not in self.defined:
+            code = Assembly(declared=self.declared)
+            parameters = [Value(f"%x{k}", a.type) for k, a in enumerate(arguments)]
+            result = body(code, parameters)
+            head = f"define internal {type} @{name}({', '.join(map(str, parameters))}) #0 {{"
+            self.defined[name] = "\n".join([head, "entry:", *code.lines, f"  ret {result}", "}"])
         return self.emit(type, f"call {type} @{name}({', '.join(map(str, arguments))})")
 
     def loop(

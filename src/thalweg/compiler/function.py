@@ -29,6 +29,7 @@ from thalweg.compiler.fuse import Fusion
 from thalweg.compiler.guards import guards
 from thalweg.compiler.llvm import write_nest
 from thalweg.compiler.loops import Buffer, Nest, verify
+from thalweg.compiler.lowering import elementary_count
 from thalweg.compiler.memory import plan_memory
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
@@ -49,6 +50,9 @@ Array = NDArray[Any]
 FLOAT = np.dtype("float64")
 PLAIN = {float, int, np.float64}
 """Types of arguments that are one number of float64."""
+
+MOST_WRITTEN = 150
+"""Elementary functions above which their code is shared."""
 
 LARGEST_BLOCK = 512
 """Numbers up to which arguments, results and temporaries are passed as one block."""
@@ -121,7 +125,7 @@ class NativeGraph:
     # -- the native function ------------------------------------------------------------------
     def _text(self) -> str:
         """The function of a table of pointers; of numbers, of a block with the numbers."""
-        code = Assembly()
+        code = Assembly(sharing=elementary_count(self.nests) > MOST_WRITTEN)
         pointers: dict[Buffer, Value] = {}
         arguments = [self.buffers[node] for node in self.graph.inputs]
         arguments += [*self.results, *self.constants]

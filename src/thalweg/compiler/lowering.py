@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from thalweg.compiler.assembly import Assembly, Builder, Value, llvm_type
 from thalweg.compiler.elementary import ELEMENTARY, ELEMENTARY_2
-from thalweg.compiler.loops import Apply, Number
+from thalweg.compiler.loops import Apply, Nest, Number
 from thalweg.errors import CompilerError
 
-__all__ = ["LOWERING", "convert", "identity", "lower", "value_type"]
+__all__ = ["LOWERING", "convert", "elementary_count", "identity", "lower", "value_type"]
 
 Row = Callable[[Builder, Sequence[Value], Apply], Value]
 MERSENNE = 2**31 - 1
@@ -56,14 +57,33 @@ def lower(code: Assembly, expr: Apply, args: Sequence[Value], width: int) -> Val
         If the operation has no row.
     """
     dtype = expr.args[-1].dtype
-    if expr.op in ELEMENTARY:
-        return ELEMENTARY[expr.op](Builder(code, width, dtype), args[0])
-    if expr.op in ELEMENTARY_2 and dtype in FLOATS:
-        return ELEMENTARY_2[expr.op](Builder(code, width, dtype), args[0], args[1])
+    rule: Callable[..., Value] | None = ELEMENTARY.get(expr.op)
+    if rule is None and dtype in FLOATS:
+        rule = ELEMENTARY_2.get(expr.op)
+    if rule is not None and code.sharing:
+        body = partial(_written, rule, width, dtype)
+        return code.share(f"{expr.op}.{width}.{dtype}", body, *args)
+    if rule is not None:
+        return rule(Builder(code, width, dtype), *args)
     row = LOWERING.get(expr.op)
     if row is None:
         raise CompilerError(f"operation {expr.op!r} has no row in compiler/lowering.py")
     return row(Builder(code, width, dtype), args, expr)
+
+
+def _written(
+    rule: Callable[..., Value], width: int, dtype: str, code: Assembly, args: Sequence[Value]
+) -> Value:
+    return rule(Builder(code, width, dtype), *args)
+
+
+def elementary_count(nests: Sequence[Nest]) -> int:
+    """How many elementary functions are written in nests."""
+    return sum(
+        isinstance(e, Apply) and (e.op in ELEMENTARY or e.op in ELEMENTARY_2)
+        for nest in nests
+        for e in nest.walk()
+    )
 
 
 def _arithmetic(float_name: str, int_name: str) -> Row:

@@ -71,6 +71,7 @@ def module_text(code: Assembly, name: str, parameters: str, constants: Iterable[
         [
             *constants,
             *sorted(set(code.declared.values())),
+            *code.defined.values(),
             f"define void @{name}({parameters}) #0 {{",
             "entry:",
             *code.lines,
