@@ -103,3 +103,27 @@ def test_the_state_of_the_caller_is_copied():
     before = flat(start)
     run(program(), (X, T, ONES), np.arange(11), 4)
     assert np.array_equal(before, flat(start))
+
+
+def test_dropout_gives_the_same_masks_natively():
+    pytest.importorskip("llvmlite")
+    from thalweg.nn.losses import loss
+    from thalweg.nn.network import Dense, Network
+    from thalweg.optim.rules import Adam
+    from thalweg.training.native_program import NativeProgram
+    from thalweg.trees import flatten
+
+    net = Network([Dense(4, 9, "relu", dropout=0.4), Dense(9, 5, "tanh", dropout=0.2), Dense(5, 2)])
+    objective = NetworkObjective(net, loss("mse"))
+    rng = np.random.default_rng(0)
+    X, T = rng.normal(size=(53, 4)), rng.normal(size=(53, 2))
+    states = []
+    for kind in (Program, NativeProgram):
+        program = kind(objective, Adam())
+        state = program.start(net.initial(1))
+        for _ in range(3):
+            order = np.arange(53)[::-1].copy()
+            program.epoch(state, X, T, np.ones(53), order, 10, np.full(6, 0.01))
+        states.append(state)
+    for a, b in zip(flatten(states[0].params)[0], flatten(states[1].params)[0], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)

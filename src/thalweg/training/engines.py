@@ -29,10 +29,7 @@ def make_program(task: Task) -> tuple[EpochProgram, str]:
         raise OptionError(f"There is no engine {task.engine!r}.{suggest(task.engine, ENGINES)}")
     assert task.rule is not None
     arguments = (task.objective, task.rule, task.dtype, task.options.conditioning)
-    if task.objective.network.drops:
-        if task.engine == "native":
-            raise CompilerError("Dropout runs in NumPy only; use engine='numpy'.")
-    elif task.engine != "numpy":
+    if task.engine != "numpy":
         native = _native_program()
         if native is not None:
             try:

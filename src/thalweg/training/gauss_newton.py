@@ -141,11 +141,11 @@ class NormalEquations:
         outer = self.sign * outer
         if self.outputs == 1:
             factor = np.sqrt(np.maximum(outer.reshape(-1), 0.0) * weights)
-            return _flat(rows) * factor[:, None]
+            return np.asarray(_flat(rows) * factor[:, None])
         diagonal = np.einsum("boo->bo", outer)
         if np.array_equal(outer, diagonal[:, :, None] * np.eye(self.outputs)):
             factor = np.sqrt(np.maximum(diagonal, 0.0) * weights[:, None])
-            return _flat(rows) * factor.reshape(-1, 1)
+            return np.asarray(_flat(rows) * factor.reshape(-1, 1))
         values, vectors = np.linalg.eigh(outer)
         root = vectors * np.sqrt(np.maximum(values, 0.0) * weights[:, None])[:, None, :]
         return _flat(np.matmul(root.transpose(0, 2, 1), rows))

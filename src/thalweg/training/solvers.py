@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 
 from thalweg.differentiation import forward
 from thalweg.graph import Graph, variable
-from thalweg.interpreter import Plan, plan
 from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
+from thalweg.optim.functions import Evaluator, evaluator
 from thalweg.optim.problem import Bounds, Objective, Problem
 from thalweg.optim.result import Iteration, Result, Status
 from thalweg.optim.rules import GD
@@ -146,13 +146,13 @@ class NetworkProblem(Objective):
         return np.asarray(0.5 * (np.array(columns) + np.array(columns).T))
 
     @cached_property
-    def _push(self) -> Plan:
+    def _push(self) -> Evaluator:
         """The gradient's derivative along a direction."""
         batch = self.network_objective.batch_graph(len(self.samples.X))
         leaves, data = batch.inputs[:-3], batch.inputs[-3:]
         directions = [variable(leaf.shape, leaf.dtype) for leaf in leaves]
         pushed = forward(batch.outputs[2:], leaves, directions)
-        return plan(Graph((*leaves, *directions, *data), tuple(pushed)))
+        return evaluator(Graph((*leaves, *directions, *data), tuple(pushed)))
 
 
 def run_solver(task: Task, name: str, patience: Patience | None = None) -> Outcome:
