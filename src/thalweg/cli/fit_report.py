@@ -85,8 +85,7 @@ def _facts(screen: Screen, model: Model) -> Grid:
 
 
 def _lines(screen: Screen, model: Model) -> list[tuple[str, str]]:
-    origin, encoding, say = model.origin, model.encoding, screen.say
-    settings = origin.settings
+    encoding, say = model.encoding, screen.say
     kinds = ", ".join(str(c) for c in (model.classes or ())[:MOST_CLASSES])
     more = ", ..." if len(model.classes or ()) > MOST_CLASSES else ""
     targets = ", ".join(encoding.names)
@@ -101,7 +100,7 @@ def _lines(screen: Screen, model: Model) -> list[tuple[str, str]]:
         ("rows", str(model.split)),
         ("network", net),
         ("loss", _objective(model)),
-        ("method", _method(screen, origin.method, settings)),
+        ("method", _method(screen, model)),
     ]
 
 
@@ -122,15 +121,17 @@ def _objective(model: Model) -> str:
     return text
 
 
-def _method(screen: Screen, method: str, settings: Any) -> str:
-    parts = [method]
+def _method(screen: Screen, model: Model) -> str:
+    settings, parts = model.origin.settings, [model.origin.method]
     if settings.get("learning_rate"):
         rate = f"{settings['learning_rate']:g}"
         schedule = str(settings.get("schedule", "constant"))
         parts.append(screen.say("method_rate", rate=rate))
         parts += [] if schedule == "constant" else [schedule]
     if settings.get("batch_size"):
-        parts.append(screen.say("method_batch", rows=settings["batch_size"]))
+        full = settings["batch_size"] >= len(model.split.train)
+        key = "method_full" if full else "method_batch"
+        parts.append(screen.say(key, rows=settings["batch_size"]))
     parts.append(screen.say(f"engine_{settings.get('engine', 'numpy')}"))
     return ", ".join(parts)
 
