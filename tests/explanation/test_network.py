@@ -216,6 +216,19 @@ def test_entries_open_into_their_sums_beside_the_central_difference() -> None:
         told.entry("dQ[1]")
 
 
+def test_a_neuron_is_checked_by_central_differences() -> None:
+    net = Network([Dense(2, 2, "tanh"), Dense(2, 2, "softmax")])
+    rng = np.random.default_rng(5)
+    X, T = rng.normal(size=(3, 2)), np.eye(2)[[0, 1, 0]]
+    told = tw.explain_network(net, net.initial(5), X, T, "cross_entropy")
+    for which in ("hidden 2", "output 1"):
+        view = told.neuron(which, sample=2, check=True)
+        checked = [s for s in view.steps() if s.estimate is not None]
+        assert len(checked) >= 5
+        for step in checked:
+            assert float(step.estimate) == pytest.approx(float(step.value), rel=1e-7, abs=1e-9)
+
+
 def test_multiplications_saved() -> None:
     """Counted by hand for 2-3-1: a hidden neuron's common part is 1 + 1 + 1 multiplications."""
     net = Network([Dense(2, 3, "relu", bias=False), Dense(3, 1, bias=False)])

@@ -208,7 +208,7 @@ class _Expression:
         visible = [e for e in self.derivation.edges if e.source in self.names]
         waiting = {n: [e for e in visible if e.source is n] for n in self.names}
         collected: dict[Node, list[Step]] = {}
-        notes = []
+        notes = [Sentence("words")]
         for edge in visible:
             several = len(waiting[edge.source]) > 1
             place = 1 + len(collected.get(edge.source, []))

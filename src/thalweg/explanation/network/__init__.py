@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike
 
 from thalweg.errors import OptionError
 from thalweg.explanation.network import names
-from thalweg.explanation.network.entry import open_entry
+from thalweg.explanation.network.entry import of_parameter, of_sample, open_entry
 from thalweg.explanation.network.health import health
 from thalweg.explanation.network.layers import LayerWalk, Scales
 from thalweg.explanation.network.neuron import NeuronWalk, multiplications
@@ -169,7 +169,12 @@ class NetworkExplanation:
         return NeuronWalk(self.passes, self.update_step, sample, limit)
 
     def neuron(
-        self, which: str | tuple[int, int], *, sample: int = 1, limit: int = 8
+        self,
+        which: str | tuple[int, int],
+        *,
+        sample: int = 1,
+        limit: int = 8,
+        check: bool = False,
     ) -> Explanation:
         """One neuron in the eight steps.
 
@@ -181,6 +186,8 @@ class NetworkExplanation:
             Counted from 1.
         limit : int
             How many of its weights are shown one by one.
+        check : bool
+            With the central difference beside every global derivative.
         """
         layer, index = names.find_neuron(self.network, which)
         walk = self._walk(sample, limit)
@@ -192,9 +199,26 @@ class NetworkExplanation:
             "title_one_neuron",
             {"neuron": names.neuron(self.network, layer, index), "network": repr(self.network)},
         )
-        return Explanation("neuron", title, tuple(sections), self.picture(sample))
+        found = Explanation("neuron", title, tuple(sections), self.picture(sample))
+        return self._beside(found, sample) if check else found
 
-    def walk(self, *, sample: int = 1, limit: int = 8, neurons: int | None = None) -> Explanation:
+    def _beside(self, explanation: Explanation, sample: int) -> Explanation:
+        """Central differences of one sample's loss beside its global derivatives."""
+        from thalweg.explanation import numerical
+
+        goal = NeuronWalk(self.passes, self.update_step, sample).goal
+        estimates = {}
+        for step in explanation.steps():
+            if step.name.head != "partial" or step.name.parts[0] != goal or step.value.ndim:
+                continue
+            name, *place = step.name.parts[1].parts
+            label = {"x": "a[0]"}.get(name, name.replace("w", "W"))
+            estimates[step.id] = np.asarray(of_sample(self.passes, label, tuple(place), sample))
+        return numerical.flagged(explanation.with_estimates(estimates))
+
+    def walk(
+        self, *, sample: int = 1, limit: int = 8, neurons: int | None = None, check: bool = False
+    ) -> Explanation:
         """All neurons, from the loss to the first hidden layer.
 
         Parameters
@@ -202,6 +226,8 @@ class NetworkExplanation:
         sample, limit : int
         neurons : int, optional
             How many of each layer; all of a small network, 4 of a large one by default.
+        check : bool
+            With the central difference beside every global derivative.
         """
         walk = self._walk(sample, limit)
         sizes = self.network.sizes[1:]
@@ -219,7 +245,8 @@ class NetworkExplanation:
                 sections.append(walk.neuron(layer, index))
         sections.append(self._effect())
         title = Sentence("title_walk", {"network": repr(self.network), "sample": sample})
-        return Explanation("walk", title, tuple(sections), self.picture(sample))
+        found = Explanation("walk", title, tuple(sections), self.picture(sample))
+        return self._beside(found, sample) if check else found
 
     def _effect(self) -> Section:
         """After the pass: all updates take effect together; what sharing saved."""
@@ -261,7 +288,6 @@ class NetworkExplanation:
 
     def _checked(self, explanation: Explanation) -> Explanation:
         from thalweg.explanation import numerical
-        from thalweg.explanation.network.entry import of_parameter
 
         estimates = {}
         for layer in range(1, self.passes.depth + 1):

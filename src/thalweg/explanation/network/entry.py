@@ -24,7 +24,7 @@ from thalweg.explanation.records import (
 from thalweg.graph import Node
 from thalweg.trees import flatten
 
-__all__ = ["open_entry"]
+__all__ = ["of_parameter", "of_sample", "open_entry"]
 
 ALIASES = {"dX": "dA[0]", "X": "A[0]"}
 
@@ -106,7 +106,7 @@ def numerical_entry(passes: Passes, name: str, row: int, column: int, step: Step
     if kind in "Wb":
         estimate = of_parameter(passes, kind, layer, (row - 1, column - 1))
     else:
-        estimate = _of_node(passes, f"{kind.lower()}[{layer}]", row, column)
+        estimate = of_sample(passes, f"{kind.lower()}[{layer}]", (row,), column)
     return numerical.flag(replace(step, estimate=np.asarray(estimate)))
 
 
@@ -125,14 +125,27 @@ def of_parameter(passes: Passes, kind: str, layer: int, place: tuple[int, ...]) 
     return float(numerical.central(at, np.asarray(old[index])))
 
 
-def _of_node(passes: Passes, label: str, row: int, column: int) -> float:
-    """The derivative of one sample's loss with respect to one entry of a layer."""
+def of_sample(passes: Passes, label: str, place: tuple[int, ...], sample: int) -> float:
+    """The central difference of one sample's loss with respect to an entry of a labelled array.
+
+    Parameters
+    ----------
+    passes : Passes
+    label : str
+        ``"W[1]"``, ``"b[1]"``, ``"z[1]"`` or ``"a[0]"``.
+    place : tuple of int
+        Counted from 1.
+    sample : int
+        Counted from 1.
+    """
     graph = passes.sample.plain if label == f"a[{passes.depth}]" else passes.sample.graph
     node = graph.labels[label]
-    values: dict[Node, Array] = dict(zip(graph.inputs, _inputs(passes, column), strict=True))
-    table = passes.Z if label[0] == "z" else passes.A
-    values[node] = table[int(label[2:-1])][:, column - 1]
-    return float(numerical.slope(graph.outputs[0], node, values, (row - 1,)))
+    values: dict[Node, Array] = dict(zip(graph.inputs, _inputs(passes, sample), strict=True))
+    if label[0] in "za":
+        table = passes.Z if label[0] == "z" else passes.A
+        values[node] = table[int(label[2:-1])][:, sample - 1]
+    index = tuple(i - 1 for i in place)
+    return float(numerical.slope(graph.outputs[0], node, values, index))
 
 
 def _inputs(passes: Passes, sample: int) -> list[Array]:

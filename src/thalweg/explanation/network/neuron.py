@@ -97,7 +97,10 @@ class NeuronWalk:
             numbers = _filled(local, values)
             steps.append(Step("loss_local", name, value, local, numbers))
             steps.append(Step("loss_global", name, value, name, None))
-        notes = [Sentence("loss_hand_over", {"layer": names.layer_of(passes.network, last)})]
+        notes = [
+            Sentence("words"),
+            Sentence("loss_hand_over", {"layer": names.layer_of(passes.network, last)}),
+        ]
         if passes.samples > 1:
             notes.append(Sentence("one_of_many", {"sample": self.sample, "m": passes.samples}))
         return Section("loss", Sentence("title_loss"), tuple(steps), tuple(notes))
