@@ -29,6 +29,7 @@ from thalweg.compiler.memory import MemoryPlan, plan_memory
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.numbers import numbers_first
+from thalweg.compiler.rows import Given, RowWriter
 from thalweg.compiler.target import Target, host
 from thalweg.compiler.threads import Barriers, run_on_threads, split_kind, write_barrier
 from thalweg.compiler.vectorise import vectorise
@@ -248,6 +249,7 @@ class BatchProgram:
                 pointers[entry] = pointer
         start = len(self.state) + 2
         weights, order, keys, scalars, losses, work = given[start : start + 6]
+        rows_given = Given(weights, order, keys)
         self._place(code, pointers, work)
 
         def batch(index: Value, carried: Sequence[Value]) -> list[Value]:
@@ -255,20 +257,40 @@ class BatchProgram:
             left = code.emit("i64", f"sub nsw i64 %count, {begin.text}")
             samples = _smaller(code, left, Value("%size", "i64"))
             total = self._numbers(code, pointers, index, scalars, losses)
-            rows = _Rows(self, code, pointers, total)
-            rows.sum(begin, samples, weights, order)
-            self._write_batch(rows, begin, samples, (weights, order, keys, work))
+            rows = self._row_writer(code, pointers, total)
+            rows.write_sum(rows_given, begin, samples)
+            self._write_batch(rows, rows_given, (begin, samples), pointers, work)
             return []
 
         code.loop(Value("%first", "i64"), Value("%last", "i64"), 1, batch)
         return module_text(code, "train", self.ARGUMENTS)
 
+    def _row_writer(self, code: Assembly, pointers: dict[Buffer, Value], total: Value) -> RowWriter:
+        def place(node: Node) -> Value:
+            return pointers[self.buffers[node]]
+
+        return RowWriter(
+            code,
+            self.dtype,
+            self.lanes,
+            rows=pointers[self.rows],
+            weight=place(self.weight),
+            keys=[place(node) for node in self.key],
+            totals=[place(self.total), total],
+            inverse=place(self.inverse),
+        )
+
     def _write_batch(
-        self, rows: _Rows, begin: Value, samples: Value, given: tuple[Value, Value, Value, Value]
+        self,
+        rows: RowWriter,
+        given: Given,
+        span: tuple[Value, Value],
+        pointers: dict[Buffer, Value],
+        work: Value,
     ) -> None:
         """Everything that is done for one batch, in one piece or block by block."""
-        code, pointers = rows.code, rows.pointers
-        weights, order, keys, work = given
+        code = rows.code
+        begin, samples = span
         early, sampled, late = _phases(self.nests)
 
         def block(start: Value, carried: Sequence[Value]) -> list[Value]:
@@ -278,7 +300,7 @@ class BatchProgram:
             above = code.emit("i64", f"add nsw i64 {number.text}, {self.lanes - 1}")
             panels = code.emit("i64", f"sdiv i64 {above.text}, {self.lanes}")
             share = self._share(code, panels)
-            rows.lanes(first, number, share.own, (weights, order, keys))
+            rows.write_lanes(given, first, number, share.own)
             if self.blocked:
                 self._note_first(code, pointers, start)
             self._write_nests(code, pointers, sampled, share, work)
@@ -453,79 +475,6 @@ class BatchProgram:
             function(table, span[0], span[1], count, batch_size, thread, threads, block)
 
         run_on_threads(task, threads)
-
-
-@dataclass
-class _Rows:
-    """Which row of the data is in which lane, and with what weight."""
-
-    program: BatchProgram
-    code: Assembly
-    pointers: dict[Buffer, Value]
-    total: Value
-
-    def sum(self, begin: Value, samples: Value, weights: Value, order: Value) -> None:
-        """The total weight and one divided by it."""
-        code, program = self.code, self.program
-        element = llvm_type(program.dtype)
-
-        def add(index: Value, carried: Sequence[Value]) -> list[Value]:
-            at = code.emit("i64", f"add nsw i64 {begin.text}, {index.text}")
-            place = code.emit("ptr", f"getelementptr i64, {order}, {at}")
-            row = code.emit("i64", f"load i64, {place}")
-            source = code.emit("ptr", f"getelementptr {element}, {weights}, {row}")
-            weight = code.emit(element, f"load {element}, {source}")
-            return [code.emit(element, f"fadd {element} {carried[0].text}, {weight.text}")]
-
-        (total,) = code.loop(Value("0", "i64"), samples, 1, add, [Value("0.0", element)])
-        positive = code.emit("i1", f"fcmp ogt {total}, 0.0")
-        divisor = code.emit(element, f"select {positive}, {total}, {element} 1.0")
-        inverse = code.emit(element, f"fdiv {element} 1.0, {divisor.text}")
-        code.do(f"store {total}, {self.pointers[program.buffers[program.total]]}")
-        code.do(f"store {total}, {self.total}")
-        code.do(f"store {inverse}, {self.pointers[program.buffers[program.inverse]]}")
-
-    def lanes(
-        self,
-        begin: Value,
-        samples: Value,
-        panels: tuple[Value, Value],
-        given: tuple[Value, Value, Value],
-    ) -> None:
-        """Which row is in each lane of these panels, and its weight."""
-        code, program = self.code, self.program
-        weights, order, keys = given
-        element = llvm_type(program.dtype)
-        rows = self.pointers[program.rows]
-        own = self.pointers[program.buffers[program.weight]]
-        start, stop = (code.emit("i64", f"mul nsw i64 {p.text}, {program.lanes}") for p in panels)
-        last = code.emit("i64", f"sub nsw i64 {samples.text}, 1")
-        zero = Value("0.0", element)
-
-        def lane(index: Value, carried: Sequence[Value]) -> list[Value]:
-            inside = code.emit("i1", f"icmp slt i64 {index.text}, {samples.text}")
-            safe = code.emit("i64", f"select {inside}, {index}, {last}")
-            at = code.emit("i64", f"add nsw i64 {begin.text}, {safe.text}")
-            place = code.emit("ptr", f"getelementptr i64, {order}, {at}")
-            row = code.emit("i64", f"load i64, {place}")
-            target = code.emit("ptr", f"getelementptr i64, {rows}, {index}")
-            code.do(f"store {row}, {target}")
-            for node in program.key:
-                self._copy_key(keys, at, self.pointers[program.buffers[node]], index)
-            source = code.emit("ptr", f"getelementptr {element}, {weights}, {row}")
-            weight = code.emit(element, f"load {element}, {source}")
-            used = code.emit(element, f"select {inside}, {weight}, {zero}")
-            target = code.emit("ptr", f"getelementptr {element}, {own}, {index}")
-            code.do(f"store {used}, {target}")
-            return []
-
-        code.loop(start, stop, 1, lane)
-
-    def _copy_key(self, keys: Value, at: Value, own: Value, index: Value) -> None:
-        source = self.code.emit("ptr", f"getelementptr i64, {keys}, {at}")
-        key = self.code.emit("i64", f"load i64, {source}")
-        target = self.code.emit("ptr", f"getelementptr i64, {own}, {index}")
-        self.code.do(f"store {key}, {target}")
 
 
 def _smaller(code: Assembly, a: Value, b: Value) -> Value:

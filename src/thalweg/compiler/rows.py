@@ -1,0 +1,103 @@
+"""Which row of the data is in which lane of a batch, and with what weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from thalweg.compiler.assembly import Assembly, Value, llvm_type
+
+__all__ = ["Given", "RowWriter"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """Pointers to what the caller passes: weights of rows, the order of rows, their keys."""
+
+    weights: Value
+    order: Value
+    keys: Value
+
+
+@dataclass(frozen=True)
+class RowWriter:
+    """Writes the code that chooses the rows of a batch.
+
+    Attributes
+    ----------
+    code : Assembly
+    dtype : str
+        Of weights.
+    lanes : int
+        In a panel.
+    rows, weight : Value
+        Pointers: a row and a weight for each lane of each panel.
+    keys : sequence of Value
+        A pointer to the keys of the lanes, or none.
+    totals : sequence of Value
+        Pointers to where the sum of the weights is put,
+    inverse : Value
+        and one divided by it.
+    """
+
+    code: Assembly
+    dtype: str
+    lanes: int
+    rows: Value
+    weight: Value
+    keys: Sequence[Value]
+    totals: Sequence[Value]
+    inverse: Value
+
+    def write_sum(self, given: Given, begin: Value, samples: Value) -> None:
+        """The total weight of the samples from `begin`, and one divided by it."""
+        code, element = self.code, llvm_type(self.dtype)
+
+        def add(index: Value, carried: Sequence[Value]) -> list[Value]:
+            row = self._load("i64", given.order, self._plus(begin, index))
+            weight = self._load(element, given.weights, row)
+            return [code.emit(element, f"fadd {element} {carried[0].text}, {weight.text}")]
+
+        (total,) = code.loop(Value("0", "i64"), samples, 1, add, [Value("0.0", element)])
+        positive = code.emit("i1", f"fcmp ogt {total}, 0.0")
+        divisor = code.emit(element, f"select {positive}, {total}, {element} 1.0")
+        inverse = code.emit(element, f"fdiv {element} 1.0, {divisor.text}")
+        for place in self.totals:
+            code.do(f"store {total}, {place}")
+        code.do(f"store {inverse}, {self.inverse}")
+
+    def write_lanes(
+        self, given: Given, begin: Value, samples: Value, panels: tuple[Value, Value]
+    ) -> None:
+        """Row, weight and key of every lane of some panels; lanes too many repeat the last
+        sample with weight zero.
+        """
+        code, element = self.code, llvm_type(self.dtype)
+        start, stop = (code.emit("i64", f"mul nsw i64 {p.text}, {self.lanes}") for p in panels)
+        last = code.emit("i64", f"sub nsw i64 {samples.text}, 1")
+
+        def lane(index: Value, carried: Sequence[Value]) -> list[Value]:
+            inside = code.emit("i1", f"icmp slt i64 {index.text}, {samples.text}")
+            safe = code.emit("i64", f"select {inside}, {index}, {last}")
+            at = self._plus(begin, safe)
+            row = self._load("i64", given.order, at)
+            self._store(row, self.rows, index)
+            for place in self.keys:
+                self._store(self._load("i64", given.keys, at), place, index)
+            weight = self._load(element, given.weights, row)
+            used = code.emit(element, f"select {inside}, {weight}, {element} 0.0")
+            self._store(used, self.weight, index)
+            return []
+
+        code.loop(start, stop, 1, lane)
+
+    def _plus(self, a: Value, b: Value) -> Value:
+        return self.code.emit("i64", f"add nsw i64 {a.text}, {b.text}")
+
+    def _load(self, type: str, pointer: Value, index: Value) -> Value:
+        place = self.code.emit("ptr", f"getelementptr {type}, {pointer}, {index}")
+        return self.code.emit(type, f"load {type}, {place}")
+
+    def _store(self, value: Value, pointer: Value, index: Value) -> None:
+        place = self.code.emit("ptr", f"getelementptr {value.type}, {pointer}, {index}")
+        self.code.do(f"store {value}, {place}")
