@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 
 from thalweg.errors import OptionError, suggest
 
-__all__ = ["Target", "available_threads", "host"]
+__all__ = ["YIELD", "Target", "available_threads", "host"]
+
+
+YIELD = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
+"""The system's function that offers the processor to other threads."""
 
 
 @dataclass(frozen=True)

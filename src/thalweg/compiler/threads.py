@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from thalweg.compiler.assembly import Assembly, Value
 from thalweg.compiler.loops import PANELS, Buffer, Nest
+from thalweg.compiler.target import YIELD
 
 __all__ = ["Barriers", "run_on_threads", "split_kind", "write_barrier"]
 
@@ -104,8 +105,7 @@ def write_barrier(code: Assembly, state: Value, threads: Value) -> None:
     tired = code.emit("i1", f"icmp sgt i64 %turn{n}, {SPINS}")
     code.do(f"br i1 {tired.text}, label %yield{n}, label %again{n}")
     code.label(f"yield{n}")
-    code.declared["sched_yield"] = "declare i32 @sched_yield()"
-    code.do("call i32 @sched_yield()")
+    code.call("i32", YIELD)
     code.do(f"br label %again{n}")
     code.label(f"again{n}")
     code.do(f"br label %look{n}")
