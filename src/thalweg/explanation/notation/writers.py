@@ -86,6 +86,13 @@ def _text_symbol(name: str, *indices: int) -> str:
     return plain + ",".join(str(i) for i in indices).translate(SUBSCRIPTS) + name[len(plain) :]
 
 
+_ESCAPED = {c: "\\" + c for c in "_#$%&{}"} | {
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+}
+
+
 def _letter(base: str) -> str:
     if base in GREEK:
         return "\\" + GREEK[base]
@@ -97,7 +104,7 @@ def _letter(base: str) -> str:
         return rf"d\{GREEK[base[1]]}"
     if len(base) == 2 and base[0] == "d" and base.isascii():
         return base
-    escaped = base.replace("_", r"\_").replace("#", r"\#")
+    escaped = "".join(_ESCAPED.get(c, c) for c in base)
     return rf"\text{{{escaped}}}"
 
 
