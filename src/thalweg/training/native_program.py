@@ -71,6 +71,7 @@ class NativeProgram:
         self._interpreted = Program(objective, rule, dtype, conditioning)
         self.threads = available_threads() if threads is None else threads
         self._programs: dict[tuple[str, int, bool, bool], BatchProgram] = {}
+        self._for_size: dict[tuple[str, int], BatchProgram] = {}
         self._spaces: dict[BatchProgram, Array] = {}
         self._pace: dict[BatchProgram, float] = {}
 
@@ -139,7 +140,7 @@ class NativeProgram:
                 losses,
                 (first, last),
                 space,
-                self._threads(batch_size),
+                self._threads(batch_size) if program.threaded else 1,
                 self._block(program, batch_size),
             )
             self._pace[program] = (time.perf_counter() - began) / (last - first)
@@ -172,6 +173,13 @@ class NativeProgram:
         ]
 
     def _program(self, batch_size: int, what: str = "step") -> BatchProgram:
+        known = self._for_size.get((what, batch_size))
+        if known is None:
+            known = self._for_size[what, batch_size] = self._choose(batch_size, what)
+        return known
+
+    def _choose(self, batch_size: int, what: str) -> BatchProgram:
+        """The program for batches of a size; those of like sizes share one."""
         lanes = host().lanes(self.dtype.itemsize)
         lanes = lanes if batch_size <= lanes else 2 * lanes
         threaded = self._threads(batch_size) > 1
