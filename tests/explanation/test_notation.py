@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 import thalweg as tw
 from thalweg.explanation.notation import (
+    Math,
+    digits,
     from_json,
     from_node,
     identifier,
@@ -35,6 +37,12 @@ def _combined(inner):
     )
 
 
+def _numbers(form):
+    if form.head == "number":
+        return [form.parts[0]]
+    return [v for p in form.parts if isinstance(p, Math) for v in _numbers(p)]
+
+
 FORMULAS = st.recursive(st.sampled_from([*NAMES, "2", "0.5"]), _combined, max_leaves=10)
 
 
@@ -56,8 +64,9 @@ def test_what_is_written_means_what_it_was_read_from(typed: str) -> None:
     for form in (written, tidy(written), expand(tidy(written))):
         with np.errstate(all="ignore"):
             assert float(eval(source(form), dict(scope))) == close
-        again = tw.parse_formula(text(form))
-        assert float(again(**{n: NAMES[n] for n in again.variables})) == close
+        if all(float(digits(v)) == v for v in _numbers(form)):  # people see six digits
+            again = tw.parse_formula(text(form))
+            assert float(again(**{n: NAMES[n] for n in again.variables})) == close
     assert from_json(json.loads(json.dumps(written.to_json()))) == written
     assert latex(written).count("{") == latex(written).count("}")
     assert mathml(written).count("<m") == mathml(written).count("</m") + mathml(written).count("/>")
