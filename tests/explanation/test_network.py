@@ -308,6 +308,7 @@ def test_neurons_by_name() -> None:
         told.neuron("output 1", sample=2)
 
 
+@pytest.mark.slow
 def test_a_large_network_is_explained_within_a_second() -> None:
     net = Network([Dense(64, 128, "relu"), Dense(128, 64, "tanh"), Dense(64, 10, "softmax")])
     rng = np.random.default_rng(0)
