@@ -27,6 +27,9 @@ def test_help_is_quick_and_loads_nothing_heavy(process):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.strip() == "[]"
 
+
+@pytest.mark.slow
+def test_help_comes_at_once(process):
     def seconds():
         began = time.perf_counter()
         assert process("--help").code == 0
