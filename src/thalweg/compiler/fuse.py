@@ -121,7 +121,7 @@ class Fusion:
                 roots.add(_sources(node))
             deepest = max((depth[i] for i in node.inputs), default=0)
             if deepest >= DEEPEST_EXPRESSION:
-                roots.add(_sources(node))
+                roots.add(node)
                 deepest = 0
             depth[node] = 0 if node in roots else deepest + 1
         return {n for n in roots if n.primitive is not None}

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -414,6 +414,14 @@ def _children(expr: Expr) -> Sequence[Expr]:
     return ()
 
 
+def _with_children(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
+    if isinstance(expr, Apply):
+        return Apply(expr.op, parts, expr.dtype)
+    assert isinstance(expr, Load)
+    strides = (stride for _, stride in expr.access.picks)
+    return Load(replace(expr.access, picks=tuple(zip(parts, strides, strict=True))))
+
+
 def rewrite(roots: Sequence[Expr], change: Callable[[Expr], Expr | None]) -> list[Expr]:
     """Replace parts of expressions; what is shared stays shared.
 
@@ -431,11 +439,10 @@ def rewrite(roots: Sequence[Expr], change: Callable[[Expr], Expr | None]) -> lis
     for expr in postorder(roots):
         new = change(expr)
         if new is None:
-            new = expr
-            if isinstance(expr, Apply):
-                args = tuple(image[id(a)] for a in expr.args)
-                if any(a is not b for a, b in zip(args, expr.args, strict=True)):
-                    new = Apply(expr.op, args, expr.dtype)
+            children = _children(expr)
+            parts = tuple(image[id(child)] for child in children)
+            same = all(a is b for a, b in zip(parts, children, strict=True))
+            new = expr if same else _with_children(expr, parts)
         image[id(expr)] = new
     return [image[id(root)] for root in roots]
 

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from thalweg.compiler.loops import Buffer, Nest
 
 __all__ = ["MemoryPlan", "plan_memory"]
 
+Array = NDArray[Any]
 ALIGNMENT = 64
 
 
@@ -69,23 +74,24 @@ def _place(
     buffers: Sequence[Buffer], first: dict[Buffer, int], last: dict[Buffer, int], reuse: bool
 ) -> tuple[dict[Buffer, int], int]:
     """First fit, largest first: every buffer at the lowest place free during its life."""
+    ordered = sorted(buffers, key=lambda b: (-b.bytes, first[b]))
+    begins, ends, starts, stops = np.zeros((4, len(ordered)), np.int64)
     placed: dict[Buffer, int] = {}
-    size = 0
-    for buffer in sorted(buffers, key=lambda b: (-b.bytes, first[b])):
-        length = _rounded(buffer.bytes)
-        busy = sorted(
-            (placed[other], placed[other] + _rounded(other.bytes))
-            for other in placed
-            if not reuse or (first[other] <= last[buffer] and first[buffer] <= last[other])
-        )
-        at = 0
-        for start, stop in busy:
-            if at + length <= start:
-                break
-            at = max(at, stop)
+    for count, buffer in enumerate(ordered):
+        begin, end, length = first[buffer], last[buffer], _rounded(buffer.bytes)
+        busy = (begins[:count] <= end) & (begin <= ends[:count]) | (not reuse)
+        at = _lowest_gap(starts[:count][busy], stops[:count][busy], length)
+        begins[count], ends[count], starts[count], stops[count] = begin, end, at, at + length
         placed[buffer] = at
-        size = max(size, at + length)
-    return placed, size
+    return placed, int(stops.max(initial=0))
+
+
+def _lowest_gap(starts: Array, stops: Array, length: int) -> int:
+    """The lowest place for so many bytes beside intervals that are taken."""
+    order = np.argsort(starts, kind="stable")
+    reached = np.maximum.accumulate(np.append(0, stops[order]))  # before each interval
+    fits = reached[:-1] + length <= starts[order]
+    return int(reached[np.argmax(fits)] if fits.any() else reached[-1])
 
 
 def _rounded(count: int) -> int:

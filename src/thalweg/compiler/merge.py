@@ -8,6 +8,8 @@ Temporaries that nobody reads any more are not stored.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from thalweg.compiler.loops import (
     PANELS,
@@ -41,55 +43,75 @@ def merge(nests: Sequence[Nest]) -> list[Nest]:
     -------
     list of Nest
     """
-    done: list[Nest] = []
+    done: list[_Part] = []
     last_touch: dict[Buffer, int] = {}
     last_write: dict[Buffer, int] = {}
-    for nest in nests:
-        reads, writes = nest.reads(), nest.writes()
+    for part in map(_Part.of, nests):
         earliest = max(
-            [last_write.get(b, -1) for b in reads] + [last_touch.get(b, -1) for b in writes],
+            [last_write.get(b, -1) for b in part.reads]
+            + [last_touch.get(b, -1) for b in part.writes],
             default=-1,
         )
         for position in range(len(done) - 1, max(earliest, 0) - 1, -1):
-            joined = _join(done[position], nest) if position >= earliest else None
+            joined = _join(done[position], part)
             if joined is not None:
-                done[position] = joined
+                done[position] = _Part.of_both(joined, done[position], part)
                 break
         else:
-            done.append(nest)
+            done.append(part)
             position = len(done) - 1
-        for b in reads | writes:
+        for b in part.reads | part.writes:
             last_touch[b] = max(last_touch.get(b, -1), position)
-        for b in writes:
+        for b in part.writes:
             last_write[b] = max(last_write.get(b, -1), position)
-    return _without_dead_stores(done)
+    return _without_dead_stores([part.nest for part in done])
 
 
-def _join(first: Nest, second: Nest) -> Nest | None:
+@dataclass(frozen=True)
+class _Part:
+    """A nest, and what it touches."""
+
+    nest: Nest
+    reads: set[Buffer]
+    writes: set[Buffer]
+
+    @staticmethod
+    def of(nest: Nest) -> _Part:
+        return _Part(nest, nest.reads(), nest.writes())
+
+    @staticmethod
+    def of_both(joined: Nest, one: _Part, other: _Part) -> _Part:
+        reads = one.reads | (other.reads - one.writes)  # those pass in registers
+        return _Part(joined, reads, one.writes | other.writes)
+
+    @cached_property
+    def touches(self) -> set[Buffer]:
+        return self.reads | self.writes
+
+
+def _join(one: _Part, other: _Part) -> Nest | None:
     """One nest that does what both do, or None."""
+    first, second = one.nest, other.nest
     if first.vector == -1 or second.vector == -1:
         return None
     if len(first.stores) + len(second.stores) > MOST_STORES:
         return None
-    depends = bool(first.writes() & second.reads())
-    if not depends and not _related(first, second):
-        return None
+    depends = not one.writes.isdisjoint(other.reads)
+    if not depends and one.touches.isdisjoint(other.touches):
+        return None  # joining saves no pass over anything
     alike = first.reduced == second.reduced and _same_kind(first, second)
     if not depends and (first.reductions or second.reductions) and not alike:
         return None
     if first.axes == second.axes and not second.reduced:
-        return _append(first, second)
+        return _append(one, other)
+    if not one.touches.isdisjoint(other.writes):
+        return None  # would be changed before the sum over it is complete
     if first.axes == second.axes and first.reduced == second.reduced and not depends:
         return _together(first, second)
     over_samples = PANELS in second.reduced  # run by rows, what is per panel by panels
     if not first.reduced and first.axes == second.extents and depends and not over_samples:
-        return _into_reduction(first, second)
+        return _into_reduction(one, other)
     return None
-
-
-def _related(first: Nest, second: Nest) -> bool:
-    """Whether both read or write a common buffer, so that joining saves a pass over it."""
-    return bool((first.reads() | first.writes()) & (second.reads() | second.writes()))
 
 
 def _same_kind(first: Nest, second: Nest) -> bool:
@@ -106,11 +128,11 @@ def _is_product(nest: Nest) -> bool:
     )
 
 
-def _append(first: Nest, second: Nest) -> Nest | None:
+def _append(one: _Part, other: _Part) -> Nest | None:
+    first, second = one.nest, other.nest
     if PANELS in first.reduced:
         return None  # sums over lanes end as single numbers; what follows is better vectorised
-    known = {s.access: s.value for s in first.stores}
-    stores = _forwarded(second.stores, known, first)
+    stores = _forwarded(second.stores, one)
     if stores is None:
         return None
     return Nest(first.axes, [*first.stores, *stores], first.reduced, first.reductions, first.inner)
@@ -135,36 +157,38 @@ def _together(first: Nest, second: Nest) -> Nest | None:
     )
 
 
-def _into_reduction(first: Nest, second: Nest) -> Nest | None:
-    known = {s.access: s.value for s in first.stores}
-    nowhere = Access(Buffer("", (), "float64", "temporary"), ())
-    values = _forwarded([Store(nowhere, r.value) for r in second.reductions], known, first)
-    late = {e.access.buffer for e in postorder([s.value for s in second.stores])
-            if isinstance(e, Load)}  # fmt: skip
-    if values is None or first.writes() & late:
+def _into_reduction(one: _Part, other: _Part) -> Nest | None:
+    first, second = one.nest, other.nest
+    values = _forwarded([Store(_NOWHERE, r.value) for r in second.reductions], one)
+    late = postorder([s.value for s in second.stores])
+    if values is None or any(_reads_any(e, one.writes) for e in late):
         return None
     reductions = [
         Reduction(r.kind, v.value) for r, v in zip(second.reductions, values, strict=True)
     ]
-    return Nest(
-        second.axes, second.stores, second.reduced, reductions, [*first.stores, *second.inner]
-    )
+    inner = [*first.stores, *second.inner]
+    return Nest(second.axes, second.stores, second.reduced, reductions, inner)
 
 
-def _forwarded(
-    stores: Sequence[Store], known: dict[Access, Expr], first: Nest
-) -> list[Store] | None:
+_NOWHERE = Access(Buffer("", (), "float64", "temporary"), ())
+
+
+def _reads_any(expr: Expr, buffers: set[Buffer]) -> bool:
+    return isinstance(expr, Load) and expr.access.buffer in buffers
+
+
+def _forwarded(stores: Sequence[Store], first: _Part) -> list[Store] | None:
     """The stores with loads of what `first` has just computed replaced by the value.
 
     None if something is read at another place than where it was written, or written where
     `first` reads another place.
     """
-    written = first.writes()
+    known = {s.access: s.value for s in first.nest.stores}
     legal = True
 
     def forward(expr: Expr) -> Expr | None:
         nonlocal legal
-        if not isinstance(expr, Load) or expr.access.buffer not in written:
+        if not isinstance(expr, Load) or expr.access.buffer not in first.writes:
             return None
         for access, value in reversed(known.items()):  # the last store counts
             if access.same_place(expr.access):
@@ -175,9 +199,12 @@ def _forwarded(
     values = rewrite([s.value for s in stores], forward)
     result = [Store(s.access, v) for s, v in zip(stores, values, strict=True)]
     for store in result:
-        for access in first.accesses():
-            if access.buffer is store.access.buffer and not access.same_place(store.access):
-                legal = False
+        if legal and store.access.buffer in first.touches:
+            legal = all(
+                access.same_place(store.access)
+                for access in first.nest.accesses()
+                if access.buffer is store.access.buffer
+            )
     return result if legal else None
 
 
