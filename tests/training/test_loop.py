@@ -193,6 +193,8 @@ VALUES = {
     "limit": 0.2,
     "rate": 0.1,
     "message": "done",
+    "gamma": 6.5,
+    "count": 61,
 }
 
 

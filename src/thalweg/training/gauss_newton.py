@@ -13,7 +13,7 @@ H, whatever the number of samples.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +58,15 @@ class Quadratic:
     loss: float
     gradient: Array
     curvature: Array
+
+    def with_decay(self, theta: Array, decay: float) -> Quadratic:
+        """The model of the objective and λ/2 |θ|², λ being the `decay`."""
+        if decay == 0.0:
+            return self
+        curvature = self.curvature.copy()
+        curvature[np.diag_indices(len(theta))] += decay
+        value = self.value + 0.5 * decay * float(theta @ theta)
+        return Quadratic(value, self.loss, self.gradient + decay * theta, curvature)
 
 
 class NormalEquations:
@@ -115,6 +124,13 @@ class NormalEquations:
         value, slope, rows, outer = self._run([*leaves, *part])
         scaled = self._scaled(rows, outer, part[2])
         return float(value), slope, scaled.T @ scaled
+
+    def jacobian(self, theta: Array) -> Iterator[Array]:
+        """∂z/∂θ of the samples, in blocks of shape (rows, n[L], P)."""
+        leaves = self.split(theta)
+        for start in range(0, len(self.X), self.block):
+            _, _, rows, _ = self._run([*leaves, *self._part(start)])
+            yield rows[: len(self.X) - start]
 
     def split(self, theta: Array) -> list[Array]:
         """One vector as W[1], b[1], W[2], ..."""

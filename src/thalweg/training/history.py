@@ -9,13 +9,16 @@ Examples
 History of 2 epochs, best epoch 1 (validation loss 0.6)
 >>> history["training_loss"]
 array([0.5, 0.3])
+
+What a method has to say of its own is a figure by name, and a column like the others: ``"mu"`` of
+Levenberg-Marquardt, ``"gamma"`` of Bayesian regularisation.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
@@ -44,6 +47,8 @@ class Epoch:
         In the epoch's first batch.
     seconds : float
         Since training began.
+    figures : mapping of str to float
+        What the method has to say of its own.
     """
 
     epoch: int
@@ -52,6 +57,7 @@ class Epoch:
     gradient_norm: float = math.nan
     learning_rate: float = math.nan
     seconds: float = 0.0
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def watched(self) -> float:
@@ -59,7 +65,7 @@ class Epoch:
         return self.training_loss if math.isnan(self.validation_loss) else self.validation_loss
 
 
-NAMES = tuple(f.name for f in fields(Epoch))
+NAMES = tuple(f.name for f in fields(Epoch) if f.name != "figures")
 
 
 @dataclass
@@ -102,13 +108,20 @@ class History:
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """One figure of all epochs, shape (epochs,)."""
-        if name not in NAMES:
-            raise OptionError(f"a history has no {name!r}.{suggest(name, NAMES)}")
-        return np.array([getattr(e, name) for e in self.epochs], np.float64)
+        if name not in self.names:
+            raise OptionError(f"a history has no {name!r}.{suggest(name, self.names)}")
+        if name in NAMES:
+            return np.array([getattr(e, name) for e in self.epochs], np.float64)
+        return np.array([e.figures.get(name, math.nan) for e in self.epochs], np.float64)
 
     def columns(self) -> dict[str, NDArray[np.float64]]:
         """All figures by name: for a dataframe, a table or a plot."""
-        return {name: self[name] for name in NAMES}
+        return {name: self[name] for name in self.names}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All figures that epochs have; those of the method come last."""
+        return (*NAMES, *dict.fromkeys(name for e in self.epochs for name in e.figures))
 
     def __repr__(self) -> str:
         plural = "s" * (len(self) != 1)
@@ -120,29 +133,35 @@ class History:
 
     def to_json(self) -> dict[str, Any]:
         """The record for a model file; nan becomes null."""
-        rows = [asdict(e) for e in self.epochs]
-        return {
-            "best_epoch": self.best_epoch,
-            **{name: [_plain(row[name]) for row in rows] for name in NAMES if name != "epoch"},
-        }
+        columns = {n: [_plain(v) for v in c.tolist()] for n, c in self.columns().items()}
+        figures = {name: column for name, column in columns.items() if name not in NAMES}
+        shared = {name: column for name, column in columns.items() if name in NAMES[1:]}
+        record: dict[str, Any] = {"best_epoch": self.best_epoch, **shared}
+        return {**record, "figures": figures} if figures else record
 
     @classmethod
     def from_json(cls, data: object) -> Self:
         """Read what `to_json` wrote; a ModelFileError if it is anything else."""
         names = [name for name in NAMES if name != "epoch"]
-        if not isinstance(data, dict) or set(data) != {"best_epoch", *names}:
+        if not isinstance(data, dict) or set(data) - {"figures"} != {"best_epoch", *names}:
             raise ModelFileError(f"history: expected the keys best_epoch, {', '.join(names)}.")
-        best, columns = data["best_epoch"], [data[name] for name in names]
+        figures = data.get("figures", {})
+        if not isinstance(figures, dict) or set(figures) & {*NAMES, "best_epoch"}:
+            raise ModelFileError("history: expected figures by names of their own.")
+        best = data["best_epoch"]
+        columns = [*(data[name] for name in names), *figures.values()]
         if not all(isinstance(c, list) and len(c) == len(columns[0]) for c in columns):
             raise ModelFileError("history: expected lists of equal length.")
         if type(best) is not int or not 0 <= best <= len(columns[0]):
             raise ModelFileError(f"history: best epoch {best!r} of {len(columns[0])}.")
         if any(v is not None and type(v) not in (int, float) for c in columns for v in c):
             raise ModelFileError("history: expected numbers.")
-        epochs = [
-            Epoch(number, *(math.nan if v is None else float(v) for v in row))
-            for number, row in enumerate(zip(*columns, strict=True), start=1)
-        ]
+        epochs = []
+        for number, row in enumerate(zip(*columns, strict=True), start=1):
+            values = [math.nan if v is None else float(v) for v in row]
+            own = dict(zip(figures, values[len(names) :], strict=True))
+            shared = dict(zip(names, values, strict=False))
+            epochs.append(Epoch(epoch=number, figures=own, **shared))
         return cls(epochs, best)
 
 

@@ -29,7 +29,7 @@ from thalweg.training.loop import Outcome, Task, run_epochs
 from thalweg.training.program import EpochProgram, ProgramState
 from thalweg.training.stopping import StopReason
 
-__all__ = ["Damping", "LevenbergMarquardt", "run_levenberg_marquardt"]
+__all__ = ["Damping", "LevenbergMarquardt", "LevenbergState", "run_levenberg_marquardt"]
 
 Array = NDArray[Any]
 MOST_PARAMETERS = 20_000
@@ -63,7 +63,7 @@ class Damping:
 
 
 @dataclass
-class _State(ProgramState):
+class LevenbergState(ProgramState):
     """Where Levenberg-Marquardt stands."""
 
     theta: Array = field(default_factory=lambda: np.zeros(0))
@@ -79,14 +79,22 @@ class LevenbergMarquardt:
     inner : EpochProgram
         Computes losses; of float64.
     task : Task
+
+    Attributes
+    ----------
+    decay : float
+        λ of a term λ/2 |θ|² of the objective, biases and all; it may change between epochs.
     """
+
+    decay: float = 0.0
 
     def __init__(self, inner: EpochProgram, task: Task) -> None:
         count = task.objective.network.count
         if count > MOST_PARAMETERS:
             raise OptionError(
-                f"lm factors a matrix of {count} x {count} numbers at every step, for a network "
-                f"of {count} parameters: choose a smaller one, or method 'lbfgs' or 'adam'."
+                f"Levenberg-Marquardt factors a matrix of {count} x {count} numbers at every step, "
+                f"for a network of {count} parameters: choose a smaller one, or method 'lbfgs' "
+                "or 'adam'."
             )
         self.inner, self.task = inner, task
         self.equations = NormalEquations(task.objective, *task.train, native=task.engine != "numpy")
@@ -94,21 +102,22 @@ class LevenbergMarquardt:
     def start(self, params: Params) -> ProgramState:
         """The state before the first step."""
         theta = vector(params)
-        return _State(self._params(theta), [], theta=theta)
+        return LevenbergState(self._params(theta), [], theta=theta)
 
     def epoch(self, state: ProgramState, *data: Any) -> float:
         """One step; returns the loss before it. The data are those of the task."""
-        assert isinstance(state, _State)
+        assert isinstance(state, LevenbergState)
         if state.model is None:
             state.model = self.equations.at(state.theta)
+        model = state.model.with_decay(state.theta, self.decay)
         if state.damping is None:
             top = float(np.max(np.diag(state.model.curvature), initial=1e-300))
             state.damping = Damping(1e-3 * max(top, 1e-300), 1e16 * max(top, 1.0))
-        self._step(state, state.model, state.damping)
+        self._step(state, model, state.damping)
         state.figures["mu"] = state.damping.mu
-        return state.model.loss
+        return model.loss
 
-    def _step(self, state: _State, model: Quadratic, damping: Damping) -> None:
+    def _step(self, state: LevenbergState, model: Quadratic, damping: Damping) -> None:
         """Raise μ until a step lowers the objective."""
         while damping.mu <= damping.largest:
             step = _solve(model, damping.mu)
@@ -138,6 +147,7 @@ class LevenbergMarquardt:
         equations, penalty = self.equations, self.task.objective.penalty
         params = self.task.objective.as_params(equations.split(theta))
         value = self.inner.loss(params, equations.X, equations.T, equations.weights)
+        value += 0.5 * self.decay * float(theta @ theta)
         return value + (float(penalty(params, equations.total)) if penalty else 0.0)
 
     def loss(self, params: Params, X: Array, T: Array, weights: Array) -> float:

@@ -169,7 +169,8 @@ class _Run:
         params, checked = self.state.params, math.nan
         if task.validation is not None:
             checked = self.program.loss(params, *task.validation)
-        self.book.enter(params, trained, checked, self._gradient_norm(), float(rates[0]))
+        figures = dict(self.state.figures)
+        self.book.enter(params, trained, checked, self._gradient_norm(), float(rates[0]), figures)
 
     def _rates(self, past: int) -> NDArray[np.float64]:
         """The learning rate of every batch of the next epoch."""
@@ -223,7 +224,13 @@ class Book:
         return list(map_leaves(np.array, self.params))
 
     def enter(
-        self, params: Params, trained: float, checked: float, gradient: float, rate: float
+        self,
+        params: Params,
+        trained: float,
+        checked: float,
+        gradient: float,
+        rate: float,
+        figures: Mapping[str, float] | None = None,
     ) -> None:
         """Write an epoch down, and keep its weights if they are to be kept.
 
@@ -235,12 +242,15 @@ class Book:
             Training and validation loss as they are minimised; nan without validation rows.
         gradient, rate : float
             Norm of the gradient and learning rate; nan where there is none.
+        figures : mapping, optional
+            What else the method has to say.
         """
         task, number = self.task, len(self.history) + 1
         self.params = params
         scale = task.sign * task.unit
         seconds = time.perf_counter() - self.began
-        epoch = Epoch(number, scale * trained, scale * checked, gradient, rate, seconds)
+        losses = scale * trained, scale * checked
+        epoch = Epoch(number, *losses, gradient, rate, seconds, figures or {})
         better = self.history.add(epoch, task.sign)
         if not self._finite():
             return

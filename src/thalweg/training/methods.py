@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from thalweg.errors import OptionError, suggest
 from thalweg.optim.rules import RULES, Rule
 from thalweg.training.batches import default_batch_size
+from thalweg.training.bayesian import run_bayesian
 from thalweg.training.engines import make_program
 from thalweg.training.levenberg_marquardt import run_levenberg_marquardt
 from thalweg.training.loop import Outcome, Task, run_epochs
@@ -90,6 +91,7 @@ METHODS: dict[str, Method] = {
 }
 METHODS |= {name: Method(name, solver(name), epochs=1000, patience=6) for name in SOLVERS}
 METHODS["lm"] = Method("lm", run_levenberg_marquardt, epochs=1000, patience=6)
+METHODS["br"] = Method("br", run_bayesian, epochs=1000, patience=0)
 """All methods by name."""
 
 

@@ -194,6 +194,15 @@ class Model:
         Y = self.outputs(X)
         return np.hstack([1.0 - Y, Y]) if Y.shape[1] == 1 else Y
 
+    def predict_std(self, X: Any, seen: Any, y: Any = None, **options: Any) -> NDArray[Any]:
+        """Error bars of `predict`, from the training rows; of models of method ``"br"``.
+
+        See `thalweg.training.bayesian.predictive_std`; options go there.
+        """
+        from thalweg.training.bayesian import predictive_std
+
+        return predictive_std(self, X, seen, y, **options)
+
     # -- judgement -----------------------------------------------------------------------------
     def score(self, X: Any, y: Any = None) -> float:
         """Accuracy for classes, R² for quantities."""

@@ -28,6 +28,7 @@ REASONS: Mapping[str, bool] = MappingProxyType(
         "goal": True,
         "gradient": True,
         "step": True,
+        "evidence": True,
         "time": True,
         "callback": True,
         "solver": True,
