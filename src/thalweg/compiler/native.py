@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +23,7 @@ _numbers = itertools.count()
 def available() -> bool:
     """Whether native code can be made here (llvmlite is installed and works)."""
     try:
-        _engine()
+        _linker.engine()
     except (ImportError, OSError, RuntimeError):
         return False
     return True
@@ -45,11 +46,29 @@ def _machine(target: Target) -> Any:
     )
 
 
-@lru_cache(maxsize=1)
-def _engine() -> Any:
-    """The just-in-time linker of this process."""
-    llvm = _llvm()
-    return llvm.create_lljit_compiler(_machine(host()))
+class _Linker:
+    """Just-in-time linkers, each for a number of modules.
+
+    LLVM keeps a table for every module that was ever linked, also after its code is gone; with
+    the linker they go too, when the last of its modules is no longer used.
+    """
+
+    MODULES = 64
+
+    def __init__(self) -> None:
+        self._engine: Any = None
+        self._count = 0
+
+    def engine(self) -> Any:
+        """The linker for the next module."""
+        if self._engine is None or self._count == self.MODULES:
+            self._engine = _llvm().create_lljit_compiler(_machine(host()))
+            self._count = 0
+        self._count += 1
+        return self._engine
+
+
+_linker = _Linker()
 
 
 def module_text(code: Assembly, name: str, parameters: str, constants: Iterable[str] = ()) -> str:
@@ -100,6 +119,7 @@ class NativeCode:
         self.text = text
         self.name = name
         self.target = target or host()
+        self._engine: Any = None  # kept as long as the code is
         self._tracker: Any = None
         self._address = 0
 
@@ -112,32 +132,40 @@ class NativeCode:
         return self._address
 
     def _link(self) -> None:
-        llvm = _llvm()
         key = object_key(self.text, self.target)
         binary = load_object(key)
         if binary is None:
-            binary = _machine(self.target).emit_object(self._module(llvm))
+            binary = self.object_code()
             store_object(key, binary)
-        builder = llvm.JITLibraryBuilder().add_object_img(binary).add_current_process()
-        self._tracker = builder.export_symbol(self.name).link(_engine(), f"thalweg{next(_numbers)}")
+        builder = _llvm().JITLibraryBuilder().add_object_img(binary).add_current_process()
+        self._engine = _linker.engine()
+        library = f"thalweg{next(_numbers)}"
+        self._tracker = builder.export_symbol(self.name).link(self._engine, library)
         self._address = self._tracker[self.name]
 
-    def _module(self, llvm: Any) -> Any:
+    @contextmanager
+    def _module(self) -> Iterator[Any]:
+        """The text as a module of a context of its own, where nothing of it stays behind."""
+        llvm = _llvm()
+        context = llvm.create_context()
         try:
-            module = llvm.parse_assembly(self.text)
+            module = llvm.parse_assembly(self.text, context)
         except RuntimeError as error:
+            context.close()
             raise CompilerError(f"the generated assembly is not valid: {error}") from None
         module.triple = self.target.triple
-        return module
+        try:
+            yield module
+        finally:
+            module.close()
+            context.close()
 
     def assembly(self) -> str:
         """The machine code as assembly text."""
-        llvm = _llvm()
-        return str(_machine(self.target).emit_assembly(self._module(llvm)))
+        with self._module() as module:
+            return str(_machine(self.target).emit_assembly(module))
 
     def object_code(self) -> bytes:
         """The machine code as an object file."""
-        return bytes(_machine(self.target).emit_object(self._module(_llvm())))
-
-
-_: Mapping[str, int] = {}
+        with self._module() as module:
+            return bytes(_machine(self.target).emit_object(module))
