@@ -27,7 +27,7 @@ from thalweg.compiler.assembly import Assembly, Value
 from thalweg.compiler.decompose import decompose
 from thalweg.compiler.fuse import Fusion
 from thalweg.compiler.guards import guards
-from thalweg.compiler.llvm import write_nest
+from thalweg.compiler.llvm import MANY_NESTS, write_nest
 from thalweg.compiler.loops import Buffer, Nest, verify
 from thalweg.compiler.lowering import elementary_count
 from thalweg.compiler.memory import plan_memory
@@ -141,7 +141,7 @@ class NativeGraph:
             for buffer, (at, _) in self.memory.offsets.items():
                 pointers[buffer] = code.emit("ptr", f"getelementptr i8, {workspace}, i64 {at}")
         for nest in self.nests:
-            write_nest(code, nest, pointers)
+            write_nest(code, nest, pointers, apart=len(self.nests) > MANY_NESTS)
         return module_text(code, "kernel", "ptr noalias %arguments")
 
     @cached_property

@@ -28,7 +28,10 @@ from thalweg.compiler.loops import (
 )
 from thalweg.compiler.lowering import convert, identity, lower
 
-__all__ = ["NestWriter", "Share", "write_nest"]
+__all__ = ["MANY_NESTS", "NestWriter", "Share", "write_nest"]
+
+MANY_NESTS = 30
+"""Nests from which each is a function of its own."""
 
 Offsets = tuple[int, ...]
 
@@ -106,7 +109,11 @@ WHOLE = Share(NONE, NONE)
 
 
 def write_nest(
-    code: Assembly, nest: Nest, pointers: Mapping[Buffer, Value], share: Share = WHOLE
+    code: Assembly,
+    nest: Nest,
+    pointers: Mapping[Buffer, Value],
+    share: Share = WHOLE,
+    apart: bool = False,
 ) -> None:
     """Write one nest.
 
@@ -118,9 +125,43 @@ def write_nest(
         Where each buffer is.
     share : Share
         Which part of it.
+    apart : bool
+        Whether it becomes a function of its own, so that compile time stays proportional to
+        the number of nests.
     """
-    if 0 not in nest.axes:
+    if 0 in nest.axes:
+        return
+    if apart:
+        _write_apart(code, nest, pointers, share)
+    else:
         NestWriter(code, nest, pointers, share).write()
+
+
+def _write_apart(
+    code: Assembly, nest: Nest, pointers: Mapping[Buffer, Value], share: Share
+) -> None:
+    """Write the nest as a function of its own and call it."""
+    outside: list[Value] = []
+
+    def inside(value: Value) -> Value:
+        if not value.text.startswith("%"):
+            return value
+        outside.append(value)
+        return Value(f"%a{len(outside)}", value.type)
+
+    buffers = dict.fromkeys(access.buffer for access in nest.accesses())
+    own = {buffer: pointers[buffer] for buffer in buffers}
+    places = {buffer: inside(pointer) for buffer, pointer in own.items()}
+    panels = (inside(share.panels[0]), inside(share.panels[1]))
+    mine = (inside(share.own[0]), inside(share.own[1]))
+    rows = None if share.rows is None else (inside(share.rows[0]), inside(share.rows[1]))
+    body = Assembly(declared=code.declared, defined=code.defined, sharing=code.sharing)
+    NestWriter(body, nest, places, Share(panels, mine, rows)).write()
+    name = f"nest{len(code.defined)}"
+    parameters = ", ".join(f"{v.type} %a{k}" for k, v in enumerate(outside, start=1))
+    head = f"define internal void @{name}({parameters}) #0 {{"
+    code.defined[name] = "\n".join([head, "entry:", *body.lines, "  ret void", "}"])
+    code.do(f"call void @{name}({', '.join(map(str, outside))})")
 
 
 class NestWriter:
@@ -143,7 +184,8 @@ class NestWriter:
         self.memo: dict[tuple[int, Offsets, int], Value] = {}
         self.orders: dict[tuple[int, bool], Sequence[Expr]] = {}
         self.results: dict[tuple[int, Offsets], Value] = {}
-        self.places = {id(a): self._start(a, pointers) for a in nest.accesses()}
+        bases = {b: pointers[b] for b in dict.fromkeys(a.buffer for a in nest.accesses())}
+        self.places = {id(a): self._start(a, bases) for a in nest.accesses()}
         self.accesses = {id(a): a for a in nest.accesses()}
         self.repeatable = _repeatable(nest)
 

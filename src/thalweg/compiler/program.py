@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from thalweg.compiler.assembly import Assembly, Value, llvm_type
 from thalweg.compiler.decompose import decompose
 from thalweg.compiler.fuse import Fusion
-from thalweg.compiler.llvm import Share, write_nest
+from thalweg.compiler.llvm import MANY_NESTS, Share, write_nest
 from thalweg.compiler.loops import PANELS, Access, Buffer, Load, Nest, Store, verify
 from thalweg.compiler.memory import MemoryPlan, plan_memory
 from thalweg.compiler.merge import merge
@@ -115,8 +115,8 @@ class BatchProgram:
         self.dtype = step.sample.outputs[0].dtype.name
         self._variables()
         self.nests = self._nests()
-        # threads may be at different nests: with several of them no place is used twice
-        self.memory: MemoryPlan = plan_memory(self.nests, reuse=not threaded)
+        # Threads may be at different nests, and sums must outlive the next block: no place twice.
+        self.memory: MemoryPlan = plan_memory(self.nests, reuse=not threaded and not blocked)
         self.code = NativeCode(self._text(), "train", self.target)
         self._function: Any = None
 
@@ -228,7 +228,7 @@ class BatchProgram:
 
     def _text(self) -> str:
         code = Assembly()
-        pointers: dict[Buffer, Value] = {}
+        pointers = _Places()
         table = [
             *self.state,
             *self.sources,
@@ -242,13 +242,11 @@ class BatchProgram:
         table += self._constants()
         given = []
         for k, entry in enumerate(table):
-            place = code.emit("ptr", f"getelementptr ptr, ptr %arguments, i64 {k}")
-            pointer = code.emit("ptr", f"load ptr, {place}", "b")
-            given.append(pointer)
             if isinstance(entry, Buffer):
-                pointers[entry] = pointer
-        start = len(self.state) + 2
-        weights, order, keys, scalars, losses, work = given[start : start + 6]
+                pointers.later[entry] = partial(_argument, code, k)
+            else:
+                given.append(_argument(code, k))
+        weights, order, keys, scalars, losses, work = given
         rows_given = Given(weights, order, keys)
         self._place(code, pointers, work)
 
@@ -349,9 +347,10 @@ class BatchProgram:
         share: Share,
         work: Value,
     ) -> None:
+        apart = len(self.nests) > MANY_NESTS
         if not self.threaded:
             for nest in nests:
-                write_nest(code, nest, pointers, share)
+                write_nest(code, nest, pointers, share, apart)
             return
         thread, threads = Value("%thread", "i64"), Value("%threads", "i64")
         barriers = Barriers()
@@ -361,17 +360,17 @@ class BatchProgram:
                 write_barrier(code, work, threads)
             if kind == "single":
                 first = code.emit("i1", "icmp eq i64 %thread, 0")
-                code.when(first, partial(write_nest, code, nest, pointers, share))
+                code.when(first, partial(write_nest, code, nest, pointers, share, apart))
             elif kind == "rows":
-                write_nest(code, nest, pointers, replace(share, rows=(thread, threads)))
+                write_nest(code, nest, pointers, replace(share, rows=(thread, threads)), apart)
             else:
-                write_nest(code, nest, pointers, share)
+                write_nest(code, nest, pointers, share, apart)
 
     def _constants(self) -> list[Any]:
         self.constants = [b for b in self.buffers.values() if b.role == "constant"]
         return list(self.constants)
 
-    def _place(self, code: Assembly, pointers: dict[Buffer, Value], work: Value) -> None:
+    def _place(self, code: Assembly, pointers: _Places, work: Value) -> None:
         """Pointers into the workspace: panels of samples first, then single arrays."""
         panel_buffers = self._panel_inputs()
         most = Value("%most", "i64")
@@ -387,11 +386,9 @@ class BatchProgram:
         for node in (self.inverse, self.total, self.keep):
             pointers[self.buffers[node]] = code.emit("ptr", f"getelementptr i8, {work}, {at}")
             at = code.emit("i64", f"add nsw i64 {at.text}, 64")
-        for buffer, (fixed, per_panel) in self.memory.offsets.items():
-            scaled = code.emit("i64", f"mul nsw i64 {most.text}, {per_panel}")
-            place = code.emit("i64", f"add nsw i64 {scaled.text}, {fixed}")
-            total = code.emit("i64", f"add nsw i64 {place.text}, {at.text}")
-            pointers[buffer] = code.emit("ptr", f"getelementptr i8, {work}, {total}")
+        base = code.emit("ptr", f"getelementptr i8, {work}, {at}")
+        for buffer, offsets in self.memory.offsets.items():
+            pointers.later[buffer] = partial(_temporary, code, base, offsets)
 
     def panel_bytes(self) -> int:
         """Bytes of workspace for one panel."""
@@ -475,6 +472,29 @@ class BatchProgram:
             function(table, span[0], span[1], count, batch_size, thread, threads, block)
 
         run_on_threads(task, threads)
+
+
+class _Places(dict[Buffer, Value]):
+    """Where buffers are; pointers that are made anew where they are needed keep no register."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.later: dict[Buffer, Callable[[], Value]] = {}
+
+    def __missing__(self, buffer: Buffer) -> Value:
+        return self.later[buffer]()
+
+
+def _argument(code: Assembly, number: int) -> Value:
+    place = code.emit("ptr", f"getelementptr ptr, ptr %arguments, i64 {number}")
+    return code.emit("ptr", f"load ptr, {place}", "b")
+
+
+def _temporary(code: Assembly, base: Value, offsets: tuple[int, int]) -> Value:
+    fixed, per_panel = offsets
+    scaled = code.emit("i64", f"mul nsw i64 %most, {per_panel}")
+    place = code.emit("i64", f"add nsw i64 {scaled.text}, {fixed}")
+    return code.emit("ptr", f"getelementptr i8, {base}, {place}")
 
 
 def _smaller(code: Assembly, a: Value, b: Value) -> Value:
