@@ -13,7 +13,6 @@ PAGES = {
     "fit_diabetes": ("fit", "diabetes.csv", "-t", "progression", *FIT),
     "fit_xor": ("fit", "xor.csv", "-t", "y", *FIT),
     "fit_xor_ko": ("fit", "xor.csv", "-t", "y", "--lang", "ko", *FIT),
-    "explain_formula": ("explain", "--formula", "w*x + b", "w=-2", "x=5", "b=3"),
     "check_formula": ("check", "--formula", "sin(x)*y", "x=1", "y=0.5"),
     "info_table": ("info", "diabetes.csv"),
     "help": ("--help",),
