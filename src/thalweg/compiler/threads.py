@@ -9,9 +9,12 @@ depend on how many threads there are.
 from __future__ import annotations
 
 import os
+import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from types import FrameType
 
 from thalweg.compiler.assembly import Assembly, Value
 from thalweg.compiler.loops import PANELS, Buffer, Nest
@@ -130,23 +133,28 @@ def run_on_threads(task: Callable[[int], None], threads: int) -> None:
     if threads == 1:
         task(0)
         return
-    with _lock:  # one set of threads at a time: their barriers must all be running
+    with _lock, _later_interrupts():  # one set of threads at a time: all must be running
         key = (os.getpid(), threads)  # a forked child has none of its parent's threads
         pool = _pools.get(key)
         if pool is None:
             pool = _pools[key] = ThreadPoolExecutor(threads, thread_name_prefix="thalweg")
         futures = [pool.submit(task, number) for number in range(threads)]
-        interrupts = list(_finished(futures))
+        wait(futures)
     for future in futures:
         future.result()
-    if interrupts:
-        raise interrupts[0]
 
 
-def _finished(futures: Sequence[Future[None]]) -> Iterator[BaseException]:
-    """Wait for all, keeping interrupts for later."""
-    while not all(f.done() for f in futures):
-        try:
-            wait(futures)
-        except KeyboardInterrupt as interrupt:
-            yield interrupt
+@contextmanager
+def _later_interrupts() -> Iterator[None]:
+    """Inside, Ctrl-C is noted and acted upon at the end: arrays in use must not go away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is interrupted
+        return
+    noted: list[tuple[int, FrameType | None]] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: noted.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+        if noted and callable(before):
+            before(*noted[0])
