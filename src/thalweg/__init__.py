@@ -39,6 +39,7 @@ _HOME = {
     "Training": "training.options",
     "binary_cross_entropy": "nn.losses",
     "check_gradients": "differentiation",
+    "compare": "training.compare",
     "compile": "compiler.function",
     "cross_entropy": "nn.losses",
     "explain": "explanation",

@@ -307,7 +307,7 @@ def test_catalogues_say_the_same_things():
 
 
 def test_every_option_has_its_sentence(call):
-    for command in ("fit", "predict", "explain", "check", "info"):
+    for command in ("fit", "compare", "predict", "explain", "check", "info"):
         for lang in ("en", "ko"):
             text = call(command, "--help", "--lang", lang).out
             assert not re.search(r"\b(option|help|epilog|panel|argument)_\w+", text)

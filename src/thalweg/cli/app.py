@@ -101,6 +101,42 @@ def fit(
         run(screen, Order(**{name: given[name] for name in Order.__dataclass_fields__}))
 
 
+@app.command(help="help_compare", epilog="epilog_compare", rich_help_panel="panel_commands")
+def compare(
+    data: o.DataPath,
+    target: o.Target,
+    task: o.Task = None,
+    without: o.Without = None,
+    categorical: o.Categorical = None,
+    missing: o.Missing = "refuse",
+    scale: o.Scale = "standard",
+    split: o.Split = "70/15/15",
+    delimiter: o.Delimiter = None,
+    seed: o.Seed = 0,
+    hidden: o.ComparedHidden = None,
+    activation: o.ComparedActivation = None,
+    loss: o.Loss = None,
+    l2: o.ComparedL2 = None,
+    methods: o.Methods = None,
+    epochs: o.Epochs = None,
+    patience: o.ComparedPatience = None,
+    time_limit: o.ComparedTimeLimit = None,
+    engine: o.Engine = "auto",
+    plot: o.Plot = None,
+    force: o.Force = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    lang: o.Lang = None,
+) -> None:
+    """Race methods of training on a table."""
+    given = locals()
+    screen = _screen(lang, quiet)
+    with failures(screen):
+        from thalweg.cli.compare import Order, run
+
+        run(screen, Order(**{name: given[name] for name in Order.__dataclass_fields__}))
+
+
 @app.command(help="help_predict", epilog="epilog_predict", rich_help_panel="panel_commands")
 def predict(
     model: o.ModelPath,

@@ -52,9 +52,17 @@ Activation = Annotated[str | None, _option("activation", "network", metavar="NAM
 Loss = Annotated[str | None, _option("loss", "network", metavar="NAME")]
 L1 = Annotated[float, _option("l1", "network", metavar="NUMBER")]
 L2 = Annotated[float | None, _option("l2", "network", metavar="NUMBER")]
+ComparedHidden = Annotated[
+    str | None, _option("compared_hidden", "network", "--hidden", metavar="SIZES")
+]
+ComparedActivation = Annotated[
+    str | None, _option("compared_activation", "network", "--activation", metavar="NAME")
+]
+ComparedL2 = Annotated[float | None, _option("compared_l2", "network", "--l2", metavar="NUMBER")]
 
 # -- training --------------------------------------------------------------------------------------
 MethodName = Annotated[str, _option("method", "training", "--method", "-m", metavar="NAME")]
+Methods = Annotated[str | None, _option("methods", "training", "--methods", "-m", metavar="NAMES")]
 Epochs = Annotated[int | None, _option("epochs", "training", metavar="NUMBER")]
 BatchSize = Annotated[int | None, _option("batch_size", "training", metavar="ROWS")]
 LearningRate = Annotated[float | None, _option("learning_rate", "training", metavar="NUMBER")]
@@ -63,6 +71,12 @@ Patience = Annotated[int | None, _option("patience", "training", metavar="EPOCHS
 Goal = Annotated[float | None, _option("goal", "training", metavar="LOSS")]
 TimeLimit = Annotated[float | None, _option("time_limit", "training", metavar="SECONDS")]
 Snapshots = Annotated[str | None, _option("snapshots", "training", metavar="EPOCHS")]
+ComparedTimeLimit = Annotated[
+    float | None, _option("compared_time_limit", "training", "--time-limit", metavar="SECONDS")
+]
+ComparedPatience = Annotated[
+    int | None, _option("compared_patience", "training", "--patience", metavar="EPOCHS")
+]
 Engine = Annotated[str, _option("engine", "training", metavar="NAME")]
 
 # -- what comes out --------------------------------------------------------------------------------
@@ -75,6 +89,7 @@ TableOutput = Annotated[
 TextOutput = Annotated[
     str | None, _option("text_output", "output", "--output", "-o", metavar="FILE")
 ]
+Plot = Annotated[str | None, _option("plot", "output", metavar="FILE")]
 Force = Annotated[bool, _option("force", "output", "--force", "-f")]
 Json = Annotated[bool, _option("json", "output", "--json")]
 Quiet = Annotated[bool, _option("quiet", "output", "--quiet", "-q")]

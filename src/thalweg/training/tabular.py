@@ -56,7 +56,7 @@ from thalweg.training.program import batch_count
 from thalweg.training.splits import SMALLEST_SPLIT
 from thalweg.training.tables import read_table
 
-__all__ = ["Design", "fit_table"]
+__all__ = ["Design", "fit_table", "recipe", "table_data"]
 
 FEWEST, MOST = 16, 100
 SOLVER_NEURONS = 10
@@ -140,6 +140,26 @@ def fit_table(
     OptionError
         If an option is not known.
     """
+    data = table_data(source, target, task=task, split=split, seed=seed, preparation=preparation)
+    return train(data, recipe(data, design or Design(), find_method(method), seed, engine, options))
+
+
+def table_data(
+    source: Any,
+    target: str | Sequence[str],
+    *,
+    task: str | None = None,
+    split: str | Sequence[Any] = "70/15/15",
+    seed: int = 0,
+    preparation: Preparation | None = None,
+) -> Data:
+    """The samples of a table, encoded and divided; see `fit_table`.
+
+    Raises
+    ------
+    DataError, OptionError
+        As `fit_table`.
+    """
     table = read_table(source)
     names = (target,) if isinstance(target, str) else tuple(target)
     sentence = ""
@@ -151,15 +171,13 @@ def fit_table(
     groups = split[len("group=") :] if str(split).startswith("group=") else None
     purpose = Purpose(split, seed=seed, scale=preparation.scaling)
     data = from_table(table, names, purpose, task=task, preparation=preparation, groups=groups)
-    data = replace(data, notes=tuple(note for note in (sentence, *data.notes) if note))
-    return train(
-        data, _recipe(data, design or Design(), find_method(method), seed, engine, options)
-    )
+    return replace(data, notes=tuple(note for note in (sentence, *data.notes) if note))
 
 
-def _recipe(
+def recipe(
     data: Data, design: Design, method: Method, seed: int, engine: str, options: dict[str, Any]
 ) -> Recipe:
+    """What is trained on a table's samples, with the defaults of the method."""
     network, loss = _network(data, design, method)
     task, rows = data.encoding.task, len(data.split.train)
     l2 = design.l2

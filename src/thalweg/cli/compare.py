@@ -1,0 +1,236 @@
+"""``thalweg compare``: methods raced on a table, from the same start and on the same rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich import box
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from thalweg.cli.failures import DIVERGED, INTERRUPTED, capitalised, complain
+from thalweg.cli.fit import _delimiter, _hidden, _told
+from thalweg.cli.fit_report import digits
+from thalweg.cli.interruption import Interruption
+from thalweg.cli.paths import writable
+from thalweg.cli.progress import LiveProgress
+from thalweg.cli.screen import Screen, to_json
+
+if TYPE_CHECKING:
+    from thalweg.training.compare import Comparison, Entry
+
+__all__ = ["Order", "run"]
+
+TRAINING = ("epochs", "patience", "time_limit")
+PARTS = ("training", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for; see the options of the same names."""
+
+    data: str
+    target: list[str]
+    task: str | None
+    without: list[str] | None
+    categorical: list[str] | None
+    missing: str
+    scale: str
+    split: str
+    delimiter: str | None
+    seed: int
+    hidden: str | None
+    activation: str | None
+    loss: str | None
+    l2: float | None
+    methods: str | None
+    epochs: int | None
+    patience: int | None
+    time_limit: float | None
+    engine: str
+    plot: str | None
+    force: bool
+    json: bool
+
+
+def run(screen: Screen, order: Order) -> None:
+    """Race, report, draw.
+
+    Parameters
+    ----------
+    screen : Screen
+    order : Order
+    """
+    if order.json:
+        screen.quiet = True
+    picture = _picture(order)
+    with Interruption(lambda count: _told(screen, count)) as interruption:
+        race = _race(screen, order, interruption)
+    if picture is not None:
+        race.plot(picture)
+    if order.json:
+        screen.write(to_json({"data": order.data, "target": order.target, **race.to_json()}) + "\n")
+    else:
+        screen.show(*_report(screen, order, race))
+        if picture is not None:
+            screen.show(Text(screen.say("compare_drawn", path=picture), style="bold green"))
+    ran = [entry.model for entry in race.entries if entry.model is not None]
+    if not ran:
+        complain(screen, screen.say("compare_none"))
+        raise typer.Exit(DIVERGED)
+    if ran[-1].stop.kind == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+
+
+def _picture(order: Order) -> Path | None:
+    """Where the plot goes, looked at before work begins."""
+    if order.plot is None:
+        return None
+    from thalweg.training.compare_plot import check_plot
+
+    return writable(check_plot(order.plot), order.force, order.data)
+
+
+def _race(screen: Screen, order: Order, interruption: Interruption) -> Comparison:
+    what = screen.say("progress_data", data=order.data)
+    with LiveProgress(screen, what, order.time_limit) as progress:
+        from thalweg.training.compare import DEFAULT_METHODS, compare
+        from thalweg.training.encoding import Preparation
+        from thalweg.training.tables import read_table
+        from thalweg.training.tabular import Design
+
+        table = read_table(order.data, delimiter=_delimiter(order.delimiter))
+        for name in order.target:
+            table[name]
+        given = {name: getattr(order, name) for name in TRAINING}
+        preparation = Preparation(
+            order.missing, scaling=order.scale, categorical=tuple(order.categorical or ())
+        )
+        return compare(
+            table.without(order.without or ()),
+            order.target[0] if len(order.target) == 1 else order.target,
+            methods=DEFAULT_METHODS if order.methods is None else _names(order.methods),
+            task=order.task,
+            design=Design(_hidden(order.hidden), order.activation, order.loss, l2=order.l2),
+            split=order.split,
+            seed=order.seed,
+            preparation=preparation,
+            engine=order.engine,
+            callbacks=(progress, interruption),
+            **{name: value for name, value in given.items() if value is not None},
+        )
+
+
+def _names(text: str) -> list[str]:
+    """The methods of ``"adam, lm"``.
+
+    Examples
+    --------
+    >>> _names("adam, lm scg")
+    ['adam', 'lm', 'scg']
+    """
+    return [name for name in re.split(r"[\s,;]+", text.strip()) if name]
+
+
+# -- the report ------------------------------------------------------------------------------------
+def _report(screen: Screen, order: Order, race: Comparison) -> list[Any]:
+    data, say = race.data, screen.say
+    ran = [entry for entry in race.entries if entry.model is not None]
+    title = say("compare_title", data=order.data, rows=len(data.X), split=str(data.split))
+    parts: list[Any] = [Text(title, style="bold")]
+    if ran and ran[0].model is not None:
+        network = repr(ran[0].model.network).removeprefix("Network ")
+        loss = str(ran[0].model.loss).replace("_", " ")
+        parts.append(Text(say("compare_start", network=network, loss=loss), style="dim"))
+        parts += ["", _times(screen, race), _figures(screen, ran)]
+    for entry in race.entries:
+        if entry.failure:
+            parts.append(Text(f"{entry.method}: {capitalised(entry.failure)}", style="yellow"))
+    return parts
+
+
+def _grid(screen: Screen, columns: Sequence[str]) -> Grid:
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    grid.add_column(screen.say("report_method"), no_wrap=True)
+    for name in columns:
+        grid.add_column(name, justify="right")
+    return grid
+
+
+def _times(screen: Screen, race: Comparison) -> Padding:
+    """Iterations, seconds, memory, and seconds until each mark."""
+    say = screen.say
+    marks = [say("compare_mark", loss=_mark(mark)) for mark in race.marks]
+    columns = [say(f"compare_{name}") for name in ("iterations", "seconds", "memory")]
+    grid = _grid(screen, [*columns, *marks])
+    firsts = [min((s for s in column if s is not None), default=None) for column in _columns(race)]
+    for entry in race.entries:
+        if entry.model is None:
+            continue
+        seconds = float(entry.model.history["seconds"][-1]) if entry.iterations else 0.0
+        cells = [Text(str(entry.iterations)), Text(_seconds(seconds)), Text(_memory(entry.memory))]
+        for reached, first in zip(entry.marks, firsts, strict=True):
+            won = reached is not None and reached == first
+            cells.append(Text(_seconds(reached), style="bold green" if won else ""))
+        grid.add_row(entry.method, *cells)
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def _columns(race: Comparison) -> list[list[float | None]]:
+    return [[entry.marks[k] for entry in race.entries] for k in range(len(race.marks))]
+
+
+def _figures(screen: Screen, ran: Sequence[Entry]) -> Padding:
+    """R² and RMSE, or the accuracy, of each part of the rows."""
+    models = [entry.model for entry in ran if entry.model is not None]
+    kinds = ["accuracy"] if models[0].classes is not None else ["r2", "rmse"]
+    parts = [part for part in PARTS if part in models[0].origin.figures]
+    names = [(kind, part) for kind in kinds for part in parts]
+    titles = [f"{screen.say('figure_' + k)}\n{screen.say('part_' + p)}" for k, p in names]
+    grid = _grid(screen, titles)
+    for entry, model in zip(ran, models, strict=True):
+        figures = model.origin.figures
+        cells = [digits(kind, figures[part].get(kind, float("nan"))) for kind, part in names]
+        grid.add_row(entry.method, *cells)
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def _mark(loss: float) -> str:
+    """A mark in as few digits as it has.
+
+    Examples
+    --------
+    >>> _mark(5600.0), _mark(0.029), _mark(1.3e-9)
+    ('5600', '0.029', '1.3e-09')
+    """
+    return digits("loss", loss) if 100.0 <= loss < 1e7 else f"{loss:.2g}"
+
+
+def _seconds(value: float | None) -> str:
+    """Seconds as they are read.
+
+    Examples
+    --------
+    >>> _seconds(0.01234), _seconds(75.0), _seconds(None)
+    ('0.0123', '75.0', '-')
+    """
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".")
+
+
+def _memory(value: int | None) -> str:
+    """Bytes in megabytes.
+
+    Examples
+    --------
+    >>> _memory(12_345_678), _memory(None)
+    ('12.3', '-')
+    """
+    return "-" if value is None else f"{value / 1e6:.1f}"
