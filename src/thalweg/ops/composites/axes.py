@@ -142,7 +142,10 @@ def _along_one(primitive: Reduction, x: Array, axis: int | None) -> Array:
 
 
 def cumsum(x: Array, axis: int | None = None) -> Array:
-    """Sums of the first 1, 2, 3, ... entries along an axis."""
+    """Sums of the first 1, 2, 3, ... entries along an axis; of booleans, how many hold."""
+    x = as_operand(x)
+    if x.dtype.kind == "b":
+        x = astype(x, "int64")
     if axis is None:
         x, axis = reshape(x, -1), 0
     return primitives.cumsum(x, axis=axes_of(x, axis)[0])
