@@ -2,14 +2,15 @@
 
 The key covers everything the code depends on: the assembly itself, the processor and its
 features, the versions of LLVM and of thalweg. Entries are written beside their place and
-renamed, hold a checksum, and are made anew when damaged. ``THALWEG_CACHE=0`` turns the cache
-off; ``THALWEG_CACHE=<folder>`` puts it elsewhere.
+renamed, hold a checksum, and are made anew when damaged; only the user's own files are run.
+``THALWEG_CACHE=0`` turns the cache off; ``THALWEG_CACHE=<folder>`` puts it elsewhere.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import sys
 import tempfile
 from contextlib import suppress
@@ -29,7 +30,7 @@ def cache_folder() -> Path | None:
     if asked == "0":
         return None
     if asked:
-        return Path(asked)
+        return Path(asked).expanduser()
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     elif sys.platform == "darwin":
@@ -60,7 +61,10 @@ def load_object(key: str) -> bytes | None:
     if folder is None:
         return None
     try:
-        data = (folder / key[:2] / f"{key}.o").read_bytes()
+        with (folder / key[:2] / f"{key}.o").open("rb") as file:
+            if not _own(os.fstat(file.fileno())):
+                return None
+            data = file.read()
     except OSError:
         return None
     start = len(_MAGIC) + 32
@@ -70,6 +74,13 @@ def load_object(key: str) -> bytes | None:
     return body
 
 
+def _own(status: os.stat_result) -> bool:
+    """Whether a file is this user's, and nobody else could have written it: it will be run."""
+    return not hasattr(os, "getuid") or (
+        status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    )
+
+
 def store_object(key: str, binary: bytes) -> None:
     """Put an object into the cache; a cache that cannot be written is no error."""
     folder = cache_folder()
@@ -77,7 +88,8 @@ def store_object(key: str, binary: bytes) -> None:
         return
     place = folder / key[:2] / f"{key}.o"
     with suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place.parent.mkdir(exist_ok=True, mode=0o700)
         handle, name = tempfile.mkstemp(dir=place.parent, suffix=".part")
         try:
             with os.fdopen(handle, "wb") as file:

@@ -57,7 +57,8 @@ def plan_memory(nests: Sequence[Nest], reuse: bool = True) -> MemoryPlan:
     first: dict[Buffer, int] = {}
     last: dict[Buffer, int] = {}
     for position, nest in enumerate(nests):
-        for buffer in nest.reads() | nest.writes():
+        for access in nest.accesses():  # in an order that is the same in every process
+            buffer = access.buffer
             if buffer.role == "temporary":
                 first.setdefault(buffer, position)
                 last[buffer] = position
