@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -62,7 +63,11 @@ class _Linker:
     def engine(self) -> Any:
         """The linker for the next module."""
         if self._engine is None or self._count == self.MODULES:
-            self._engine = _llvm().create_lljit_compiler(_machine(host()))
+            # JITLink keeps the parts of an object together; the older linker may put them so far
+            # apart, in a process with much memory, that they cannot reach each other.
+            self._engine = _llvm().create_lljit_compiler(
+                _machine(host()), use_jit_link=sys.platform != "win32"
+            )
             self._count = 0
         self._count += 1
         return self._engine
