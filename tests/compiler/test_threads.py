@@ -23,6 +23,7 @@ X, T = RNG.normal(size=(301, 9)), RNG.normal(size=(301, 3))
 
 def trained(threads: int, dtype: str, monkeypatch: pytest.MonkeyPatch, cache_bytes: int) -> list:
     monkeypatch.setattr(native_program, "WORK_PER_THREAD", 1.0)
+    monkeypatch.setattr(native_program, "WEIGHTS_PER_VALUE", 0)
     monkeypatch.setattr(native_program, "CACHE_BYTES", cache_bytes)
     program = NativeProgram(OBJECTIVE, Adam(), dtype, threads=threads)
     state = program.start(NET.initial(0))
@@ -42,6 +43,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(dtype, cache_bytes, monkeyp
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as on Unix")
 def test_ctrl_c_waits_for_all_threads(monkeypatch):
     monkeypatch.setattr(native_program, "WORK_PER_THREAD", 1.0)
+    monkeypatch.setattr(native_program, "WEIGHTS_PER_VALUE", 0)
     program = NativeProgram(OBJECTIVE, Adam(), threads=2)
     state = program.start(NET.initial(0))
     order = np.tile(np.arange(301), 20)

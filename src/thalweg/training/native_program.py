@@ -37,6 +37,9 @@ LONGEST_CALL = 0.05
 CACHE_BYTES = 1 << 20
 """Workspace of a block of samples; a larger batch is worked off in blocks."""
 
+WEIGHTS_PER_VALUE = 30
+"""Weights for each value of a sample from which several threads pay."""
+
 LARGEST_SUM = 4096
 """Samples in a batch where only sums over all samples are wanted."""
 
@@ -191,9 +194,11 @@ class NativeProgram:
 
     def _sample_bytes(self) -> int:
         """About the workspace of one sample: values and derivatives of every layer."""
+        return (2 * sum(self._widths()) + 8) * self.dtype.itemsize
+
+    def _widths(self) -> list[int]:
         network = self.objective.network
-        widths = [network.inputs, *(layer.outputs for layer in network.layers)]
-        return (2 * sum(widths) + 8) * self.dtype.itemsize
+        return [network.inputs, *(layer.outputs for layer in network.layers)]
 
     def _block(self, program: BatchProgram, batch_size: int) -> int:
         """Samples that are worked off at once."""
@@ -202,9 +207,15 @@ class NativeProgram:
         return max(1, CACHE_BYTES // program.panel_bytes()) * program.lanes
 
     def _threads(self, batch_size: int) -> int:
-        """How many threads pay, by the work of a step; the bits do not depend on it."""
-        weights = sum(math.prod(shape) for layer in self.objective.network.layers
-                      for shape in layer.shapes.values())  # fmt: skip
+        """How many threads pay, by the work of a step; the bits do not depend on it.
+
+        Between forward pass and sums over samples the values of half the samples change cores;
+        a narrow network computes too little with each of them for that.
+        """
+        layers = self.objective.network.layers
+        weights = sum(math.prod(shape) for layer in layers for shape in layer.shapes.values())
+        if weights < WEIGHTS_PER_VALUE * sum(self._widths()):
+            return 1
         work = 6.0 * weights * batch_size * self.dtype.itemsize / 4
         return max(1, min(self.threads, int(work / WORK_PER_THREAD)))
 
