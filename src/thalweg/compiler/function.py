@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import ctypes
 import math
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, wraps
+from functools import cached_property, lru_cache, wraps
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.target import Target, host
 from thalweg.compiler.vectorise import vectorise
 from thalweg.differentiation.evaluation import finish
-from thalweg.errors import OptionError, ShapeError, suggest
+from thalweg.errors import CompilerError, OptionError, ShapeError, suggest
 from thalweg.graph import Graph, Node, free_variables
 from thalweg.interpreter import plan
 from thalweg.tracing import Traced, as_array, trace_tree, tracing
@@ -57,8 +58,20 @@ MOST_WRITTEN = 150
 LARGEST_BLOCK = 512
 """Numbers up to which arguments, results and temporaries are passed as one block."""
 
-DATA = object.__basicsize__
-"""Where an array object keeps the address of its entries: NumPy's first field."""
+
+@lru_cache(maxsize=1)
+def _data_field() -> int:
+    """Where an array object keeps the address of its entries: NumPy's first field.
+
+    Native code reads it there, many times as fast as ``array.ctypes.data``.
+    """
+    array, place = np.zeros(1), object.__basicsize__
+    known = sys.implementation.name == "cpython" and (
+        ctypes.c_void_p.from_address(id(array) + place).value == array.ctypes.data
+    )
+    if not known:
+        raise CompilerError("this Python keeps arrays in another way: use the interpreter")
+    return place
 
 
 class NativeGraph:
@@ -87,6 +100,7 @@ class NativeGraph:
         self.numbers = self._only_numbers()
         self.code = NativeCode(self._text(), "kernel", self.target)
         self._local = threading.local()
+        self._field = _data_field()
 
     def _loops(self) -> tuple[list[Nest], dict[Node, Buffer], list[Buffer]]:
         outputs = decompose([*self.graph.outputs, *(g.condition for g in self.guards)])
@@ -180,17 +194,20 @@ class NativeGraph:
         for node, argument in zip(self.graph.inputs, arguments, strict=True):
             if np.shape(argument) != node.shape:
                 raise ShapeError(f"an argument has shape {np.shape(argument)}, not {node.shape}")
-        return self.of_arrays(arguments)
+        return self.quickest(*arguments)
 
-    def of_arrays(self, arguments: Sequence[Any]) -> list[Any]:
-        """Evaluate at arrays whose shapes are known to be right."""
-        if self.numbers:
-            return self.of_numbers(*arguments)
+    @property
+    def quickest(self) -> Callable[..., list[Any]]:
+        """What evaluates at arguments whose shapes are known to be right."""
+        return self.of_numbers if self.numbers else self.of_arrays
+
+    def of_arrays(self, *arguments: Any) -> list[Any]:
+        """Evaluate at arrays of the inputs' shapes."""
         given = [
             np.ascontiguousarray(a, dtype) for a, dtype in zip(arguments, self._dtypes, strict=True)
         ]
         results = [np.empty(shape, dtype) for shape, dtype in self._made]
-        table = [id(a) + DATA for a in (*given, *results, *self._fixed)]
+        table = [id(a) + self._field for a in (*given, *results, *self._fixed)]
         if self.memory.size():
             table.append(self._workspace())
         self._function(self._table(*table))
@@ -203,11 +220,13 @@ class NativeGraph:
 
     def _workspace(self) -> int:
         """A workspace of this thread's own: calls from several threads do not meet."""
-        space = getattr(self._local, "space", None)
-        if space is None:
-            space = self._local.space = np.zeros(self.memory.size() + 64, np.uint8)
-        start = int(space.ctypes.data)
-        return start + (-start) % 64
+        local = self._local
+        if not hasattr(local, "address"):
+            local.space = np.zeros(self.memory.size() + 64, np.uint8)
+            start = int(local.space.ctypes.data)
+            local.address = start + (-start) % 64
+        address: int = local.address
+        return address
 
     @cached_property
     def of_numbers(self) -> Callable[..., list[Any]]:
@@ -273,7 +292,7 @@ class CompiledFunction:
         self._f = f
         self._target = target
         self._known: dict[Any, _Known] = {}
-        self._of_numbers: dict[tuple[type, ...], tuple[_Known, Callable[..., list[Any]]]] = {}
+        self._quick: dict[Any, tuple[_Known, Callable[..., list[Any]]]] = {}
 
     def _prepared(self, arguments: tuple[Any, ...]) -> tuple[list[Any], _Known]:
         leaves, structure = flatten(arguments)
@@ -289,7 +308,8 @@ class CompiledFunction:
 
     def __call__(self, *arguments: Any) -> Any:
         """Evaluate, or join the trace that is under way."""
-        quick = self._of_numbers.get(tuple(map(type, arguments)))
+        signature = _signature(arguments)
+        quick = self._quick.get(signature)
         if quick is not None:
             known, call = quick
             return known.result(call(*arguments))
@@ -300,9 +320,9 @@ class CompiledFunction:
             found = finish(graph.outputs, graph.inputs, values, traced.labels)
             return unflatten(traced.result, found)
         native = known.native
-        if native.numbers and all(type(a) in PLAIN for a in arguments):
-            self._of_numbers[tuple(map(type, arguments))] = known, native.of_numbers
-        return known.result(native.of_arrays(values))
+        if all(type(a) in PLAIN or type(a) is np.ndarray for a in arguments):
+            self._quick[signature] = known, native.quickest
+        return known.result(native.quickest(*values))
 
     @staticmethod
     def _nested(values: Sequence[Any], graph: Graph) -> bool:
@@ -324,6 +344,11 @@ class CompiledFunction:
         if not self._known:
             raise OptionError("call the function first, or give example arguments to show()")
         return next(reversed(self._known.values())).native.show(stage)
+
+
+def _signature(arguments: tuple[Any, ...]) -> Any:
+    """What tells calls apart whose arguments are arrays and numbers; also of others, unused."""
+    return tuple([(a.shape, a.dtype) if type(a) is np.ndarray else type(a) for a in arguments])
 
 
 def compile(f: Callable[..., Any]) -> CompiledFunction:
