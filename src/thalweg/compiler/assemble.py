@@ -158,28 +158,23 @@ def _assemble_scatter(fusion: Fusion, node: Node) -> None:
 
 
 def _assemble_cumsum(fusion: Fusion, node: Node) -> None:
-    """A running sum: y[k] = Σ over i of x[i] where i <= k."""
+    """A running sum: a reduction that stores what it has so far."""
     (x,) = node.inputs
     axis = node.attributes["axis"]
     buffer = fusion.buffer_for(node)
-    extents, own, kept = fusion._frame(node)
-    if node.shape[axis] == 1:
-        _copy_into(fusion, x, node, buffer, lambda view: view)
-        fusion.buffers[node] = buffer
-        return
+    sampled = node in fusion.sampled
+    lead, tail = ([PANELS], [fusion.lanes]) if sampled else ([], [])
+    kept = [a for a, n in enumerate(node.shape) if n != 1 and a != axis]
+    extents = (*lead, *(node.shape[a] for a in kept), *tail)
     count = len(extents) + 1
     fusion._lane_axis = len(extents) - 1
-    lead = 1 if node in fusion.sampled else 0
-    place = lead + kept.index(axis)
-    view = list(fusion.view(node, kept, lead, count))
+    view = list(fusion.view(node, kept, len(lead), count))
     view[axis] = Index(unit(count - 1, count))
     value = fusion.expression(x, tuple(view), count)
-    before = Apply("less_equal", (Position(count - 1), Position(place)), "bool")
-    zero = Number(0.0, node.dtype.name)
-    masked = Apply("where", (before, value, zero), node.dtype.name)
-    result = Reduced(0, node.dtype.name, frozenset(range(len(extents))))
-    store = Store(fusion.place(buffer, own, len(extents)), result)
-    fusion.nests.append(Nest(extents, [store], (node.shape[axis],), [Reduction("sum", masked)]))
+    so_far = Reduced(0, node.dtype.name, frozenset(range(len(extents))))
+    store = Store(fusion.place(buffer, tuple(view), count), so_far)
+    length = (node.shape[axis],)
+    fusion.nests.append(Nest(extents, [], length, [Reduction("sum", value)], [store]))
     fusion.buffers[node] = buffer
 
 

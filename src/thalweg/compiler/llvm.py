@@ -556,6 +556,12 @@ class _ReductionWriter:
                     at[axis] += k * step
                     results.append(self._accumulate(reduction, tuple(at), width, sums[position]))
                     position += 1
+            if nest.inner:  # they may store what the reductions have so far
+                numbers = range(len(nest.reductions))
+                size = len(nest.reductions) * len(self.members)
+                pairs = product(numbers, self.members)
+                for (number, member), so_far in zip(pairs, results[-size:], strict=True):
+                    w.results[number, member[: w.count]] = so_far
             for store in nest.inner:
                 for member in self.members:
                     at = list(member)

@@ -245,7 +245,7 @@ class Apply(Expr):
 
 @dataclass(frozen=True, eq=False)
 class Reduced(Expr):
-    """The result of one of the nest's reductions."""
+    """The result of one of the nest's reductions; in an inner store, what it has so far."""
 
     number: int
     dtype: str
@@ -306,6 +306,12 @@ class Nest:
     width: int = 1
     tiles: tuple[int, ...] = ()
     unroll: int = 1
+
+    @property
+    def running(self) -> bool:
+        """Whether what a reduction has so far is stored, so that its order counts."""
+        parts = postorder([s.value for s in self.inner])
+        return any(isinstance(e, Reduced) for e in parts)
 
     @property
     def extents(self) -> tuple[int, ...]:

@@ -146,14 +146,16 @@ def _together(first: Nest, second: Nest) -> Nest | None:
             return Reduced(expr.number + start, expr.dtype, expr.axes)
         return None
 
-    values = rewrite([s.value for s in second.stores], renumber)
-    stores = [Store(s.access, v) for s, v in zip(second.stores, values, strict=True)]
+    def renumbered(stores: Sequence[Store]) -> list[Store]:
+        values = rewrite([s.value for s in stores], renumber)
+        return [Store(s.access, v) for s, v in zip(stores, values, strict=True)]
+
     return Nest(
         first.axes,
-        [*first.stores, *stores],
+        [*first.stores, *renumbered(second.stores)],
         first.reduced,
         [*first.reductions, *second.reductions],
-        [*first.inner, *second.inner],
+        [*first.inner, *renumbered(second.inner)],
     )
 
 

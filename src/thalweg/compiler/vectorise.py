@@ -110,12 +110,13 @@ def _choose(nest: Nest, target: Target) -> None:
     loads = [e.access for e in nest.walk() if isinstance(e, Load)]
     stores = [s.access for s in nest.stores]
     inner = [s.access for s in nest.inner]
+    running = nest.running
     best, best_score = None, 0.0
     for axis, extent in enumerate(nest.extents):
         if extent == PANELS or extent < 2:
             continue
         domain = axis < len(nest.axes)
-        if not domain and any(r.kind in ("any", "all") for r in nest.reductions):
+        if not domain and (running or any(r.kind in ("any", "all") for r in nest.reductions)):
             continue
         touched = [*loads, *inner, *(stores if domain else [])]
         strides = [a.strides[axis] if len(a.strides) > axis else 0 for a in touched]
@@ -183,7 +184,7 @@ def _rows(nest: Nest, target: Target, loads: Sequence[Access]) -> None:
     total = 1
     for t in tiles:
         total *= t
-    if total * len(nest.reductions) < 8:
+    if total * len(nest.reductions) < 8 and not nest.running:
         most = 4 if cost <= CHEAP else max(1, LONGEST_TILE // (cost * total))
         nest.unroll = min(8 // max(1, total * len(nest.reductions)), 4, most)
 
