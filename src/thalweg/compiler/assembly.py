@@ -85,11 +85,12 @@ class Assembly:
         self.lines.append(f"{name}:")
         self.block = name
 
-    def call(self, type: str, name: str, *arguments: Value) -> Value:
+    def call(self, type: str, name: str, *arguments: Value, flags: str = "") -> Value:
         """Call a function or intrinsic and declare it."""
         types = ", ".join(a.type for a in arguments)
         self.declared[name] = f"declare {type} @{name}({types})"
-        return self.emit(type, f"call {type} @{name}({', '.join(map(str, arguments))})")
+        call = f"call {flags} {type}" if flags else f"call {type}"
+        return self.emit(type, f"{call} @{name}({', '.join(map(str, arguments))})")
 
     def share(
         self, name: str, body: Callable[[Assembly, list[Value]], Value], *arguments: Value

@@ -48,11 +48,14 @@ class Fusion:
         Lanes of a panel; 0 where there are no samples.
     sampled : set of Node
         Nodes that have a value for every sample (see `thalweg.compiler.program`).
+    destinations : dict of Node to Buffer
+        Where results belong that are put together in place.
     """
 
     buffers: dict[Node, Buffer]
     lanes: int = 0
     sampled: set[Node] = field(default_factory=set)
+    destinations: dict[Node, Buffer] = field(default_factory=dict)
     nests: list[Nest] = field(default_factory=list)
     temporaries: int = 0
 
@@ -92,6 +95,8 @@ class Fusion:
 
     def copy(self, node: Node, buffer: Buffer) -> None:
         """Write a nest that copies a node to a buffer (merging then drops the detour)."""
+        if self.buffers.get(node) is buffer:
+            return
         extents, view, _ = self._frame(node)
         count = len(extents)
         self._lane_axis = count - 1
@@ -134,6 +139,8 @@ class Fusion:
 
     def buffer_for(self, node: Node, dtype: str = "") -> Buffer:
         """A temporary for a node (of another dtype, for what helps to find it)."""
+        if node in self.destinations and not dtype:
+            return self.destinations[node]
         shape = node.shape
         panels = node in self.sampled
         if panels:

@@ -626,9 +626,10 @@ def _arithmetic(float_op: str, int_op: str) -> Callable[[Assembly, Value, Value]
 def _extreme(float_name: str, int_name: str) -> Callable[[Assembly, Value, Value], Value]:
     def combine(code: Assembly, a: Value, b: Value) -> Value:
         count, element = a.type[1:-1].split(" x ")
-        name = float_name if _is_float(a) else int_name
-        suffix = {"float": "f32", "double": "f64"}.get(element, element)
-        return code.call(a.type, f"llvm.{name}.v{count}{suffix}", a, b)
+        if not _is_float(a):
+            return code.call(a.type, f"llvm.{int_name}.v{count}{element}", a, b)
+        suffix = {"float": "f32", "double": "f64"}[element]
+        return code.call(a.type, f"llvm.{float_name}.v{count}{suffix}", a, b, flags="nsz")
 
     return combine
 
