@@ -186,11 +186,15 @@ class NativeProgram:
         lanes = host().lanes(self.dtype.itemsize)
         lanes = lanes if batch_size <= lanes else 2 * lanes
         threaded = self._threads(batch_size) > 1
-        blocked = batch_size * self._sample_bytes() > CACHE_BYTES
+        blocked = batch_size * self._sample_bytes() > self._block_bytes()
         key = (what, lanes, threaded, blocked)
         if key not in self._programs:
             self._programs[key] = BatchProgram(self._step(what), lanes, threaded, blocked)
         return self._programs[key]
+
+    def _block_bytes(self) -> int:
+        """Workspace of a block: so much that adding up gradients block by block costs little."""
+        return max(CACHE_BYTES, 4 * self.objective.network.count * self.dtype.itemsize)
 
     def _sample_bytes(self) -> int:
         """About the workspace of one sample: values and derivatives of every layer."""
@@ -204,7 +208,7 @@ class NativeProgram:
         """Samples that are worked off at once."""
         if not program.blocked:
             return batch_size
-        return max(1, CACHE_BYTES // program.panel_bytes()) * program.lanes
+        return max(1, self._block_bytes() // program.panel_bytes()) * program.lanes
 
     def _threads(self, batch_size: int) -> int:
         """How many threads pay, by the work of a step; the bits do not depend on it.
