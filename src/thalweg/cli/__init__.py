@@ -5,7 +5,9 @@ public names of thalweg and nothing else. Nothing heavy is imported before a com
 
 ==============  ======================================================
 `app`           commands and options
+`orders`        what each command is asked for: a record whose fields are its options
 `options`       the options, one name each
+`given`         what was typed, as the rest of thalweg takes it
 `localise`      help in the reader's language
 `screen`        results and messages, on terminals of every encoding
 `failures`      errors as messages and exit codes

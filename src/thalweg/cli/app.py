@@ -1,17 +1,30 @@
-"""The commands and their options; what they do is in the file of each command's name."""
+"""The commands: each has a record of what it can be asked for, and a file that does it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import inspect
+from dataclasses import MISSING, fields
+from importlib import import_module
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from thalweg.cli import options as o
+from thalweg.cli import orders
 from thalweg.cli.failures import failures
 from thalweg.cli.localise import checked_language, localise
+from thalweg.cli.options import PANELS
 from thalweg.cli.screen import Screen
 
 __all__ = ["command"]
+
+COMMANDS: tuple[type[orders.Order], ...] = (
+    orders.Fit,
+    orders.Compare,
+    orders.Predict,
+    orders.Explain,
+    orders.Check,
+    orders.Info,
+)
 
 app = typer.Typer(
     name="thalweg",
@@ -50,7 +63,7 @@ def _thalweg(
 ) -> None: ...
 
 
-def _screen(lang: str | None, quiet: bool = False) -> Screen:
+def _screen(lang: str | None, quiet: bool) -> Screen:
     """Where to write; a language that is not spoken is an error in the one that is."""
     screen = Screen("en", quiet)
     with failures(screen):
@@ -58,160 +71,42 @@ def _screen(lang: str | None, quiet: bool = False) -> Screen:
     return screen
 
 
-@app.command(help="help_fit", epilog="epilog_fit", rich_help_panel="panel_commands")
-def fit(
-    data: o.DataPath,
-    target: o.Target,
-    task: o.Task = None,
-    without: o.Without = None,
-    categorical: o.Categorical = None,
-    missing: o.Missing = "refuse",
-    unknown: o.Unknown = "refuse",
-    scale: o.Scale = "standard",
-    split: o.Split = "70/15/15",
-    delimiter: o.Delimiter = None,
-    seed: o.Seed = 0,
-    hidden: o.Hidden = None,
-    activation: o.Activation = None,
-    loss: o.Loss = None,
-    l1: o.L1 = 0.0,
-    l2: o.L2 = None,
-    method: o.MethodName = "adam",
-    epochs: o.Epochs = None,
-    batch_size: o.BatchSize = None,
-    learning_rate: o.LearningRate = None,
-    schedule: o.Schedule = "constant",
-    patience: o.Patience = None,
-    goal: o.Goal = None,
-    time_limit: o.TimeLimit = None,
-    snapshots: o.Snapshots = None,
-    engine: o.Engine = "auto",
-    output: o.ModelOutput = None,
-    force: o.Force = False,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
-    lang: o.Lang = None,
-) -> None:
-    """Train a network on a table."""
-    given = locals()
-    screen = _screen(lang, quiet)
-    with failures(screen):
-        from thalweg.cli.fit import Order, run
+def _register(kind: type[orders.Order]) -> None:
+    """Make a command of an order: ``thalweg fit`` runs ``thalweg.cli.fit.run(screen, order)``."""
+    name = kind.__name__.lower()
 
-        run(screen, Order(**{name: given[name] for name in Order.__dataclass_fields__}))
+    def run(**given: Any) -> None:
+        order = kind(**given)
+        screen = _screen(order.lang, getattr(order, "quiet", False))
+        with failures(screen):
+            import_module(f"thalweg.cli.{name}").run(screen, order)
+
+    run.__doc__ = kind.__doc__
+    run.__signature__ = _signature(kind)  # type: ignore[attr-defined]  # what Typer reads
+    about = {"help": f"help_{name}", "epilog": f"epilog_{name}"}
+    app.command(name, rich_help_panel="panel_commands", **about)(run)  # type: ignore[arg-type]
 
 
-@app.command(help="help_compare", epilog="epilog_compare", rich_help_panel="panel_commands")
-def compare(
-    data: o.DataPath,
-    target: o.Target,
-    task: o.Task = None,
-    without: o.Without = None,
-    categorical: o.Categorical = None,
-    missing: o.Missing = "refuse",
-    scale: o.Scale = "standard",
-    split: o.Split = "70/15/15",
-    delimiter: o.Delimiter = None,
-    seed: o.Seed = 0,
-    hidden: o.ComparedHidden = None,
-    activation: o.ComparedActivation = None,
-    loss: o.Loss = None,
-    l2: o.ComparedL2 = None,
-    methods: o.Methods = None,
-    epochs: o.Epochs = None,
-    patience: o.ComparedPatience = None,
-    time_limit: o.ComparedTimeLimit = None,
-    engine: o.Engine = "auto",
-    plot: o.Plot = None,
-    force: o.Force = False,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
-    lang: o.Lang = None,
-) -> None:
-    """Race methods of training on a table."""
-    given = locals()
-    screen = _screen(lang, quiet)
-    with failures(screen):
-        from thalweg.cli.compare import Order, run
-
-        run(screen, Order(**{name: given[name] for name in Order.__dataclass_fields__}))
+def _signature(kind: type[orders.Order]) -> inspect.Signature:
+    """The fields of a record as parameters, panel by panel as `--help` shows them."""
+    hints = get_type_hints(kind, include_extras=True)
+    parameters = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(kind)
+    ]
+    return inspect.Signature(sorted(parameters, key=_panel))
 
 
-@app.command(help="help_predict", epilog="epilog_predict", rich_help_panel="panel_commands")
-def predict(
-    model: o.ModelPath,
-    data: o.DataPath,
-    output: o.TableOutput = None,
-    probabilities: o.Probabilities = False,
-    append: o.Append = False,
-    delimiter: o.Delimiter = None,
-    force: o.Force = False,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
-    lang: o.Lang = None,
-) -> None:
-    """Predict the targets of a table's rows."""
-    given = locals()
-    screen = _screen(lang, quiet)
-    with failures(screen):
-        from thalweg.cli.predict import Order, run
-
-        run(screen, Order(**{name: given[name] for name in Order.__dataclass_fields__}))
+def _panel(parameter: inspect.Parameter) -> int:
+    """Arguments first, then the panels in their order."""
+    panel = parameter.annotation.__metadata__[0].rich_help_panel
+    return PANELS.index(panel) if panel in PANELS else -1
 
 
-@app.command(help="help_explain", epilog="epilog_explain", rich_help_panel="panel_commands")
-def explain(
-    things: o.Things = None,
-    row: o.Row = "1",
-    neuron: o.Neuron = None,
-    view: o.View = "layers",
-    entry: o.Entry = None,
-    at: o.At = "end",
-    formula: o.FormulaText = None,
-    take_apart: o.TakeApart = False,
-    check: o.WithCheck = False,
-    form: o.Form = "terminal",
-    output: o.TextOutput = None,
-    force: o.Force = False,
-    lang: o.Lang = None,
-) -> None:
-    """Show every derivative of a model on some rows, or of a formula."""
-    given = locals()
-    screen = _screen(lang)
-    with failures(screen):
-        from thalweg.cli.explain import Order, run
-
-        run(screen, Order(**{name: given[name] for name in Order.__dataclass_fields__}))
-
-
-@app.command(help="help_check", epilog="epilog_check", rich_help_panel="panel_commands")
-def check(
-    things: o.Things = None,
-    row: o.Row = "1",
-    at: o.At = "end",
-    formula: o.FormulaText = None,
-    tolerance: o.Tolerance = 1e-6,
-    json: o.Json = False,
-    lang: o.Lang = None,
-) -> None:
-    """Hold exact derivatives against central differences."""
-    screen = _screen(lang)
-    with failures(screen):
-        from thalweg.cli.check import Order, run
-
-        run(screen, Order(tuple(things or ()), row, at, formula, tolerance, json))
-
-
-@app.command(help="help_info", epilog="epilog_info", rich_help_panel="panel_commands")
-def info(
-    file: o.AnyPath,
-    delimiter: o.Delimiter = None,
-    json: o.Json = False,
-    lang: o.Lang = None,
-) -> None:
-    """Say what is in a model file or a table."""
-    screen = _screen(lang)
-    with failures(screen):
-        from thalweg.cli.info import run
-
-        run(screen, file, delimiter, json)
+for _kind in COMMANDS:
+    _register(_kind)

@@ -13,6 +13,7 @@ from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
+from thalweg.cli.orders import Check
 from thalweg.cli.rows import labelled_rows
 from thalweg.cli.screen import Screen, to_json
 from thalweg.cli.things import formula_at, model_and_data
@@ -21,25 +22,13 @@ if TYPE_CHECKING:
     from thalweg.training.columns import Table
     from thalweg.training.model import Model
 
-__all__ = ["Leaf", "Order", "compare", "run"]
+__all__ = ["Leaf", "compare", "run"]
 
 DIFFERENT = 1
 SMALL = 1e-6
 MOST_CLOSELY = 200
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What was asked for; see the options of the same names."""
-
-    things: tuple[str, ...]
-    row: str
-    at: str
-    formula: str | None
-    tolerance: float
-    json: bool
 
 
 @dataclass(frozen=True)
@@ -86,13 +75,13 @@ class Leaf:
         }
 
 
-def run(screen: Screen, order: Order) -> None:
+def run(screen: Screen, order: Check) -> None:
     """Compare, and leave with 1 if something disagrees.
 
     Parameters
     ----------
     screen : Screen
-    order : Order
+    order : Check
     """
     title, function, point = _of_model(screen, order) if order.formula is None else _of(order)
     leaves = compare(function, point, order.tolerance)
@@ -107,18 +96,18 @@ def run(screen: Screen, order: Order) -> None:
         raise typer.Exit(DIFFERENT)
 
 
-def _of(order: Order) -> tuple[str, Callable[[Any], Any], Any]:
-    formula, values = formula_at(order.formula or "", order.things)
+def _of(order: Check) -> tuple[str, Callable[[Any], Any], Any]:
+    formula, values = formula_at(order.formula or "", order.things or ())
     point = ", ".join(
         f"{name} = {value:g}" for name, value in values.items() if np.ndim(value) == 0
     )
     return f"{order.formula}   ({point})", lambda given: formula(**given), values
 
 
-def _of_model(screen: Screen, order: Order) -> tuple[str, Callable[[Any], Any], Any]:
+def _of_model(screen: Screen, order: Check) -> tuple[str, Callable[[Any], Any], Any]:
     from thalweg.training.model_file import load
 
-    model_path, data_path = model_and_data("check", order.things)
+    model_path, data_path = model_and_data("check", order.things or ())
     model = load(model_path)
     rows = labelled_rows(model, data_path, order.row)
     title = screen.say("check_title", model=model_path, rows=len(rows), network=repr(model.network))

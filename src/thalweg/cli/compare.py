@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,10 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from thalweg.cli.failures import DIVERGED, INTERRUPTED, capitalised, complain
-from thalweg.cli.fit import _delimiter, _hidden, _told
 from thalweg.cli.fit_report import digits
+from thalweg.cli.given import hidden_layers, preparation_of, table_of, target_of
 from thalweg.cli.interruption import Interruption
+from thalweg.cli.orders import Compare
 from thalweg.cli.paths import writable
 from thalweg.cli.progress import LiveProgress
 from thalweg.cli.screen import Screen, to_json
@@ -25,52 +25,24 @@ from thalweg.cli.screen import Screen, to_json
 if TYPE_CHECKING:
     from thalweg.training.compare import Comparison, Entry
 
-__all__ = ["Order", "run"]
+__all__ = ["run"]
 
 TRAINING = ("epochs", "patience", "time_limit")
 PARTS = ("training", "validation", "test")
 
 
-@dataclass(frozen=True)
-class Order:
-    """What was asked for; see the options of the same names."""
-
-    data: str
-    target: list[str]
-    task: str | None
-    without: list[str] | None
-    categorical: list[str] | None
-    missing: str
-    scale: str
-    split: str
-    delimiter: str | None
-    seed: int
-    hidden: str | None
-    activation: str | None
-    loss: str | None
-    l2: float | None
-    methods: str | None
-    epochs: int | None
-    patience: int | None
-    time_limit: float | None
-    engine: str
-    plot: str | None
-    force: bool
-    json: bool
-
-
-def run(screen: Screen, order: Order) -> None:
+def run(screen: Screen, order: Compare) -> None:
     """Race, report, draw.
 
     Parameters
     ----------
     screen : Screen
-    order : Order
+    order : Compare
     """
     if order.json:
         screen.quiet = True
     picture = _picture(order)
-    with Interruption(lambda count: _told(screen, count)) as interruption:
+    with Interruption(screen) as interruption:
         race = _race(screen, order, interruption)
     if picture is not None:
         race.plot(picture)
@@ -88,7 +60,7 @@ def run(screen: Screen, order: Order) -> None:
         raise typer.Exit(INTERRUPTED)
 
 
-def _picture(order: Order) -> Path | None:
+def _picture(order: Compare) -> Path | None:
     """Where the plot goes, looked at before work begins."""
     if order.plot is None:
         return None
@@ -97,30 +69,22 @@ def _picture(order: Order) -> Path | None:
     return writable(check_plot(order.plot), order.force, order.data)
 
 
-def _race(screen: Screen, order: Order, interruption: Interruption) -> Comparison:
+def _race(screen: Screen, order: Compare, interruption: Interruption) -> Comparison:
     what = screen.say("progress_data", data=order.data)
     with LiveProgress(screen, what, order.time_limit) as progress:
         from thalweg.training.compare import DEFAULT_METHODS, compare
-        from thalweg.training.encoding import Preparation
-        from thalweg.training.tables import read_table
         from thalweg.training.tabular import Design
 
-        table = read_table(order.data, delimiter=_delimiter(order.delimiter))
-        for name in order.target:
-            table[name]
         given = {name: getattr(order, name) for name in TRAINING}
-        preparation = Preparation(
-            order.missing, scaling=order.scale, categorical=tuple(order.categorical or ())
-        )
         return compare(
-            table.without(order.without or ()),
-            order.target[0] if len(order.target) == 1 else order.target,
+            table_of(order),
+            target_of(order),
             methods=DEFAULT_METHODS if order.methods is None else _names(order.methods),
             task=order.task,
-            design=Design(_hidden(order.hidden), order.activation, order.loss, l2=order.l2),
+            design=Design(hidden_layers(order.hidden), order.activation, order.loss, l2=order.l2),
             split=order.split,
             seed=order.seed,
-            preparation=preparation,
+            preparation=preparation_of(order),
             engine=order.engine,
             callbacks=(progress, interruption),
             **{name: value for name, value in given.items() if value is not None},
@@ -139,7 +103,7 @@ def _names(text: str) -> list[str]:
 
 
 # -- the report ------------------------------------------------------------------------------------
-def _report(screen: Screen, order: Order, race: Comparison) -> list[Any]:
+def _report(screen: Screen, order: Compare, race: Comparison) -> list[Any]:
     data, say = race.data, screen.say
     ran = [entry for entry in race.entries if entry.model is not None]
     title = say("compare_title", data=order.data, rows=len(data.X), split=str(data.split))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from thalweg.cli.orders import Explain
 from thalweg.cli.paths import writable
 from thalweg.cli.rows import labelled_rows
 from thalweg.cli.screen import Screen
@@ -17,36 +17,18 @@ from thalweg.errors import OptionError, suggest
 if TYPE_CHECKING:
     from thalweg.explanation import Explanation, NetworkExplanation
 
-__all__ = ["Order", "run"]
+__all__ = ["run"]
 
 VIEWS = ("layers", "walk", "jacobians", "update", "health", "report")
 
 
-@dataclass(frozen=True)
-class Order:
-    """What was asked for; see the options of the same names."""
-
-    things: list[str] | None
-    row: str
-    neuron: str | None
-    view: str
-    entry: str | None
-    at: str
-    formula: str | None
-    take_apart: bool
-    check: bool
-    form: str
-    output: str | None
-    force: bool
-
-
-def run(screen: Screen, order: Order) -> None:
+def run(screen: Screen, order: Explain) -> None:
     """Explain, and write it down.
 
     Parameters
     ----------
     screen : Screen
-    order : Order
+    order : Explain
     """
     if order.view not in VIEWS:
         raise OptionError(f"--view {order.view!r} does not exist.{suggest(order.view, VIEWS)}")
@@ -65,7 +47,7 @@ def run(screen: Screen, order: Order) -> None:
         screen.write(explanation.write(order.form, screen.lang).rstrip("\n") + "\n")
 
 
-def _of_formula(order: Order) -> Explanation:
+def _of_formula(order: Explain) -> Explanation:
     from thalweg.explanation import explain
 
     formula, values = formula_at(order.formula or "", order.things or [])
@@ -73,7 +55,7 @@ def _of_formula(order: Order) -> Explanation:
     return explained(**values)
 
 
-def _of_model(order: Order) -> Explanation:
+def _of_model(order: Explain) -> Explanation:
     from thalweg.training.model_file import load
 
     model_path, data_path = model_and_data("explain", order.things or [])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,9 @@ import typer
 from rich.text import Text
 
 from thalweg.cli.failures import DIVERGED, INTERRUPTED, complain
+from thalweg.cli.given import hidden_layers, preparation_of, table_of, target_of
 from thalweg.cli.interruption import Interruption
+from thalweg.cli.orders import Fit
 from thalweg.cli.paths import size_in_words, writable
 from thalweg.cli.progress import LiveProgress
 from thalweg.cli.screen import Screen, to_json
@@ -21,65 +22,25 @@ if TYPE_CHECKING:
     from thalweg.training.columns import Table
     from thalweg.training.model import Model
 
-__all__ = ["Order", "run"]
+__all__ = ["run"]
 
 TRAINING = ("epochs", "batch_size", "learning_rate", "patience", "goal", "time_limit")
 
 
-@dataclass(frozen=True)
-class Order:
-    """What was asked for; see the options of the same names."""
-
-    data: str
-    target: list[str]
-    task: str | None
-    without: list[str] | None
-    categorical: list[str] | None
-    missing: str
-    unknown: str
-    scale: str
-    split: str
-    delimiter: str | None
-    seed: int
-    hidden: str | None
-    activation: str | None
-    loss: str | None
-    l1: float
-    l2: float | None
-    method: str
-    epochs: int | None
-    batch_size: int | None
-    learning_rate: float | None
-    schedule: str
-    patience: int | None
-    goal: float | None
-    time_limit: float | None
-    snapshots: str | None
-    engine: str
-    output: str | None
-    force: bool
-    json: bool
-
-    @property
-    def path(self) -> Path:
-        """Where the model is written: beside nothing else, in the present folder."""
-        return Path(self.output or f"{Path(self.data).stem}.thalweg")
-
-
-def run(screen: Screen, order: Order) -> None:
+def run(screen: Screen, order: Fit) -> None:
     """Train, report, write.
 
     Parameters
     ----------
     screen : Screen
-    order : Order
+    order : Fit
     """
     if order.json:
         screen.quiet = True
-    path = writable(order.path, order.force, order.data)
-
-    table = _table(screen, order)
-    with Interruption(lambda count: _told(screen, count)) as interruption:
+    path = writable(_path(order), order.force, order.data)
+    with LiveProgress(screen, screen.say("progress_data", data=order.data)):
+        table = table_of(order)
+    with Interruption(screen) as interruption:
         model = _train(screen, order, table, interruption)
         stop = model.stop.kind
         if stop == "interrupted" and model.origin.kept_epoch == 0:
@@ -95,47 +56,34 @@ def run(screen: Screen, order: Order) -> None:
         raise typer.Exit(DIVERGED)
 
 
-def _told(screen: Screen, count: int) -> None:
-    """Answer Ctrl-C at once; with plain writes, since it may come at any moment."""
-    key = "interrupted_noted" if count == 1 else "interrupted_given_up"
-    screen.interject(screen.say(key))
+def _path(order: Fit) -> Path:
+    """Where the model is written: beside nothing else, in the present folder."""
+    return Path(order.output or f"{Path(order.data).stem}.thalweg")
 
 
-def _table(screen: Screen, order: Order) -> Table:
-    """The table, without the columns that are to be left out."""
-    with LiveProgress(screen, screen.say("progress_data", data=order.data)):
-        from thalweg.training.tables import read_table
-
-        table = read_table(order.data, delimiter=_delimiter(order.delimiter))
-        for name in order.target:
-            table[name]
-        return table.without(order.without or ())
-
-
-def _train(screen: Screen, order: Order, table: Table, interruption: Interruption) -> Model:
+def _train(screen: Screen, order: Fit, table: Table, interruption: Interruption) -> Model:
     what = screen.say("progress_data", data=order.data)
     with LiveProgress(screen, what, order.time_limit) as progress:
-        from thalweg.training.encoding import Preparation
         from thalweg.training.tabular import Design, fit_table
 
         return fit_table(
             table,
-            order.target[0] if len(order.target) == 1 else order.target,
+            target_of(order),
             task=order.task,
-            design=Design(_hidden(order.hidden), order.activation, order.loss, order.l1, order.l2),
+            design=Design(
+                hidden_layers(order.hidden), order.activation, order.loss, order.l1, order.l2
+            ),
             method=order.method,
             split=order.split,
             seed=order.seed,
-            preparation=Preparation(
-                order.missing, order.unknown, order.scale, tuple(order.categorical or ())
-            ),
+            preparation=preparation_of(order, order.unknown),
             engine=order.engine,
             callbacks=(progress, interruption),
             **_options(order),
         )
 
 
-def _options(order: Order) -> dict[str, Any]:
+def _options(order: Fit) -> dict[str, Any]:
     """The options of training that were given; the others are left to the method."""
     given = {name: getattr(order, name) for name in TRAINING}
     options = {name: value for name, value in given.items() if value is not None}
@@ -155,32 +103,7 @@ def _snapshots(text: str | None) -> tuple[int, ...]:
     return tuple(sorted({0, *(int(number) for number in re.findall(r"\d+", text or ""))}))
 
 
-def _hidden(text: str | None) -> tuple[int, ...] | None:
-    """The hidden layers from ``"20,20"``; ``"none"`` or ``"0"`` is a network without any.
-
-    Examples
-    --------
-    >>> _hidden("20, 10"), _hidden("none")
-    ((20, 10), ())
-    """
-    if text is None:
-        return None
-    if text.strip().lower() in ("none", "0", ""):
-        return ()
-    if not re.fullmatch(r"\s*[1-9]\d{0,5}(\s*[,xX]\s*[1-9]\d{0,5})*\s*", text):
-        raise OptionError(
-            f"--hidden {text!r} is no list of layers: write neurons per layer, such as "
-            "--hidden 20 or --hidden 20,20, or none."
-        )
-    return tuple(int(number) for number in re.findall(r"\d+", text))
-
-
-def _delimiter(text: str | None) -> str | None:
-    r"""A delimiter as it is typed: ``tab`` and ``\t`` are the tab."""
-    return "\t" if text in ("tab", "\\t") else text
-
-
-def _report(screen: Screen, order: Order, table: Table, model: Model, path: Path) -> None:
+def _report(screen: Screen, order: Fit, table: Table, model: Model, path: Path) -> None:
     from thalweg.cli.fit_report import as_record, brief, report
 
     if order.json:
@@ -193,7 +116,7 @@ def _report(screen: Screen, order: Order, table: Table, model: Model, path: Path
         screen.show(Text(written, style="bold green"), *_next(screen, order, path))
 
 
-def _next(screen: Screen, order: Order, path: Path) -> list[Text]:
+def _next(screen: Screen, order: Fit, path: Path) -> list[Text]:
     """What to type now."""
     lines = [Text("\n" + screen.say("next"), style="dim")]
     for key in ("next_predict", "next_explain"):

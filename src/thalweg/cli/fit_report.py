@@ -20,7 +20,7 @@ from thalweg.cli.overfitting import signs_of_overfitting
 from thalweg.cli.screen import Screen
 
 if TYPE_CHECKING:
-    from thalweg.cli.fit import Order
+    from thalweg.cli.orders import Fit
     from thalweg.training.columns import Table
     from thalweg.training.model import Model
 
@@ -32,7 +32,7 @@ MOST_CLASSES = 12
 FIGURES = ("loss", "accuracy", "r2", "rmse", "mae")
 
 
-def report(screen: Screen, model: Model, table: Table, order: Order) -> list[RenderableType]:
+def report(screen: Screen, model: Model, table: Table, order: Fit) -> list[RenderableType]:
     """The whole report, from the table to the reason why training stopped."""
     columns = len(table.names)
     head = screen.say("report_title", data=order.data, rows=len(table), columns=columns)
@@ -200,7 +200,7 @@ def _figures(screen: Screen, model: Model) -> Grid:
     return grid
 
 
-def _confusion(screen: Screen, model: Model, table: Table, order: Order) -> list[RenderableType]:
+def _confusion(screen: Screen, model: Model, table: Table, order: Fit) -> list[RenderableType]:
     """How many test rows of each class were taken for which."""
     classes = model.classes
     part = next((p for p in ("test", "validation") if p in model.origin.figures), None)
@@ -222,7 +222,7 @@ def _confusion(screen: Screen, model: Model, table: Table, order: Order) -> list
     return ["", grid]
 
 
-def confusion(model: Model, table: Table, order: Order, part: str) -> Any:
+def confusion(model: Model, table: Table, order: Fit, part: str) -> Any:
     """Counts of rows by true class (rows) and predicted class (columns)."""
     from thalweg.training.encoding import prepare
     from thalweg.training.metrics import confusion_matrix
@@ -276,7 +276,7 @@ def _marked(text: str, style: str) -> Grid:
 
 
 # -- for programs ----------------------------------------------------------------------------------
-def as_record(model: Model, order: Order, table: Table, path: Path) -> dict[str, Any]:
+def as_record(model: Model, order: Fit, table: Table, path: Path) -> dict[str, Any]:
     """The report for programs."""
     import thalweg
 

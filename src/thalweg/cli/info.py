@@ -10,6 +10,8 @@ from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
+from thalweg.cli.given import delimiter_of
+from thalweg.cli.orders import Info
 from thalweg.cli.paths import size_in_words
 from thalweg.cli.screen import Screen, to_json
 
@@ -22,21 +24,18 @@ __all__ = ["is_model_file", "run"]
 MOST_COLUMNS = 40
 
 
-def run(screen: Screen, file: str, delimiter: str | None, json: bool) -> None:
+def run(screen: Screen, order: Info) -> None:
     """Say what a file holds.
 
     Parameters
     ----------
     screen : Screen
-    file : str
-    delimiter : str or None
-        Of a text table.
-    json : bool
+    order : Info
     """
-    if is_model_file(Path(file)):
-        _model_file(screen, file, json)
+    if is_model_file(Path(order.file)):
+        _model_file(screen, order.file, order.json)
     else:
-        _table_file(screen, file, "\t" if delimiter == "tab" else delimiter, json)
+        _table_file(screen, order.file, delimiter_of(order.delimiter), order.json)
 
 
 def is_model_file(path: Path) -> bool:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
+
+from thalweg.cli.screen import Screen
 
 __all__ = ["Interruption"]
 
@@ -22,12 +23,12 @@ class Interruption:
 
     Parameters
     ----------
-    told : callable
-        ``told(count)`` is called at each Ctrl-C, with how many there were.
+    screen : Screen
+        Where each Ctrl-C is answered at once.
     """
 
-    def __init__(self, told: Callable[[int], None]) -> None:
-        self.told, self.count = told, 0
+    def __init__(self, screen: Screen) -> None:
+        self.screen, self.count = screen, 0
         self.before: Any = None
 
     def __enter__(self) -> Self:
@@ -52,6 +53,7 @@ class Interruption:
 
     def _noted(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
-        self.told(self.count)
+        key = "interrupted_noted" if self.count == 1 else "interrupted_given_up"
+        self.screen.interject(self.screen.say(key))
         if self.count > 1:
             os._exit(130)

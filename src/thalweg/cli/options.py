@@ -11,6 +11,9 @@ from typer import Argument, Option
 
 __all__: list[str] = []
 
+PANELS = ("panel_data", "panel_network", "panel_training", "panel_view", "panel_output")
+"""In the order that ``--help`` shows them."""
+
 
 def _option(name: str, panel: str, *flags: str, metavar: str = "") -> Any:
     """One option: ``_option("split", "data")`` is ``--split`` in the panel of data."""

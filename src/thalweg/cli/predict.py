@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.text import Text
 
 from thalweg.cli.fit_report import FIGURES, digits
+from thalweg.cli.given import delimiter_of
+from thalweg.cli.orders import Predict
 from thalweg.cli.paths import writable
 from thalweg.cli.screen import Screen, to_json
 from thalweg.errors import DataError
@@ -20,30 +21,16 @@ if TYPE_CHECKING:
     from thalweg.training.columns import Table
     from thalweg.training.model import Model
 
-__all__ = ["Order", "run"]
+__all__ = ["run"]
 
 
-@dataclass(frozen=True)
-class Order:
-    """What was asked for; see the options of the same names."""
-
-    model: str
-    data: str
-    output: str | None
-    probabilities: bool
-    append: bool
-    delimiter: str | None
-    force: bool
-    json: bool
-
-
-def run(screen: Screen, order: Order) -> None:
+def run(screen: Screen, order: Predict) -> None:
     """Predict, and write a table.
 
     Parameters
     ----------
     screen : Screen
-    order : Order
+    order : Predict
     """
     from thalweg.training.model_file import load
     from thalweg.training.tables import read_table, write_table
@@ -51,7 +38,7 @@ def run(screen: Screen, order: Order) -> None:
     inputs = (order.model, order.data)
     path = None if order.output is None else writable(order.output, order.force, *inputs)
     model = load(order.model)
-    table = read_table(order.data, delimiter="\t" if order.delimiter == "tab" else order.delimiter)
+    table = read_table(order.data, delimiter=delimiter_of(order.delimiter))
     columns = predictions(model, table, order.probabilities)
     if order.append:
         columns = _beside(table, columns)
@@ -130,7 +117,7 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _remarks(screen: Screen, order: Order, model: Model, table: Table) -> None:
+def _remarks(screen: Screen, order: Predict, model: Model, table: Table) -> None:
     """Notes on stderr; also how good the predictions are, where the table knows the truth."""
     extra = [note for note in model.encoding.notes(table) if note]
     for note in (*table.notes, *extra):
