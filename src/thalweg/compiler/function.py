@@ -207,10 +207,21 @@ class NativeGraph:
 
     def of_arrays(self, *arguments: Any) -> list[Any]:
         """Evaluate at arrays of the inputs' shapes."""
+        return self.into(self.blank(), *arguments)
+
+    def blank(self) -> list[Array]:
+        """Arrays for the results."""
+        return [np.empty(shape, dtype) for shape, dtype in self._made]
+
+    def into(self, results: Sequence[Array], *arguments: Any) -> list[Any]:
+        """Evaluate at arrays of the inputs' shapes, into what `blank` made.
+
+        Large results are then not given fresh memory at every call, which takes the operating
+        system longer than many a computation.
+        """
         given = [
             np.ascontiguousarray(a, dtype) for a, dtype in zip(arguments, self._dtypes, strict=True)
         ]
-        results = [np.empty(shape, dtype) for shape, dtype in self._made]
         table = [id(a) + self._field for a in (*given, *results, *self._fixed)]
         if self.memory.size():
             table.append(self._workspace())
