@@ -23,6 +23,7 @@ name                        when to use it
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from thalweg.errors import OptionError, suggest
@@ -42,11 +43,11 @@ from thalweg.optim.problem import Problem
 from thalweg.optim.result import Status
 from thalweg.optim.search.hager_zhang import hager_zhang
 from thalweg.optim.search.line import LineSearch, armijo
-from thalweg.optim.search.trust import dogleg, more_sorensen, steihaug
+from thalweg.optim.search.trust import Subproblem, dogleg, more_sorensen, steihaug
 from thalweg.optim.search.wolfe import near_exact, strong_wolfe
-from thalweg.optim.trust_region import exact_model, product_model, trust
+from thalweg.optim.trust_region import Model, exact_model, product_model, trust
 
-__all__ = ["METHODS", "SEARCHES"]
+__all__ = ["METHODS", "SEARCHES", "LineSearchMethod", "TrustRegionMethod"]
 
 Method = Callable[..., Status]
 
@@ -58,38 +59,53 @@ SEARCHES: dict[str, LineSearch] = {
 }
 
 
-def _along(make: Callable[[Problem], Direction], default: str) -> Method:
-    """A line-search method: a direction and the search it goes with."""
+@dataclass(frozen=True)
+class LineSearchMethod:
+    """A direction, and the line search that goes with it.
 
-    def method(problem: Problem, x: Vector, tol: float, search: str = default) -> Status:
-        if search not in SEARCHES:
-            raise OptionError(f"unknown line search {search!r}.{suggest(search, SEARCHES)}")
-        return descend(problem, x, make(problem), SEARCHES[search], tol)
+    Parameters
+    ----------
+    direction : callable
+        ``direction(problem, **options)``.
+    search : str
+        A key of `SEARCHES`.
+    """
 
-    return method
+    direction: Callable[..., Direction]
+    search: str
+
+    def __call__(
+        self, problem: Problem, x: Vector, tol: float, search: str | None = None, **options: Any
+    ) -> Status:
+        name = self.search if search is None else search
+        if name not in SEARCHES:
+            raise OptionError(f"unknown line search {name!r}.{suggest(name, SEARCHES)}")
+        return descend(problem, x, self.direction(problem, **options), SEARCHES[name], tol)
 
 
-def _within(model: Any, subproblem: Any) -> Method:
-    """A trust-region method: a model and the subproblem's solver."""
+@dataclass(frozen=True)
+class TrustRegionMethod:
+    """A model of the objective, and the solver of its trust-region subproblem."""
 
-    def method(problem: Problem, x: Vector, tol: float) -> Status:
-        return trust(problem, x, model, subproblem, tol)
+    model: Model
+    subproblem: Subproblem
 
-    return method
+    def __call__(self, problem: Problem, x: Vector, tol: float) -> Status:
+        return trust(problem, x, self.model, self.subproblem, tol)
 
 
 def _conjugate(formula: str) -> Method:
-    return _along(lambda problem: ConjugateGradient(formula), "near-exact")
+    return LineSearchMethod(lambda problem: ConjugateGradient(formula), "near-exact")
 
 
-def _lbfgs(problem: Problem, x: Vector, tol: float, memory: int = 20) -> Status:
-    return descend(problem, x, LBFGS(memory), strong_wolfe, tol)
+def _lbfgs(problem: Problem, memory: int = 20) -> Direction:
+    return LBFGS(memory)
 
 
 METHODS: dict[str, Method] = {
-    "gd": _along(lambda problem: Steepest(), "hager-zhang"),
-    "bfgs": _along(lambda problem: BFGS(), "wolfe"),
-    "lbfgs": _lbfgs,
+    "gd": LineSearchMethod(lambda problem: Steepest(), "hager-zhang"),
+    "bfgs": LineSearchMethod(lambda problem: BFGS(), "wolfe"),
+    "lbfgs": LineSearchMethod(_lbfgs, "wolfe"),
     "cg": _conjugate("hz"),
     "cg-fr": _conjugate("fr"),
     "cg-pr": _conjugate("pr"),
@@ -97,13 +113,13 @@ METHODS: dict[str, Method] = {
     "cg-dy": _conjugate("dy"),
     "cg-hz": _conjugate("hz"),
     "scg": scaled_conjugate_gradient,
-    "newton": _within(exact_model, more_sorensen),
-    "newton-dogleg": _within(exact_model, dogleg),
-    "newton-line": _along(lambda problem: ModifiedNewton(problem.hessian), "wolfe"),
-    "newton-cg": _within(product_model, steihaug),
+    "newton": TrustRegionMethod(exact_model, more_sorensen),
+    "newton-dogleg": TrustRegionMethod(exact_model, dogleg),
+    "newton-line": LineSearchMethod(lambda problem: ModifiedNewton(problem.hessian), "wolfe"),
+    "newton-cg": TrustRegionMethod(product_model, steihaug),
     "lm": levenberg_marquardt,
     "marquardt": marquardt,
     "interior-point": interior_point,
     "augmented-lagrangian": augmented_lagrangian,
-    "gauss-newton": _along(lambda problem: GaussNewton(problem.linearise), "armijo"),
+    "gauss-newton": LineSearchMethod(lambda problem: GaussNewton(problem.linearise), "armijo"),
 }
