@@ -68,6 +68,7 @@ _HOME = {
     "poisson": "nn.losses",
     "quantile": "nn.losses",
     "read_exercise": "explanation.by_hand",
+    "set_language": "language",
     "source": "numpy_source",
     "trace": "tracing",
     "value_and_grad": "differentiation",

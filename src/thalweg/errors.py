@@ -1,5 +1,10 @@
 """The errors thalweg raises on purpose; every message says what was found, where, and what to do.
 
+An error is raised with an English template and its values, and can be said in Korean, too, from
+``catalogue/ko`` (see `thalweg.phrases`)::
+
+    raise ShapeError("argument {place} has shape {found}, not {wanted}.", place=..., ...)
+
 ::
 
     ThalwegError
@@ -18,10 +23,14 @@ Examples
 >>> from thalweg.errors import ShapeError, ThalwegError
 >>> issubclass(ShapeError, ThalwegError) and issubclass(ShapeError, ValueError)
 True
+>>> OptionError("{count} rows", count=3).said("en")
+'3 rows'
 """
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+from thalweg.phrases import Phrase
 
 __all__ = [
     "CompilerError",
@@ -39,7 +48,35 @@ __all__ = [
 
 
 class ThalwegError(Exception):
-    """Base of every error that thalweg raises on purpose."""
+    """Base of every error that thalweg raises on purpose.
+
+    Parameters
+    ----------
+    template : str
+        The sentence in English with places for the values; a phrase is passed on as it is.
+    **values
+        What the places are filled with.
+
+    Attributes
+    ----------
+    phrase : Phrase
+        The sentence, which can be said in every language.
+    """
+
+    phrase: Phrase
+
+    def __init__(self, template: str = "", /, **values: object) -> None:
+        self.phrase = (
+            template if isinstance(template, Phrase) and not values else Phrase(template, **values)
+        )
+        super().__init__(self.phrase)
+
+    def said(self, lang: str | None = None) -> str:
+        """The message in ``"en"`` or ``"ko"``; by default in the language that was chosen."""
+        return self.phrase.said(lang)
+
+    def __str__(self) -> str:
+        return self.said()
 
 
 class TracingError(ThalwegError, TypeError):
@@ -78,7 +115,7 @@ class CompilerError(ThalwegError, RuntimeError):
     """Native code cannot be generated for this function or on this machine."""
 
 
-def suggest(found: str, known: Iterable[str]) -> str:
+def suggest(found: str, known: Iterable[str]) -> Phrase:
     """Name the nearest of the known words, as a sentence to append to an error message.
 
     Parameters
@@ -90,7 +127,7 @@ def suggest(found: str, known: Iterable[str]) -> str:
 
     Returns
     -------
-    str
+    Phrase
         ``" Did you mean 'tanh'?"``, or the whole list when nothing is near.
 
     Examples
@@ -103,5 +140,5 @@ def suggest(found: str, known: Iterable[str]) -> str:
     names = list(known)
     near = get_close_matches(found, names, n=1, cutoff=0.6)
     if near:
-        return f" Did you mean {near[0]!r}?"
-    return f" Known: {', '.join(names)}."
+        return Phrase(" Did you mean {name!r}?", name=near[0])
+    return Phrase(" Known: {names}.", names=", ".join(names))

@@ -1,63 +1,36 @@
 """Every sentence a person reads, in every language thalweg speaks.
 
-A room keeps its sentences in ``<room>/catalogue/<language>.toml``. A key starts with the room;
-values are put in by `str.format`. After a value, Korean needs the particle that fits its last
-sound, so ``{w:을/를}`` writes the value and chooses.
+Headings, tables, help and reports of a room stand in ``<room>/catalogue/<language>.toml``. A key
+starts with the room; values are put in by `str.format` and ``{w:을/를}`` (see `thalweg.phrases`,
+which also holds the second way: errors and messages, whose English stands in the code).
 
 Examples
 --------
 >>> tr("explanation.global_derivative", "ko")
 '전역 미분'
->>> PARTICLES.format("{a:을/를} {b:을/를} {c:으로/로}", a="가중치", b="W[1]", c="σ")
-'가중치를 W[1]을 σ로'
 """
 
 from __future__ import annotations
 
 import locale
 import os
-import string
 import tomllib
 from functools import lru_cache
 from importlib import resources
 from typing import Any
 
 from thalweg.errors import OptionError, suggest
+from thalweg.phrases import LANGUAGES, PARTICLES, chosen_language, speak
 
-__all__ = ["LANGUAGES", "PARTICLES", "catalogue", "default_language", "known_language", "tr"]
-
-LANGUAGES = ("en", "ko")
-
-# Whether the Korean name of a letter or digit ends in a consonant: 엘, 엠, 엔, 알; 영, 일, 삼, ...
-_ENDS_IN_CONSONANT = frozenset("lmnr013678LMNR")
-_PLAIN = str.maketrans("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹", "01234567890123456789")
-
-
-class _Particles(string.Formatter):
-    """`str.format` that understands ``{value:을/를}``."""
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        if "/" not in format_spec:
-            return str(super().format_field(value, format_spec))
-        after_consonant, after_vowel = format_spec.split("/")
-        text = str(value)
-        return text + (after_consonant if self._closed(text, after_consonant) else after_vowel)
-
-    @staticmethod
-    def _closed(text: str, after_consonant: str) -> bool:
-        plain = text.translate(_PLAIN).rstrip("])}⁺'\" ")
-        if not plain:
-            return False
-        last = plain[-1]
-        if "가" <= last <= "힣":
-            final = (ord(last) - ord("가")) % 28
-            return final != 0 and not (after_consonant == "으로" and final == 8)
-        if after_consonant == "으로" and last in "lLrR178":
-            return False
-        return last in _ENDS_IN_CONSONANT
-
-
-PARTICLES = _Particles()
+__all__ = [
+    "LANGUAGES",
+    "PARTICLES",
+    "catalogue",
+    "default_language",
+    "known_language",
+    "set_language",
+    "tr",
+]
 
 
 @lru_cache(maxsize=64)
@@ -79,7 +52,7 @@ def catalogue(room: str, lang: str) -> dict[str, str]:
 
 
 def known_language(lang: str | None) -> str:
-    """The language itself if thalweg speaks it; the locale's for None.
+    """The language itself if thalweg speaks it; the default one for None.
 
     Raises
     ------
@@ -94,12 +67,47 @@ def known_language(lang: str | None) -> str:
     if lang is None:
         return default_language()
     if lang not in LANGUAGES:
-        raise OptionError(f"language {lang!r} is not spoken here.{suggest(lang, LANGUAGES)}")
+        raise OptionError(
+            "language {lang!r} is not spoken here.{hint}", lang=lang, hint=suggest(lang, LANGUAGES)
+        )
     return lang
 
 
+def set_language(lang: str | None) -> None:
+    """Choose the language of this process, for errors, warnings, messages and explanations.
+
+    Without a choice, the text of errors (``str(error)``) and messages stays English wherever the
+    program runs, so that logs, tests and searches for a message find the same words; explanations
+    and the command line follow the locale. The environment variable ``THALWEG_LANG`` chooses, too;
+    this function has the last word.
+
+    Parameters
+    ----------
+    lang : {"en", "ko"} or None
+        None takes the choice back.
+
+    Raises
+    ------
+    OptionError
+        For a language that thalweg does not speak.
+
+    Examples
+    --------
+    >>> import thalweg as tw
+    >>> tw.set_language("ko")
+    >>> tw.minimize(abs, 1.0, method="bfsg")
+    Traceback (most recent call last):
+    thalweg.errors.OptionError: ...
+    >>> tw.set_language(None)
+    """
+    speak(None if lang is None else known_language(lang))
+
+
 def default_language() -> str:
-    """Korean where the environment's locale is Korean, else English."""
+    """The chosen language, else Korean where the environment's locale is Korean, else English."""
+    chosen = chosen_language()
+    if chosen is not None:
+        return chosen
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         setting = os.environ.get(name)
         if setting:
@@ -116,7 +124,7 @@ def tr(key: str, lang: str | None = None, **values: Any) -> str:
     key : str
         ``"room.sentence"``.
     lang : {"en", "ko"}, optional
-        The locale's by default.
+        By default the one that was chosen, else the locale's.
     **values
         What the sentence's places are filled with.
 
@@ -132,5 +140,10 @@ def tr(key: str, lang: str | None = None, **values: Any) -> str:
     room, _, name = key.partition(".")
     sentences = catalogue(room, known_language(lang))
     if name not in sentences:
-        raise OptionError(f"no sentence {key!r} in {lang}.{suggest(name, sentences)}")
+        raise OptionError(
+            "no sentence {key!r} in {lang}.{hint}",
+            key=key,
+            lang=lang,
+            hint=suggest(name, sentences),
+        )
     return PARTICLES.vformat(sentences[name], (), values)

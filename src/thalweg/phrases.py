@@ -1,0 +1,174 @@
+"""Sentences that carry their values, so that they can be said in any language thalweg speaks.
+
+The English template stands in the code, where the sentence is needed, and is the key under which
+``catalogue/ko/<room>.toml`` keeps its Korean. A phrase is an ordinary `str` in English; `said` says
+it in another language, with the values put in anew. A value may be a phrase or an error itself: it
+is said in the language of its sentence.
+
+Examples
+--------
+>>> found = Phrase("language {lang!r} is not spoken here.{hint}", lang="fr", hint="")
+>>> found
+"language 'fr' is not spoken here."
+>>> found.said("ko")
+"언어 'fr'은 없습니다."
+
+After a value, Korean needs the particle that fits its last sound, so ``{w:을/를}`` writes the value
+and chooses:
+
+>>> PARTICLES.format("{a:을/를} {b:을/를} {c:으로/로}", a="가중치", b="W[1]", c="σ")
+'가중치를 W[1]을 σ로'
+"""
+
+from __future__ import annotations
+
+import os
+import string
+import tomllib
+from functools import cache
+from importlib import resources
+from numbers import Number
+from typing import Any, Self
+
+__all__ = ["LANGUAGES", "PARTICLES", "Phrase", "chosen_language", "in_korean", "speak"]
+
+LANGUAGES = ("en", "ko")
+
+_ENDS_IN_CONSONANT = frozenset("lmnr013678LMNR")
+"""Letters and digits whose Korean name ends in a consonant: 엘, 엠, 엔, 알; 영, 일, 삼, ..."""
+
+_PLAIN = str.maketrans("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹", "01234567890123456789")
+
+_speaking: list[str] = []
+
+
+class _Particles(string.Formatter):
+    """`str.format` that understands ``{value:을/를}``."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if "/" not in format_spec:
+            return str(super().format_field(value, format_spec))
+        after_consonant, after_vowel = format_spec.split("/")
+        text = str(value)
+        return text + (after_consonant if self._closed(text, after_consonant) else after_vowel)
+
+    @staticmethod
+    def _closed(text: str, after_consonant: str) -> bool:
+        plain = text.translate(_PLAIN).rstrip("])}⁺'\" ")
+        if not plain:
+            return False
+        last = plain[-1]
+        if "가" <= last <= "힣":
+            final = (ord(last) - ord("가")) % 28
+            return final != 0 and not (after_consonant == "으로" and final == 8)
+        if after_consonant == "으로" and last in "lLrR178":
+            return False
+        return last in _ENDS_IN_CONSONANT
+
+
+PARTICLES = _Particles()
+
+
+class Phrase(str):
+    """A sentence or a word in English that can be said in the other languages, too.
+
+    Parameters
+    ----------
+    template : str
+        The English text with places for the values, as for `str.format`. Without values it is
+        taken as it stands, braces included.
+    **values
+        Numbers, texts, phrases, errors; of anything else its text is kept, not the thing itself.
+
+    Examples
+    --------
+    >>> Phrase("{count} rows", count=3)
+    '3 rows'
+    """
+
+    template: str
+    values: dict[str, object]
+
+    def __new__(cls, template: str, /, **values: object) -> Self:  # noqa: D102
+        kept = {name: _kept(value) for name, value in values.items()}
+        phrase = super().__new__(cls, PARTICLES.vformat(template, (), kept) if kept else template)
+        phrase.template, phrase.values = str(template), kept
+        return phrase
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, object]]:
+        return (self.template,), self.values
+
+    def said(self, lang: str | None = None) -> str:
+        """The text in a language; where no translation is known, in English.
+
+        Parameters
+        ----------
+        lang : {"en", "ko"}, optional
+            By default the language that was chosen for this process, else English.
+
+        Returns
+        -------
+        str
+        """
+        lang = lang or chosen_language() or "en"
+        template = in_korean().get(self.template, self.template) if lang == "ko" else self.template
+        if not self.values:
+            return template
+        return PARTICLES.vformat(
+            template, (), {name: _said(value, lang) for name, value in self.values.items()}
+        )
+
+
+class _Shown(str):
+    """What a thing looks like, without the thing: phrases keep nothing large alive."""
+
+    written: str
+
+    def __new__(cls, text: str, written: str) -> Self:
+        shown = super().__new__(cls, text)
+        shown.written = written
+        return shown
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        return type(self), (str(self), self.written)
+
+    def __repr__(self) -> str:
+        return self.written
+
+
+def _kept(value: object) -> object:
+    if value is None or isinstance(value, str | Number):
+        return value
+    if isinstance(value, BaseException):
+        return getattr(value, "phrase", None) or str(value)
+    if type(value) is tuple:
+        return tuple(_kept(part) for part in value)
+    if type(value) is list:
+        return [_kept(part) for part in value]
+    return _Shown(str(value), repr(value))
+
+
+def _said(value: object, lang: str) -> object:
+    return value.said(lang) if isinstance(value, Phrase) else value
+
+
+@cache
+def in_korean() -> dict[str, str]:
+    """The Korean of every English template, from ``catalogue/ko``."""
+    folder = resources.files("thalweg") / "catalogue" / "ko"
+    known: dict[str, str] = {}
+    for place in folder.iterdir():
+        pairs = tomllib.loads(place.read_text(encoding="utf-8"))["phrase"]
+        known.update((pair["en"], pair["ko"]) for pair in pairs)
+    return known
+
+
+def speak(lang: str | None) -> None:
+    """Choose the language of this process; None takes the choice back."""
+    _speaking[:] = [] if lang is None else [lang]
+
+
+def chosen_language() -> str | None:
+    """The language chosen for this process: by `thalweg.set_language`, else ``THALWEG_LANG``."""
+    found = _speaking[0] if _speaking else os.environ.get("THALWEG_LANG", "").lower()[:2]
+    return found if found in LANGUAGES else None
