@@ -7,12 +7,12 @@ are computed once as scalars and spread over the lanes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 
-from thalweg.compiler.assembly import Assembly, Builder, Value, llvm_type
+from thalweg.compiler.assembly import Assembly, Value, llvm_type
 from thalweg.compiler.loops import (
     PANELS,
     Access,
@@ -26,7 +26,9 @@ from thalweg.compiler.loops import (
     Reduced,
     postorder,
 )
-from thalweg.compiler.lowering import convert, identity, lower
+from thalweg.compiler.lowering import convert, lower
+from thalweg.compiler.reductions import ReductionWriter
+from thalweg.compiler.turn import is_turnable, transposed
 
 __all__ = ["MANY_NESTS", "NestWriter", "Share", "write_nest"]
 
@@ -55,8 +57,12 @@ class Segment:
         return self.tile * self.width
 
 
-def segments(extent: int, tile: int, width: int, overlap: bool = False) -> list[Segment]:
+def segments(
+    extent: int, tile: int, width: int, overlap: bool = False, whole: bool = False
+) -> list[Segment]:
     """Cut an axis into parts whose tiles fit evenly, or let the last vectors overlap.
+
+    A `whole` tile is as long as asked for, or one.
 
     Examples
     --------
@@ -67,9 +73,12 @@ def segments(extent: int, tile: int, width: int, overlap: bool = False) -> list[
     >>> [(s.start, s.stop, s.last) for s in segments(45, 2, 16, overlap=True)]
     [(0, 45, 13)]
     """
-    if overlap and width > 1:
+    if overlap and (width > 1 or whole):
         tile = min(tile, extent // width)
         parts = [Segment(0, extent, tile, width, extent - tile * width)]
+    elif whole and width == 1:
+        cut = extent // tile * tile
+        parts = [Segment(0, cut, tile, 1), Segment(cut, extent, 1, 1)]
     elif width == 1:
         count = -(-extent // tile)
         large = -(-extent // max(count, 1))
@@ -181,7 +190,7 @@ class NestWriter:
         self.tile = [1] * len(nest.extents)
         self.width = 1
         self.index: list[Value] = [Value("0", "i64")] * len(nest.extents)
-        self.memo: dict[tuple[int, Offsets, int], Value] = {}
+        self.forget()
         self.orders: dict[tuple[int, bool], Sequence[Expr]] = {}
         self.results: dict[tuple[int, Offsets], Value] = {}
         bases = {b: pointers[b] for b in dict.fromkeys(a.buffer for a in nest.accesses())}
@@ -212,7 +221,7 @@ class NestWriter:
         self._domain(0)
 
     @contextmanager
-    def _at(self, axis: int, index: Value) -> Iterator[None]:
+    def at(self, axis: int, index: Value) -> Iterator[None]:
         """Inside: the index of an axis is known and every access has moved there."""
         before_places, before_index = dict(self.places), self.index[axis]
         self.index[axis] = index
@@ -235,7 +244,8 @@ class NestWriter:
         width = self.nest.width if axis == self.nest.vector else 1
         shared = axis == 0 and self.share.rows is not None
         overlap = self.repeatable and not shared
-        for part in segments(self.nest.axes[axis], self.nest.tiles[axis], width, overlap):
+        extent, tile, whole = self.nest.axes[axis], self.nest.tiles[axis], axis == self.nest.turned
+        for part in segments(extent, tile, width, overlap, whole):
             self.tile[axis] = part.tile
             if axis == self.nest.vector:
                 self.width = part.width
@@ -243,7 +253,7 @@ class NestWriter:
             if shared and self.share.rows is not None:
                 self._loop_over(axis, *self._own_part(part, self.share.rows), part.step)
             elif part.stop - part.start == part.step:
-                with self._at(axis, start):
+                with self.at(axis, start):
                     self._domain(axis + 1)
             else:
                 self._loop_over(axis, start, stop, part.step, part.last)
@@ -266,11 +276,16 @@ class NestWriter:
         def body(index: Value, carried: Sequence[Value]) -> list[Value]:
             if last is not None and (int(stop.text) - int(start.text)) % step:
                 index = self.code.call("i64", "llvm.smin.i64", index, Value(str(last), "i64"))
-            with self._at(axis, index):
+            with self.at(axis, index):
                 self._domain(axis + 1)
             return []
 
         self.code.loop(start, stop, step, body)
+
+    def forget(self) -> None:
+        """Drop what was written for another place."""
+        self.memo: dict[tuple[int, Offsets, int], Value] = {}
+        self.squares: dict[tuple[int, Offsets], list[Value]] = {}
 
     # -- one tile -------------------------------------------------------------------------
     def _members(self) -> list[Offsets]:
@@ -286,15 +301,16 @@ class NestWriter:
         members = self._members()
         if self.nest.reductions or self.nest.inner:
             self._reduce(members)
-        self.memo = {}
+        self.forget()
         horizontal = self.nest.vector is not None and self.nest.vector >= self.count
         width = 1 if horizontal else self.width
         for member in members:  # all values before any store: a state is changed in place
             values = [self.value(s.value, member, width) for s in self.nest.stores]
             for store, value in zip(self.nest.stores, values, strict=True):
-                self._store(store.access, value, member, width)
+                self.store(store.access, value, member, width)
 
-    def _store(self, access: Access, value: Value, member: Offsets, width: int) -> None:
+    def store(self, access: Access, value: Value, member: Offsets, width: int) -> None:
+        """Put a value, a vector of `width` lanes, where a member of the tile belongs."""
         element = llvm_type(access.buffer.dtype)
         if access.buffer.dtype == "bool":
             value = self.code.emit(f"<{width} x i8>", f"zext {value} to <{width} x i8>")
@@ -383,7 +399,10 @@ class NestWriter:
         element = llvm_type(access.buffer.dtype)
         vector = self.nest.vector
         stride = access.strides[vector] if vector is not None and width > 1 else 1
-        if width > 1 and (access.picks or stride != 1):
+        apart = any(vector in expr.axes for expr, _ in access.picks)
+        if width > 1 and self._is_turned(access, width):
+            return self._turned(access, member, width)
+        if width > 1 and (apart or stride != 1):
             loaded = Value("undef", f"<{width} x {element}>")
             for lane in range(width):
                 one = self.code.emit(
@@ -397,6 +416,29 @@ class NestWriter:
         if access.buffer.dtype != "bool":
             return loaded
         return self.code.emit(f"<{width} x i1>", f"trunc {loaded} to <{width} x i1>")
+
+    def _is_turned(self, access: Access, width: int) -> bool:
+        """Whether vectors are loaded along another axis of the tile and transposed."""
+        turned, vector = self.nest.turned, self.nest.vector
+        return (
+            turned is not None
+            and vector is not None
+            and self.tile[turned] == width
+            and is_turnable(access, vector, turned)
+        )
+
+    def _turned(self, access: Access, member: Offsets, width: int) -> Value:
+        turned = self.nest.turned
+        assert turned is not None
+        corner = (*member[:turned], 0, *member[turned + 1 :])
+        key = (id(access), corner)
+        if key not in self.squares:
+            type = f"<{width} x {llvm_type(access.buffer.dtype)}>"
+            places = [self._address(access, corner, lane) for lane in range(width)]
+            size = _alignment(access)
+            rows = [self.code.emit(type, f"load {type}, {p}, align {size}") for p in places]
+            self.squares[key] = transposed(self.code, rows)
+        return self.squares[key][member[turned]]
 
     def _position(self, expr: Position, member: Offsets, width: int) -> Value:
         one = self.index[expr.axis]
@@ -413,7 +455,7 @@ class NestWriter:
     # -- reductions ---------------------------------------------------------------------------
     def _reduce(self, members: Sequence[Offsets]) -> None:
         """Write the loops over the reduced axes; results go to `results`."""
-        _ReductionWriter(self, members).write()
+        ReductionWriter(self, members).write()
 
 
 def _repeatable(nest: Nest) -> bool:
@@ -424,224 +466,3 @@ def _repeatable(nest: Nest) -> bool:
 
 def _alignment(access: Access) -> int:
     return {"float64": 8, "int64": 8, "bool": 1}.get(access.buffer.dtype, 4)
-
-
-class _ReductionWriter:
-    """The loops over the reduced axes, with the sums of every member of the tile in registers.
-
-    Sums of lanes are kept apart until the end where the vector axis is reduced itself; what is
-    left over of that axis is added by scalar sums of their own. With unrolling, several sums
-    are kept and added up at the end, in a fixed order.
-    """
-
-    def __init__(self, writer: NestWriter, members: Sequence[Offsets]) -> None:
-        self.w = writer
-        self.nest = writer.nest
-        self.members = members
-        nest = self.nest
-        count = len(nest.axes)
-        self.horizontal = nest.vector is not None and nest.vector >= count
-        order = list(range(count, len(nest.extents)))
-        if self.horizontal and nest.vector is not None:
-            order.remove(nest.vector)
-            order.append(nest.vector)
-        self.order = order
-        self.wide = nest.width if self.horizontal else writer.width
-        last = order[-1]
-        extent = nest.extents[last]
-        step = self.wide if self.horizontal else 1
-        self.unroll = max(1, min(nest.unroll, extent // step if extent != PANELS else 1))
-        self.rest = self.horizontal and extent % step != 0
-
-    def write(self) -> None:
-        """Write loops and the final combination."""
-        nest, w = self.nest, self.w
-        initial = [
-            identity(w.code, r.kind, r.value.dtype, width)
-            for width, _ in self._sets()
-            for r in nest.reductions
-            for _ in self.members
-        ]
-        sums = self._loops(0, initial)
-        size = len(nest.reductions) * len(self.members)
-        groups = [sums[k : k + size] for k in range(0, len(sums), size)]
-        position = 0
-        for number, reduction in enumerate(nest.reductions):
-            for member in self.members:
-                wide = [g[position] for g in groups[: self.unroll]]
-                total = _combine(w.code, reduction.kind, wide)
-                if self.horizontal:
-                    total = _across(w.code, reduction.kind, total)
-                if self.rest:
-                    total = _combine(w.code, reduction.kind, [total, groups[-1][position]])
-                w.results[number, member[: w.count]] = total
-                position += 1
-
-    def _sets(self) -> list[tuple[int, int]]:
-        """Width and number of every set of sums: the unrolled ones, then the scalar rest."""
-        sets = [(self.wide, k) for k in range(self.unroll)]
-        return [*sets, (1, -1)] if self.rest else sets
-
-    def _loops(self, level: int, sums: list[Value]) -> list[Value]:
-        axis = self.order[level]
-        extent = self.nest.extents[axis]
-        if level < len(self.order) - 1:
-            start, stop = Value("0", "i64"), Value(str(extent), "i64")
-            if extent == PANELS:
-                start, stop = self.w.share.panels
-
-            def body(index: Value, carried: Sequence[Value]) -> Sequence[Value]:
-                with self.w._at(axis, index):
-                    return self._loops(level + 1, list(carried))
-
-            return self.w.code.loop(start, stop, 1, body, sums)
-        return self._innermost(axis, extent, sums)
-
-    def _innermost(self, axis: int, extent: int, sums: list[Value]) -> list[Value]:
-        size = len(self.nest.reductions) * len(self.members)
-        main, rest = sums[: size * self.unroll], sums[size * self.unroll :]
-        step = self.wide if self.horizontal else 1
-        if extent == PANELS:
-            start, stop = self.w.share.panels
-            return self._run(axis, start, stop, (step, 1, self.wide), main)
-        cut = extent // (step * self.unroll) * step * self.unroll
-        full = extent // step * step
-        zero, middle, end = (Value(str(n), "i64") for n in (0, cut, full))
-        main = self._run(axis, zero, middle, (step, self.unroll, self.wide), main)
-        if full > cut:
-            first = self._run(axis, middle, end, (step, 1, self.wide), main[:size])
-            main = [*first, *main[size:]]
-        if rest:
-            last = Value(str(extent), "i64")
-            rest = self._run(axis, end, last, (1, 1, 1), rest)
-        return [*main, *rest]
-
-    def _run(
-        self,
-        axis: int,
-        start: Value,
-        stop: Value,
-        shape: tuple[int, int, int],
-        sums: list[Value],
-    ) -> list[Value]:
-        """A loop over part of the innermost axis: (step, unrolled steps, vector width)."""
-        step, unroll, width = shape
-        if start.text == stop.text:
-            return sums
-
-        def body(index: Value, carried: Sequence[Value]) -> list[Value]:
-            with self.w._at(axis, index):
-                return self._step(axis, step, unroll, width, carried)
-
-        single = (
-            start.text.isdigit()
-            and stop.text.isdigit()
-            and (int(stop.text) - int(start.text) == step * unroll)
-        )
-        if single:
-            return body(start, sums)
-        return self.w.code.loop(start, stop, step * unroll, body, sums)
-
-    def _step(
-        self, axis: int, step: int, unroll: int, width: int, sums: Sequence[Value]
-    ) -> list[Value]:
-        w, nest = self.w, self.nest
-        w.memo = {}
-        results = []
-        position = 0
-        for k in range(unroll):
-            for reduction in nest.reductions:
-                for member in self.members:
-                    at = list(member)
-                    at[axis] += k * step
-                    results.append(self._accumulate(reduction, tuple(at), width, sums[position]))
-                    position += 1
-            if nest.inner:  # they may store what the reductions have so far
-                numbers = range(len(nest.reductions))
-                size = len(nest.reductions) * len(self.members)
-                pairs = product(numbers, self.members)
-                for (number, member), so_far in zip(pairs, results[-size:], strict=True):
-                    w.results[number, member[: w.count]] = so_far
-            for store in nest.inner:
-                for member in self.members:
-                    at = list(member)
-                    at[axis] += k * step
-                    value = w.value(store.value, tuple(at), width)
-                    w._store(store.access, value, tuple(at), width)
-        return results
-
-    def _accumulate(self, reduction: object, at: Offsets, width: int, total: Value) -> Value:
-        w = self.w
-        kind, value = reduction.kind, reduction.value  # type: ignore[attr-defined]
-        fused = kind == "sum" and isinstance(value, Apply) and value.op == "multiply"
-        if fused and value.dtype in ("float32", "float64"):
-            a, b = (w.value(x, at, width) for x in value.args)
-            return Builder(w.code, width, value.dtype).fma(a, b, total)
-        return _combine(w.code, kind, [total, w.value(value, at, width)])
-
-
-def _combine(code: Assembly, kind: str, values: Sequence[Value]) -> Value:
-    """Pairwise: (a + b) + (c + d)."""
-    values = list(values)
-    while len(values) > 1:
-        pairs = [
-            _combine_two(code, kind, a, b) for a, b in zip(values[::2], values[1::2], strict=False)
-        ]
-        values = pairs + ([values[-1]] if len(values) % 2 else [])
-    return values[0]
-
-
-def _across(code: Assembly, kind: str, value: Value) -> Value:
-    """Combine the lanes of a vector, halves first."""
-    count, element = value.type[1:-1].split(" x ")
-    width = int(count)
-    while width > 1:
-        half = width // 2
-        parts = []
-        for start in (0, half):
-            lanes = ", ".join(f"i32 {start + k}" for k in range(half))
-            parts.append(
-                code.emit(
-                    f"<{half} x {element}>",
-                    f"shufflevector {value}, {value.type} poison, <{half} x i32> <{lanes}>",
-                )
-            )
-        value = _combine_two(code, kind, *parts)
-        width = half
-    return value
-
-
-def _combine_two(code: Assembly, kind: str, a: Value, b: Value) -> Value:
-    return _COMBINERS[kind](code, a, b)
-
-
-def _arithmetic(float_op: str, int_op: str) -> Callable[[Assembly, Value, Value], Value]:
-    def combine(code: Assembly, a: Value, b: Value) -> Value:
-        name = float_op if _is_float(a) else int_op
-        return code.emit(a.type, f"{name} {a}, {b.text}")
-
-    return combine
-
-
-def _extreme(float_name: str, int_name: str) -> Callable[[Assembly, Value, Value], Value]:
-    def combine(code: Assembly, a: Value, b: Value) -> Value:
-        count, element = a.type[1:-1].split(" x ")
-        if not _is_float(a):
-            return code.call(a.type, f"llvm.{int_name}.v{count}{element}", a, b)
-        suffix = {"float": "f32", "double": "f64"}[element]
-        return code.call(a.type, f"llvm.{float_name}.v{count}{suffix}", a, b, flags="nsz")
-
-    return combine
-
-
-def _is_float(value: Value) -> bool:
-    return "float" in value.type or "double" in value.type
-
-
-_COMBINERS: dict[str, Callable[[Assembly, Value, Value], Value]] = {
-    "sum": _arithmetic("fadd", "add"),
-    "max": _extreme("maximum", "smax"),
-    "min": _extreme("minimum", "smin"),
-    "any": _arithmetic("", "or"),
-    "all": _arithmetic("", "and"),
-}

@@ -290,6 +290,9 @@ class Nest:
         The axis that is laid along vector lanes, and
     width : int
         how many lanes.
+    turned : int or None
+        The axis along which strided loads are contiguous: squares of vectors are loaded along
+        it and transposed in registers.
     tiles : tuple of int
         For every axis of the domain how many indices (vectors, for the vector axis) are
         unrolled and kept in registers.
@@ -304,6 +307,7 @@ class Nest:
     inner: list[Store] = field(default_factory=list)
     vector: int | None = None
     width: int = 1
+    turned: int | None = None
     tiles: tuple[int, ...] = ()
     unroll: int = 1
 
@@ -358,6 +362,7 @@ class Nest:
         lines = [f"for {_loops_text(self.axes, 0)}:"]
         if self.vector is not None:
             lines[0] += f"  # lanes: i{self.vector} x {self.width}, tiles {self.tiles}"
+            lines[0] += "" if self.turned is None else f", transposed from i{self.turned}"
         if self.reduced:
             lines.append(f"    for {_loops_text(self.reduced, len(self.axes))}:")
             inside = [(f"r{k} = {r.kind}", r.value) for k, r in enumerate(self.reductions)]

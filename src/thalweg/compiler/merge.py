@@ -130,12 +130,20 @@ def _is_product(nest: Nest) -> bool:
 
 def _append(one: _Part, other: _Part) -> Nest | None:
     first, second = one.nest, other.nest
-    if PANELS in first.reduced:
-        return None  # sums over lanes end as single numbers; what follows is better vectorised
+    if PANELS in first.reduced and not _ends_in_vectors(first):
+        return None  # what follows single numbers is better vectorised by itself
     stores = _forwarded(second.stores, one)
     if stores is None:
         return None
     return Nest(first.axes, [*first.stores, *stores], first.reduced, first.reductions, first.inner)
+
+
+def _ends_in_vectors(nest: Nest) -> bool:
+    """Whether a sum over samples gives neighbours at once, and is complete."""
+    last = len(nest.axes) - 1
+    loads = [e.access for r in nest.reductions for e in postorder([r.value]) if isinstance(e, Load)]
+    continued = {b for b in nest.reads() & nest.writes() if b.role == "temporary"}
+    return not continued and any(a.strides[last] == 1 and not any(a.strides[:last]) for a in loads)
 
 
 def _together(first: Nest, second: Nest) -> Nest | None:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.graph import Node, substitute, topological, variable
+from thalweg.graph import Node, rebuild, substitute, topological, variable
+from thalweg.graph.graph import keep
 from thalweg.ops import Elementwise
 
 __all__ = ["Numbers", "numbers_first"]
@@ -71,6 +72,30 @@ class Numbers:
         return columns
 
 
+def _alone(outputs: Sequence[Node], scalars: Sequence[Node]) -> set[Node]:
+    """The numbers that depend on the scalars alone."""
+    alone = set(scalars)
+    for node in topological(outputs):
+        known = all(i in alone or i.is_constant for i in node.inputs)
+        simple = isinstance(node.primitive, Elementwise) and node.dtype.kind == "f"
+        if node.shape == () and simple and known and any(i in alone for i in node.inputs):
+            alone.add(node)
+    return alone
+
+
+def _with_reciprocals(outputs: Sequence[Node], alone: set[Node]) -> list[Node]:
+    """Divide by a step's number once, not for every entry of an array."""
+
+    def change(node: Node, inputs: tuple[Node, ...]) -> Node:
+        divisor = node.inputs[1] if node.name == "divide" and node.shape else None
+        if divisor is None or divisor.name != "broadcast_to" or divisor.inputs[0] not in alone:
+            return keep(node, inputs)
+        return inputs[0] * (1.0 / divisor.inputs[0])
+
+    image = rebuild(outputs, change)
+    return [image[node] for node in outputs]
+
+
 def numbers_first(outputs: Sequence[Node], scalars: Sequence[Node]) -> tuple[Numbers, list[Node]]:
     """Split off what depends on the scalars alone.
 
@@ -86,12 +111,8 @@ def numbers_first(outputs: Sequence[Node], scalars: Sequence[Node]) -> tuple[Num
     list of Node
         The outputs in terms of its results.
     """
-    alone = set(scalars)
-    for node in topological(outputs):
-        known = all(i in alone or i.is_constant for i in node.inputs)
-        simple = isinstance(node.primitive, Elementwise) and node.dtype.kind == "f"
-        if node.shape == () and simple and known and any(i in alone for i in node.inputs):
-            alone.add(node)
+    outputs = _with_reciprocals(outputs, _alone(outputs, scalars))
+    alone = _alone(outputs, scalars)
     wanted: dict[Node, Node] = {}
     for node in topological(outputs):
         for i in node.inputs:

@@ -24,7 +24,16 @@ from thalweg.compiler.assembly import Assembly, Value, llvm_type
 from thalweg.compiler.decompose import decompose
 from thalweg.compiler.fuse import Fusion
 from thalweg.compiler.llvm import MANY_NESTS, Share, write_nest
-from thalweg.compiler.loops import PANELS, Access, Buffer, Load, Nest, Store, verify
+from thalweg.compiler.loops import (
+    ITEM_BYTES,
+    PANELS,
+    Access,
+    Buffer,
+    Load,
+    Nest,
+    Store,
+    verify,
+)
 from thalweg.compiler.memory import MemoryPlan, plan_memory
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
@@ -32,11 +41,15 @@ from thalweg.compiler.numbers import numbers_first
 from thalweg.compiler.rows import Given, RowWriter
 from thalweg.compiler.target import Target, host
 from thalweg.compiler.threads import Barriers, run_on_threads, split_kind, write_barrier
-from thalweg.compiler.vectorise import vectorise
+from thalweg.compiler.turn import Layout, row_of, turn_sums
+from thalweg.compiler.vectorise import SMALLEST_SQUARE, vectorise
 from thalweg.differentiation.chain_rule import backward
-from thalweg.graph import Graph, Node, topological, variable
+from thalweg.graph import Graph, Node, substitute, topological, variable
 
 __all__ = ["BatchProgram", "Step"]
+
+FEWEST_USES = 8
+"""Rows of a sum over samples from which the other factor is transposed for it."""
 
 Array = NDArray[Any]
 Update = Callable[
@@ -107,7 +120,7 @@ class BatchProgram:
         blocked: bool = False,
         target: Target | None = None,
     ) -> None:
-        self.step = step
+        self.step = replace(step, sample=_fresh(step.sample))
         self.lanes = lanes
         self.threaded = threaded
         self.blocked = blocked
@@ -194,7 +207,11 @@ class BatchProgram:
             if fusion.buffers.get(node) is not buffer:
                 fusion.copy(node, buffer)
         verify(fusion.nests, "fuse")
-        nests = merge(fusion.nests)
+        nests = turn_sums(
+            fusion.nests, self.turned, self.lanes, self._per_vector(), FEWEST_USES
+        )
+        verify(nests, "turn")
+        nests = merge(nests)
         verify(nests, "merge")
         vectorise(nests, self.target)
         verify(nests, "vectorise")
@@ -210,15 +227,29 @@ class BatchProgram:
     def _gather(self, fusion: Fusion) -> None:
         """Nests that bring the rows of a batch into panels, features before lanes."""
         self.sources = []
+        self.turned: dict[Layout, Buffer] = {}
         for name, node in (("X", self.x), ("T", self.t)):
             (width,) = node.shape
             source = Buffer(name, (1 << 40, width), self.dtype, "input")
             self.sources.append(source)
             panel = fusion.buffers[node]
-            row = Load(Access(self.rows, (self.lanes, 0, 1)))
-            value = Load(Access(source, (0, 1, 0), 0, ((row, width),)))
-            store = Store(Access(panel, (panel.size, self.lanes, 1)), value)
-            fusion.nests.append(Nest((PANELS, width, self.lanes), [store]))
+            place = Access(panel, (panel.size, self.lanes, 1))
+            if width < SMALLEST_SQUARE:
+                row = Load(Access(self.rows, (self.lanes, 0, 1)))
+                value = Load(Access(source, (0, 1, 0), 0, ((row, width),)))
+            else:
+                copy = row_of(panel, width, self.lanes, self._per_vector())
+                step = copy.strides[0]
+                row = Load(Access(self.rows, (self.lanes, 1, 0)))
+                value = Load(Access(source, (0, 0, 1), 0, ((row, width),)))
+                store = Store(Access(copy, (copy.size, step, 1)), value)
+                fusion.nests.append(Nest((PANELS, self.lanes, width), [store]))
+                self.turned[panel, 0, self.lanes, width] = copy
+                value = Load(Access(copy, (copy.size, 1, step)))
+            fusion.nests.append(Nest((PANELS, width, self.lanes), [Store(place, value)]))
+
+    def _per_vector(self) -> int:
+        return self.target.lanes(ITEM_BYTES[self.dtype])
 
     # -- the native function --------------------------------------------------------------------
     ARGUMENTS = (
@@ -483,6 +514,13 @@ class _Places(dict[Buffer, Value]):
 
     def __missing__(self, buffer: Buffer) -> Value:
         return self.later[buffer]()
+
+
+def _fresh(graph: Graph) -> Graph:
+    """The graph with variables of its own: the order of its nodes is that of this program alone."""
+    inputs = tuple(variable(node.shape, node.dtype) for node in graph.inputs)
+    image = substitute(graph.outputs, dict(zip(graph.inputs, inputs, strict=True)))
+    return Graph(inputs, tuple(image[node] for node in graph.outputs))
 
 
 def _argument(code: Assembly, number: int) -> Value:

@@ -137,8 +137,10 @@ def run_on_threads(task: Callable[[int], None], threads: int) -> None:
         key = (os.getpid(), threads)  # a forked child has none of its parent's threads
         pool = _pools.get(key)
         if pool is None:
-            pool = _pools[key] = ThreadPoolExecutor(threads, thread_name_prefix="thalweg")
-        futures = [pool.submit(task, number) for number in range(threads)]
+            pool = _pools[key] = ThreadPoolExecutor(threads - 1, thread_name_prefix="thalweg")
+        # The caller works too: a thread that only waits would leave its processor to a late one.
+        futures = [pool.submit(task, number) for number in range(1, threads)]
+        task(0)
         wait(futures)
     for future in futures:
         future.result()

@@ -27,11 +27,15 @@ from thalweg.compiler.loops import (
     rewrite,
 )
 from thalweg.compiler.target import Target
+from thalweg.compiler.turn import is_turnable
 
 __all__ = ["vectorise"]
 
 CHEAP = 4
 """Operations in a sum up to which registers alone limit its tile."""
+
+SMALLEST_SQUARE = 4
+"""Lanes from which vectors are transposed in registers."""
 
 LONGEST_TILE = 32
 """Operations that a tile of a longer sum may have."""
@@ -105,11 +109,12 @@ def _join_axes(nest: Nest, first: int) -> None:
 
 
 def _choose(nest: Nest, target: Target) -> None:
-    item = max((ITEM_BYTES[e.dtype] for e in nest.walk() if e.dtype != "bool"), default=8)
-    lanes = target.lanes(item)
+    lanes = target.lanes(_item_bytes(nest))
     loads = [e.access for e in nest.walk() if isinstance(e, Load)]
     stores = [s.access for s in nest.stores]
     inner = [s.access for s in nest.inner]
+    summed = postorder([*(r.value for r in nest.reductions), *(s.value for s in nest.inner)])
+    inside = [e.access for e in summed if isinstance(e, Load)]
     running = nest.running
     best, best_score = None, 0.0
     for axis, extent in enumerate(nest.extents):
@@ -118,9 +123,9 @@ def _choose(nest: Nest, target: Target) -> None:
         domain = axis < len(nest.axes)
         if not domain and (running or any(r.kind in ("any", "all") for r in nest.reductions)):
             continue
-        touched = [*loads, *inner, *(stores if domain else [])]
+        touched = [*loads, *inner, *stores] if domain else [*inside, *inner]
         strides = [a.strides[axis] if len(a.strides) > axis else 0 for a in touched]
-        picked = any(a.picks and axis in a.axes for a in touched)
+        picked = any(axis in expr.axes for a in touched for expr, _ in a.picks)
         good = sum(s in (0, 1) for s in strides) / max(1, len(strides))
         if any(s not in (0, 1) for s in (a.strides[axis] for a in inner)):
             continue
@@ -143,6 +148,27 @@ def _choose(nest: Nest, target: Target) -> None:
         tiles = list(nest.tiles)
         tiles[best] = 1 if heavy else 2
         nest.tiles = tuple(tiles)
+        _turn(nest, loads)
+
+
+def _item_bytes(nest: Nest) -> int:
+    """The longest number that is computed with; what only says where to load is not."""
+    wide = postorder(list(nest.expressions()), lambda e: isinstance(e, Load))
+    return max((ITEM_BYTES[e.dtype] for e in wide if e.dtype != "bool"), default=8)
+
+
+def _turn(nest: Nest, loads: Sequence[Access]) -> None:
+    """Find the axis along which loads that are strided along the vector are contiguous."""
+    vector = nest.vector
+    assert vector is not None
+    for axis, extent in enumerate(nest.axes):
+        width = min(nest.width, _power_of_two(max(1, extent)))
+        if extent == PANELS or axis == vector or width < SMALLEST_SQUARE:
+            continue
+        if any(is_turnable(a, vector, axis) for a in loads):
+            nest.turned, nest.width = axis, width
+            nest.tiles = tuple(width if a == axis else 1 for a in range(len(nest.axes)))
+            return
 
 
 def _rows(nest: Nest, target: Target, loads: Sequence[Access]) -> None:

@@ -1,0 +1,239 @@
+"""The loops of a nest over its reduced axes, and how partial results become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import TYPE_CHECKING
+
+from thalweg.compiler.assembly import Assembly, Builder, Value
+from thalweg.compiler.loops import PANELS, Apply, Reduction
+from thalweg.compiler.lowering import identity
+
+if TYPE_CHECKING:
+    from thalweg.compiler.llvm import NestWriter
+
+__all__ = ["ReductionWriter"]
+
+Offsets = tuple[int, ...]
+
+
+class ReductionWriter:
+    """The loops over the reduced axes, with the sums of every member of the tile in registers.
+
+    Sums of lanes are kept apart until the end where the vector axis is reduced itself; what is
+    left over of that axis is added by scalar sums of their own. With unrolling, several sums
+    are kept and added up at the end, in a fixed order.
+    """
+
+    def __init__(self, writer: NestWriter, members: Sequence[Offsets]) -> None:
+        self.w = writer
+        self.nest = writer.nest
+        self.members = members
+        nest = self.nest
+        count = len(nest.axes)
+        self.horizontal = nest.vector is not None and nest.vector >= count
+        order = list(range(count, len(nest.extents)))
+        if self.horizontal and nest.vector is not None:
+            order.remove(nest.vector)
+            order.append(nest.vector)
+        self.order = order
+        self.wide = nest.width if self.horizontal else writer.width
+        last = order[-1]
+        extent = nest.extents[last]
+        step = self.wide if self.horizontal else 1
+        self.unroll = max(1, min(nest.unroll, extent // step if extent != PANELS else 1))
+        self.rest = self.horizontal and extent % step != 0
+
+    def write(self) -> None:
+        """Write loops and the final combination."""
+        nest, w = self.nest, self.w
+        initial = [
+            identity(w.code, r.kind, r.value.dtype, width)
+            for width, _ in self._sets()
+            for r in nest.reductions
+            for _ in self.members
+        ]
+        sums = self._loops(0, initial)
+        size = len(nest.reductions) * len(self.members)
+        groups = [sums[k : k + size] for k in range(0, len(sums), size)]
+        position = 0
+        for number, reduction in enumerate(nest.reductions):
+            for member in self.members:
+                wide = [g[position] for g in groups[: self.unroll]]
+                total = _combine(w.code, reduction.kind, wide)
+                if self.horizontal:
+                    total = _across(w.code, reduction.kind, total)
+                if self.rest:
+                    total = _combine(w.code, reduction.kind, [total, groups[-1][position]])
+                w.results[number, member[: w.count]] = total
+                position += 1
+
+    def _sets(self) -> list[tuple[int, int]]:
+        """Width and number of every set of sums: the unrolled ones, then the scalar rest."""
+        sets = [(self.wide, k) for k in range(self.unroll)]
+        return [*sets, (1, -1)] if self.rest else sets
+
+    def _loops(self, level: int, sums: list[Value]) -> list[Value]:
+        axis = self.order[level]
+        extent = self.nest.extents[axis]
+        if level < len(self.order) - 1:
+            start, stop = Value("0", "i64"), Value(str(extent), "i64")
+            if extent == PANELS:
+                start, stop = self.w.share.panels
+
+            def body(index: Value, carried: Sequence[Value]) -> Sequence[Value]:
+                with self.w.at(axis, index):
+                    return self._loops(level + 1, list(carried))
+
+            return self.w.code.loop(start, stop, 1, body, sums)
+        return self._innermost(axis, extent, sums)
+
+    def _innermost(self, axis: int, extent: int, sums: list[Value]) -> list[Value]:
+        size = len(self.nest.reductions) * len(self.members)
+        main, rest = sums[: size * self.unroll], sums[size * self.unroll :]
+        step = self.wide if self.horizontal else 1
+        if extent == PANELS:
+            start, stop = self.w.share.panels
+            return self._run(axis, start, stop, (step, 1, self.wide), main)
+        cut = extent // (step * self.unroll) * step * self.unroll
+        full = extent // step * step
+        zero, middle, end = (Value(str(n), "i64") for n in (0, cut, full))
+        main = self._run(axis, zero, middle, (step, self.unroll, self.wide), main)
+        if full > cut:
+            first = self._run(axis, middle, end, (step, 1, self.wide), main[:size])
+            main = [*first, *main[size:]]
+        if rest:
+            last = Value(str(extent), "i64")
+            rest = self._run(axis, end, last, (1, 1, 1), rest)
+        return [*main, *rest]
+
+    def _run(
+        self,
+        axis: int,
+        start: Value,
+        stop: Value,
+        shape: tuple[int, int, int],
+        sums: list[Value],
+    ) -> list[Value]:
+        """A loop over part of the innermost axis: (step, unrolled steps, vector width)."""
+        step, unroll, width = shape
+        if start.text == stop.text:
+            return sums
+
+        def body(index: Value, carried: Sequence[Value]) -> list[Value]:
+            with self.w.at(axis, index):
+                return self._step(axis, step, unroll, width, carried)
+
+        single = (
+            start.text.isdigit()
+            and stop.text.isdigit()
+            and (int(stop.text) - int(start.text) == step * unroll)
+        )
+        if single:
+            return body(start, sums)
+        return self.w.code.loop(start, stop, step * unroll, body, sums)
+
+    def _step(
+        self, axis: int, step: int, unroll: int, width: int, sums: Sequence[Value]
+    ) -> list[Value]:
+        w, nest = self.w, self.nest
+        w.forget()
+        results = []
+        position = 0
+        for k in range(unroll):
+            for reduction in nest.reductions:
+                for member in self.members:
+                    at = list(member)
+                    at[axis] += k * step
+                    results.append(self._accumulate(reduction, tuple(at), width, sums[position]))
+                    position += 1
+            if nest.inner:  # they may store what the reductions have so far
+                numbers = range(len(nest.reductions))
+                size = len(nest.reductions) * len(self.members)
+                pairs = product(numbers, self.members)
+                for (number, member), so_far in zip(pairs, results[-size:], strict=True):
+                    w.results[number, member[: w.count]] = so_far
+            for store in nest.inner:
+                for member in self.members:
+                    at = list(member)
+                    at[axis] += k * step
+                    value = w.value(store.value, tuple(at), width)
+                    w.store(store.access, value, tuple(at), width)
+        return results
+
+    def _accumulate(self, reduction: Reduction, at: Offsets, width: int, total: Value) -> Value:
+        w = self.w
+        kind, value = reduction.kind, reduction.value
+        floating = value.dtype in ("float32", "float64")
+        if kind == "sum" and floating and isinstance(value, Apply) and value.op == "multiply":
+            a, b = (w.value(x, at, width) for x in value.args)
+            return Builder(w.code, width, value.dtype).fma(a, b, total)
+        return _combine(w.code, kind, [total, w.value(value, at, width)])
+
+
+def _combine(code: Assembly, kind: str, values: Sequence[Value]) -> Value:
+    """Pairwise: (a + b) + (c + d)."""
+    values = list(values)
+    while len(values) > 1:
+        pairs = [
+            _combine_two(code, kind, a, b) for a, b in zip(values[::2], values[1::2], strict=False)
+        ]
+        values = pairs + ([values[-1]] if len(values) % 2 else [])
+    return values[0]
+
+
+def _across(code: Assembly, kind: str, value: Value) -> Value:
+    """Combine the lanes of a vector, halves first."""
+    count, element = value.type[1:-1].split(" x ")
+    width = int(count)
+    while width > 1:
+        half = width // 2
+        parts = []
+        for start in (0, half):
+            lanes = ", ".join(f"i32 {start + k}" for k in range(half))
+            parts.append(
+                code.emit(
+                    f"<{half} x {element}>",
+                    f"shufflevector {value}, {value.type} poison, <{half} x i32> <{lanes}>",
+                )
+            )
+        value = _combine_two(code, kind, *parts)
+        width = half
+    return value
+
+
+def _combine_two(code: Assembly, kind: str, a: Value, b: Value) -> Value:
+    return _COMBINERS[kind](code, a, b)
+
+
+def _arithmetic(float_op: str, int_op: str) -> Callable[[Assembly, Value, Value], Value]:
+    def combine(code: Assembly, a: Value, b: Value) -> Value:
+        name = float_op if _is_float(a) else int_op
+        return code.emit(a.type, f"{name} {a}, {b.text}")
+
+    return combine
+
+
+def _extreme(float_name: str, int_name: str) -> Callable[[Assembly, Value, Value], Value]:
+    def combine(code: Assembly, a: Value, b: Value) -> Value:
+        count, element = a.type[1:-1].split(" x ")
+        if not _is_float(a):
+            return code.call(a.type, f"llvm.{int_name}.v{count}{element}", a, b)
+        suffix = {"float": "f32", "double": "f64"}[element]
+        return code.call(a.type, f"llvm.{float_name}.v{count}{suffix}", a, b, flags="nsz")
+
+    return combine
+
+
+def _is_float(value: Value) -> bool:
+    return "float" in value.type or "double" in value.type
+
+
+_COMBINERS: dict[str, Callable[[Assembly, Value, Value], Value]] = {
+    "sum": _arithmetic("fadd", "add"),
+    "max": _extreme("maximum", "smax"),
+    "min": _extreme("minimum", "smin"),
+    "any": _arithmetic("", "or"),
+    "all": _arithmetic("", "and"),
+}

@@ -1,0 +1,164 @@
+"""Transposition: where it is done, and how a square of vectors is transposed in registers.
+
+A sum over samples, ``dW[i, j] = Σ δ[i]·a[j]``, whose operands both have samples along their
+lanes ends in single numbers, each of which costs the adding up of a vector. With ``a`` laid out
+the other way it ends in vectors along j, is computed like any other matrix product, and the
+update of the weights can follow in registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from thalweg.compiler.assembly import Assembly, Value
+from thalweg.compiler.loops import (
+    PANELS,
+    Access,
+    Apply,
+    Buffer,
+    Expr,
+    Load,
+    Nest,
+    Reduction,
+    Store,
+)
+
+__all__ = ["Layout", "is_turnable", "row_of", "transposed", "turn_sums"]
+
+FEWEST_COLUMNS = 8
+"""Entries j from which a sum may end in vectors along them."""
+
+Layout = tuple[Buffer, int, int, int]
+"""What was transposed: a buffer, where it is begun, the step between entries and their number."""
+
+
+def is_turnable(access: Access, vector: int, axis: int) -> bool:
+    """Whether an access that is strided along the vector is contiguous along an axis."""
+    return (
+        len(access.strides) > max(vector, axis)
+        and access.strides[vector] not in (0, 1)
+        and access.strides[axis] == 1
+        and not access.picks
+        and access.buffer.dtype != "bool"
+    )
+
+
+def transposed(code: Assembly, rows: Sequence[Value]) -> list[Value]:
+    """The columns of a square of vectors, by exchanging ever larger blocks of it.
+
+    Parameters
+    ----------
+    code : Assembly
+    rows : sequence of Value
+        As many vectors as each has lanes, a power of two.
+
+    Returns
+    -------
+    list of Value
+    """
+    rows = list(rows)
+    width, type = len(rows), rows[0].type
+    step = width // 2
+    while step:
+        upper = [k if not k & step else width + k - step for k in range(width)]
+        lower = [k + step if not k & step else width + k for k in range(width)]
+        for k in range(width):
+            if not k & step:
+                pair = rows[k], rows[k + step]
+                rows[k], rows[k + step] = (_shuffled(code, type, pair, m) for m in (upper, lower))
+        step //= 2
+    return rows
+
+
+def _shuffled(
+    code: Assembly, type: str, pair: tuple[Value, Value], lanes: Sequence[int]
+) -> Value:
+    mask = ", ".join(f"i32 {lane}" for lane in lanes)
+    return code.emit(type, f"shufflevector {pair[0]}, {pair[1]}, <{len(lanes)} x i32> <{mask}>")
+
+
+def row_of(buffer: Buffer, width: int, lanes: int, per_vector: int) -> Buffer:
+    """A buffer for samples one after the other, each with its `width` entries side by side.
+
+    Parameters
+    ----------
+    buffer : Buffer
+        Of the same numbers, entries before lanes.
+    width, lanes : int
+    per_vector : int
+        Rows begin at multiples of so many numbers.
+    """
+    pitch = -(-width // per_vector) * per_vector
+    return Buffer(f"{buffer.name}_rows", (lanes, width), buffer.dtype, "temporary", True, pitch)
+
+
+def turn_sums(
+    nests: Sequence[Nest],
+    known: Mapping[Layout, Buffer],
+    lanes: int,
+    per_vector: int,
+    fewest: int,
+) -> list[Nest]:
+    """Let sums of products over samples end in vectors, where the transposition pays.
+
+    Parameters
+    ----------
+    nests : sequence of Nest
+    known : mapping of Layout to Buffer
+        What is there in the other layout already.
+    lanes : int
+        Of a panel.
+    per_vector : int
+        Numbers in a vector.
+    fewest : int
+        Uses of a transposed entry from which its transposition pays.
+
+    Returns
+    -------
+    list of Nest
+    """
+    there = dict(known)
+    result: list[Nest] = []
+    for nest in nests:
+        found = _product_over_samples(nest, lanes, fewest)
+        if found is None:
+            result.append(nest)
+            continue
+        other, load = found
+        access, width = load.access, nest.axes[1]
+        layout = (access.buffer, access.offset, access.strides[1], width)
+        if layout not in there:
+            there[layout] = row_of(access.buffer, width, lanes, per_vector)
+            result.append(_transposition(layout, there[layout], lanes))
+        rows = there[layout]
+        seen = Load(Access(rows, (0, 1, rows.size, rows.strides[0])))
+        value = Apply("multiply", (other, seen), seen.dtype)
+        sums = [Reduction("sum", value)]
+        result.append(Nest(nest.axes, nest.stores, nest.reduced, sums))
+    return result
+
+
+def _transposition(layout: Layout, rows: Buffer, lanes: int) -> Nest:
+    buffer, offset, step, width = layout
+    source = Load(Access(buffer, (buffer.size, 1, step), offset))
+    return Nest((PANELS, lanes, width), [Store(Access(rows, (rows.size, rows.strides[0], 1)), source)])
+
+
+def _product_over_samples(nest: Nest, lanes: int, fewest: int) -> tuple[Expr, Load] | None:
+    """The factors that depend on i alone and on j alone, of a sum over samples for (i, j)."""
+    if nest.reduced != (PANELS, lanes) or len(nest.axes) != 2 or len(nest.reductions) != 1:
+        return None
+    (reduction,) = nest.reductions
+    if nest.axes[0] < fewest or nest.axes[1] < FEWEST_COLUMNS or nest.inner:
+        return None
+    if nest.stores[0].access.strides[1] != 1 or not isinstance(reduction.value, Apply):
+        return None
+    if reduction.kind != "sum" or reduction.value.op != "multiply":
+        return None
+    for one, other in (reduction.value.args, reduction.value.args[::-1]):
+        if 1 in one.axes or 0 in other.axes or not isinstance(other, Load):
+            continue
+        access = other.access
+        if access.buffer.panels and not access.picks and access.strides[2:] == (access.buffer.size, 1):
+            return one, other
+    return None
