@@ -1,94 +1,11 @@
-"""The quadratic model against exact second derivatives, and what Levenberg-Marquardt reaches."""
+"""What Levenberg-Marquardt reaches, and that its form is a matter of cost alone."""
 
 import numpy as np
 import pytest
 
 import thalweg as tw
-import thalweg.numpy as tnp
-from thalweg.nn.losses import loss
-from thalweg.nn.network import Dense, Network
-from thalweg.nn.objective import NetworkObjective, Penalty
-from thalweg.training.gauss_newton import NormalEquations, vector
-
-
-def _network(final: str) -> Network:
-    return Network([Dense(3, 4, "tanh"), Dense(4, 2, final)])
-
-
-def _samples(classes: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(3)
-    X = rng.normal(size=(30, 3))
-    T = np.eye(2)[rng.integers(0, 2, 30)] if classes else rng.normal(size=(30, 2))
-    return X, T, rng.uniform(0.0, 2.0, 30)
-
-
-def _exact(network: Network, name: str, data, theta: np.ndarray, outputs: str):
-    """Value, gradient and JᵀHJ by the plain definition, in dense arrays."""
-    X, T, w = data
-    shapes = [s for layer in network.layers for s in layer.shapes.values()]
-
-    def params(point):
-        found, start = [], 0
-        for layer in network.layers:
-            entry = {}
-            for key, shape in layer.shapes.items():
-                size = int(np.prod(shape))
-                entry[key] = tnp.reshape(point[start : start + size], shape)
-                start += size
-            found.append(entry)
-        return found
-
-    def linear(point):  # the outputs before a softmax, or the outputs themselves
-        p = params(point)
-        hidden = tnp.tanh(X @ p[0]["W"].T + p[0]["b"])
-        return hidden @ p[1]["W"].T + p[1]["b"]
-
-    def outer(z, t):
-        if outputs == "softmax":
-            return -tnp.sum(t * tnp.log_softmax(z))
-        return tnp.sum((t - z) ** 2)
-
-    assert sum(int(np.prod(s)) for s in shapes) == theta.size
-    z = linear(theta)
-    J = tw.jacobian(linear)(theta)
-    total = w.sum()
-    value = sum(w[i] * outer(z[i], T[i]) for i in range(len(X))) / total
-    g = np.zeros_like(theta)
-    H = np.zeros((theta.size, theta.size))
-    for i in range(len(X)):
-        g += w[i] * J[i].T @ tw.grad(outer)(z[i], T[i]) / total
-        H += w[i] * J[i].T @ tw.hessian(outer)(z[i], T[i]) @ J[i] / total
-    return value, g, H
-
-
-@pytest.mark.parametrize("native", [False, True])
-@pytest.mark.parametrize(("name", "final"), [("mse", "identity"), ("cross_entropy", "softmax")])
-def test_model_is_the_generalised_gauss_newton_model(name, final, native, monkeypatch):
-    network = _network(final)
-    objective = NetworkObjective(network, loss(name))
-    data = _samples(name != "mse")
-    theta = vector(network.initial(1))
-    monkeypatch.setattr("thalweg.training.gauss_newton.BLOCK_BYTES", 1)
-    equations = NormalEquations(objective, *data, native=native)
-    equations.block = min(equations.block, 30)
-    model = equations.at(theta)
-    value, gradient, curvature = _exact(network, name, data, theta, final)
-    assert model.value == pytest.approx(value, rel=1e-13)
-    np.testing.assert_allclose(model.gradient, gradient, rtol=1e-11, atol=1e-13)
-    np.testing.assert_allclose(model.curvature, curvature, rtol=1e-11, atol=1e-13)
-
-
-def test_blocks_and_a_short_last_block_change_nothing():
-    network = _network("identity")
-    objective = NetworkObjective(network, loss("mse"), Penalty(l2=0.3))
-    X, T, w = _samples(classes=False)
-    theta = vector(network.initial(1))
-    whole = NormalEquations(objective, X, T, w)
-    parts = NormalEquations(objective, *(np.concatenate([a] * 5) for a in (X, T, w)))
-    assert parts.block > whole.block
-    one, five = whole.at(theta), parts.at(theta)
-    assert five.value == pytest.approx(one.value, rel=1e-12)
-    np.testing.assert_allclose(five.curvature, one.curvature, rtol=1e-10, atol=1e-12)
+from thalweg.nn.network import Dense, Network, flat
+from thalweg.training.methods import levenberg_marquardt
 
 
 def test_sine_is_fitted_closely():
@@ -108,3 +25,39 @@ def test_xor_by_levenberg_marquardt():
     network = Network([Dense(2, 4, "tanh"), Dense(4, 1)])
     model = tw.fit(network, X, y, method="lm", split="none", seed=0, epochs=100)
     np.testing.assert_allclose(np.ravel(model.predict(X)), y, atol=1e-6)
+
+
+def _noisy():
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(60, 2))
+    return X, np.sin(X[:, 0]) + 0.1 * rng.normal(size=60)
+
+
+@pytest.mark.parametrize("form", ["dual", "products"])
+def test_other_forms_take_the_same_way(form):
+    X, y = _noisy()
+    network = Network([Dense(2, 6, "tanh"), Dense(6, 1)])
+    same = {"split": "none", "seed": 0, "epochs": 12, "l2": 1e-3}
+    one, other = (
+        tw.fit(network, X, y, method=levenberg_marquardt(f), **same) for f in ("primal", form)
+    )
+    np.testing.assert_allclose(
+        other.history["training_loss"], one.history["training_loss"], rtol=1e-3
+    )
+    if form == "dual":
+        np.testing.assert_allclose(flat(other.params), flat(one.params), rtol=1e-5, atol=1e-7)
+
+
+def test_fewer_samples_than_parameters_are_met_exactly():
+    rng = np.random.default_rng(4)
+    X, y = rng.normal(size=(60, 8)), rng.normal(size=60)
+    network = Network([Dense(8, 300, "tanh"), Dense(300, 1)])
+    model = tw.fit(network, X, y, method="lm", split="none", seed=0, epochs=30)
+    assert model.history["training_loss"][-1] < 1e-20
+
+
+def test_refused_steps_raise_mu_and_losses_never_rise():
+    X, y = _noisy()
+    network = Network([Dense(2, 12, "tanh"), Dense(12, 1)])
+    model = tw.fit(network, X, y, method="lm", split="none", seed=0, epochs=60)
+    assert np.all(np.diff(model.history["training_loss"]) <= 0.0)

@@ -48,7 +48,6 @@ from thalweg.errors import OptionError
 from thalweg.nn.losses import Loss
 from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
-from thalweg.optim.blas import single_threaded_blas
 from thalweg.optim.rules import GD
 from thalweg.training.batches import Samples
 from thalweg.training.engines import make_program
@@ -56,6 +55,7 @@ from thalweg.training.gauss_newton import NormalEquations, vector
 from thalweg.training.levenberg_marquardt import LevenbergMarquardt, LevenbergState
 from thalweg.training.loop import Outcome, Task, run_epochs
 from thalweg.training.program import EpochProgram, ProgramState
+from thalweg.training.sensitivities import sensitivities
 from thalweg.training.stopping import StopReason
 from thalweg.training.units import inside, unit_sizes
 
@@ -67,6 +67,10 @@ __all__ = ["BayesianRegularisation", "Evidence", "Posterior", "predictive_std", 
 Array = NDArray[Any]
 SQUARED = ("mse", "half_mse", "performance")
 """Losses that are multiples of the squared error."""
+MOST_PARAMETERS = 20_000
+ROWS_BYTES = 8 << 20
+"""About the size of the Jacobian rows of a block, for error bars."""
+
 TINY = 1e-300
 SETTLED = 1e-10
 """Relative change of α and β below which they have arrived."""
@@ -178,8 +182,7 @@ class BayesianRegularisation:
     def epoch(self, state: ProgramState, *data: Any) -> float:
         """One step and one re-estimation; returns the loss before the step."""
         assert isinstance(state, LevenbergState)
-        if state.model is None:
-            state.model = self.descent.equations.at(state.theta)
+        if not self.beta:
             self._set(*self._evidence(state).first())
         mu = state.damping.mu if state.damping else None
         loss = self.descent.epoch(state)
@@ -207,11 +210,9 @@ class BayesianRegularisation:
         self.descent.decay = 2.0 * alpha * self.factor / (beta * self.total)
 
     def _evidence(self, state: LevenbergState) -> Evidence:
-        assert state.model is not None
+        model, theta = self.descent.model(state), state.theta
         scale = self.total / self.factor
-        with single_threaded_blas():
-            eigenvalues = np.linalg.eigvalsh(state.model.curvature)
-        squares, theta = scale * state.model.loss, state.theta
+        squares, eigenvalues = scale * model.loss, model.curvature.eigenvalues()
         return Evidence(
             squares, float(theta @ theta), scale * np.maximum(eigenvalues, 0.0), self.count
         )
@@ -260,8 +261,13 @@ class Posterior:
     ) -> None:
         self.objective, self.theta, self.beta = objective, vector(params), beta
         factor = squared_error_factor(objective.loss, objective.network.outputs)
-        equations = NormalEquations(objective, *samples, native=False)
-        hessian = beta * equations.total / factor * equations.at(self.theta).curvature
+        if len(self.theta) > MOST_PARAMETERS:
+            raise OptionError(
+                f"Error bars need the factors of a matrix with a row for each of the "
+                f"{len(self.theta)} parameters: choose a network of at most {MOST_PARAMETERS}."
+            )
+        equations = NormalEquations(objective, *samples, native=False, form="primal")
+        hessian = beta * equations.total / factor * equations.at(self.theta).matrix()
         hessian[np.diag_indices(len(hessian))] += 2.0 * alpha
         self.root = np.linalg.cholesky(hessian)
 
@@ -279,14 +285,16 @@ class Posterior:
         outputs = self.objective.network.outputs
         if not len(X):
             return np.zeros((0, outputs))
-        blank = np.zeros((len(X), outputs)), np.ones(len(X))
-        equations = NormalEquations(self.objective, X, *blank, native=False)
-        found = []
-        for rows in equations.jacobian(self.theta):
-            flat = rows.reshape(-1, len(self.theta))
-            half = solve_triangular(self.root, flat.T, lower=True)
-            found.append(np.sum(half * half, axis=0).reshape(-1, outputs))
-        variance = np.concatenate(found)
+        samples = Samples(X, np.zeros((len(X), outputs)), np.ones(len(X)))
+        block = max(1, ROWS_BYTES // (8 * len(self.theta) * outputs))
+        blocks, read = sensitivities(self.objective, samples, block, native=False)
+
+        def spread(results: list[Array], slot: int) -> Array:
+            rows = read(results, slot).rows().reshape(-1, len(self.theta))
+            half = solve_triangular(self.root, rows.T, lower=True)
+            return np.asarray(np.sum(half * half, axis=0).reshape(-1, outputs))
+
+        variance = np.concatenate(list(blocks.map(self.theta, spread)))[: len(X)]
         if noise:
             variance += 0.5 / self.beta
         return np.asarray(np.sqrt(variance))

@@ -1,4 +1,4 @@
-r"""The normal equations of a network over its samples, streamed block by block.
+r"""Quadratic models of a network's objective, in the form that suits the shapes.
 
 With outputs :math:`z_i = f(θ, x_i)`, their Jacobian :math:`J_i = ∂z_i/∂θ` and the loss
 :math:`ℓ(z, t)`, the generalised Gauss-Newton matrix (Schraudolph 2002) of the objective is
@@ -6,38 +6,75 @@ With outputs :math:`z_i = f(θ, x_i)`, their Jacobian :math:`J_i = ∂z_i/∂θ`
 .. math:: H = \frac{1}{\sum w_i} \sum_i w_i\, J_i^\top \frac{∂^2ℓ}{∂z^2} J_i
           + \frac{∂^2\,\text{penalty}}{∂θ^2} ,
 
-which is :math:`2 J^\top J / N` for the mean squared error. Blocks of rows of J are made by one
-compiled function, added to H by a symmetric rank-k update, and forgotten: the memory is that of
-H, whatever the number of samples.
+which is :math:`2 J^\top J / N` for the mean squared error. J is never formed. There are three
+ways to solve :math:`(H + μI)\,s = -g`, for n samples of O outputs each and P parameters:
+
+========== ================================ ================ ======================= ==========
+form       taken where                      memory           flops for H             for a step
+========== ================================ ================ ======================= ==========
+primal     P ≤ n·O and P ≤ 5000             4 P²             at most n·P²            P³/3
+dual       n·O < P and n·O ≤ 5000           3 (n·O)² + n·m   2 n²·O²·m               (n·O)³/3
+products   both larger                      n·m, or 256 MiB  none                    4 k·n·O·P/r
+========== ================================ ================ ======================= ==========
+
+Here m is the sum over the layers of n[l-1] + O·n[l], r the mean number of neurons of a layer
+with which parameters share their δ, and k the number of iterations of conjugate gradients, which
+solve to a tolerance; the others are exact up to rounding. The forms are chosen by the shapes
+alone (`form_for`), never by a timing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-import thalweg.numpy as tnp
-from thalweg.compiler.function import NativeGraph
-from thalweg.compiler.target import available_threads
-from thalweg.differentiation import backward, grad, hessian
-from thalweg.differentiation.batching import along_samples
-from thalweg.graph import Graph, Node, constant, variable
-from thalweg.interpreter import Plan, plan
+from thalweg.differentiation import backward, forward
+from thalweg.errors import OptionError, suggest
+from thalweg.graph import Graph, constant
+from thalweg.interpreter import plan
 from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
-from thalweg.optim.blas import single_threaded_blas
+from thalweg.training.batches import Samples
+from thalweg.training.sensitivities import Places
 from thalweg.trees import flatten
 
-__all__ = ["NormalEquations", "Quadratic"]
+__all__ = ["FORMS", "Curvature", "Form", "NormalEquations", "Quadratic", "form_for", "vector"]
 
 Array = NDArray[Any]
-BLOCK_BYTES = 2 << 20
-"""About the size of a block of Jacobian rows."""
+FORMS = ("auto", "primal", "dual", "products")
+LARGEST_MATRIX = 5000
+"""Rows of the largest matrix that is factored; its numbers take 200 MB."""
+
+
+class Curvature(Protocol):
+    """H without the penalty, in one of the forms."""
+
+    @property
+    def diagonal(self) -> Array:
+        """Its diagonal, shape (P,)."""
+
+    def solve(self, diagonal: Array, extra: Array) -> Array | None:
+        """s of ``(H + diag(diagonal)) s = -(g + extra)``, g being the gradient of the loss.
+
+        None where the matrix is not positive definite.
+        """
+
+    def matrix(self) -> Array:
+        """All of it, shape (P, P)."""
+
+    def eigenvalues(self) -> Array:
+        """Its P eigenvalues."""
+
+
+class Form(Protocol):
+    """One way to make curvatures."""
+
+    def at(self, theta: Array) -> tuple[float, Array, Curvature]:
+        """Mean loss, its gradient, and its curvature at a point."""
 
 
 @dataclass(frozen=True)
@@ -51,22 +88,64 @@ class Quadratic:
     loss : float
         Without it.
     gradient : array of shape (P,)
-    curvature : array of shape (P, P)
+        Of the objective.
+    curvature : Curvature
+        Of the loss.
+    slope, bend : array of shape (P,)
+        The penalty's part of the gradient, and its second derivatives.
     """
 
     value: float
     loss: float
     gradient: Array
-    curvature: Array
+    curvature: Curvature
+    slope: Array
+    bend: Array
 
     def with_decay(self, theta: Array, decay: float) -> Quadratic:
         """The model of the objective and λ/2 |θ|², λ being the `decay`."""
         if decay == 0.0:
             return self
-        curvature = self.curvature.copy()
-        curvature[np.diag_indices(len(theta))] += decay
         value = self.value + 0.5 * decay * float(theta @ theta)
-        return Quadratic(value, self.loss, self.gradient + decay * theta, curvature)
+        pull = decay * theta
+        return Quadratic(
+            value,
+            self.loss,
+            self.gradient + pull,
+            self.curvature,
+            self.slope + pull,
+            self.bend + decay,
+        )
+
+    @property
+    def top(self) -> float:
+        """The largest diagonal entry of H."""
+        return float(np.max(self.curvature.diagonal + self.bend, initial=0.0))
+
+    def step(self, mu: float) -> Array | None:
+        """The step of ``(H + μ I) s = -g``; None if that is not positive definite."""
+        step = self.curvature.solve(self.bend + mu, self.slope)
+        return None if step is None or not np.all(np.isfinite(step)) else step
+
+    def matrix(self) -> Array:
+        """H, shape (P, P)."""
+        found = self.curvature.matrix()
+        found[np.diag_indices(len(found))] += self.bend
+        return found
+
+
+def form_for(samples: int, outputs: int, parameters: int) -> str:
+    """The form for so many samples, outputs and parameters.
+
+    Examples
+    --------
+    >>> form_for(2000, 1, 501), form_for(300, 1, 200_000), form_for(10**6, 1, 200_000)
+    ('primal', 'dual', 'products')
+    """
+    rows = samples * outputs
+    if min(rows, parameters) > LARGEST_MATRIX:
+        return "products"
+    return "dual" if rows < parameters else "primal"
 
 
 class NormalEquations:
@@ -79,150 +158,100 @@ class NormalEquations:
         Of shapes (n, n[0]), (n, n[L]), (n,); weights of zero leave a sample out.
     native : bool
         Whether blocks are made by native code.
+    form : {"auto", "primal", "dual", "products"}
+        See the table above; ``"auto"`` chooses by the shapes.
+
+    Raises
+    ------
+    OptionError
+        For another form.
     """
 
     def __init__(
-        self, objective: NetworkObjective, X: Array, T: Array, weights: Array, native: bool = True
+        self,
+        objective: NetworkObjective,
+        X: Array,
+        T: Array,
+        weights: Array,
+        native: bool = True,
+        form: str = "auto",
     ) -> None:
+        if form not in FORMS:
+            raise OptionError(f"There is no form {form!r}.{suggest(form, FORMS)}")
         self.objective = objective
-        self.sign = -1.0 if objective.loss.maximise else 1.0
-        self.X, self.T, self.weights = (
-            np.ascontiguousarray(a, np.float64) for a in (X, T, weights)
+        self.X, self.T, self.weights = samples = Samples(
+            *(np.ascontiguousarray(a, np.float64) for a in (X, T, weights))
         )
-        self.total = float(self.weights.sum()) or 1.0
-        self.outputs = objective.network.outputs
-        self.count = objective.network.count
-        rows = max(64, BLOCK_BYTES // (8 * self.count * self.outputs))
-        self.block = min(len(self.X), rows)
-        graph = _block_graph(objective, self.block)
-        self._run: NativeGraph | Plan = NativeGraph(graph) if native else plan(graph)
+        self.total = float(samples.weights.sum()) or 1.0
+        self.places = Places(objective.network)
+        self.count = self.places.count
+        if form == "auto":
+            form = form_for(len(X), objective.network.outputs, self.count)
+        self.form = form
+        self._made = _make_form(form, objective, samples, native)
+        self._penalty = _Penalty(objective, self.total) if objective.penalty else None
 
     def at(self, theta: Array) -> Quadratic:
         """The model at a point, given as one vector of all parameters.
 
-        Blocks are worked on by several threads and added up in their own order, each with
-        one thread of BLAS, so that the bits do not depend on the number of threads.
+        Its bits do not depend on the number of threads.
         """
-        leaves = self.split(theta)
-        curvature = np.zeros((self.count, self.count))
-        gradient = np.zeros(self.count)
-        loss = 0.0
-        starts = range(0, len(self.X), self.block)
-        with single_threaded_blas(), ThreadPoolExecutor(available_threads()) as pool:
-            for value, slope, square in pool.map(lambda start: self._sums(leaves, start), starts):
-                loss += value
-                gradient += slope
-                curvature += square
-        curvature /= self.total
-        gradient /= self.total
-        loss *= self.sign / self.total
-        return self._with_penalty(theta, loss, self.sign * gradient, curvature)
-
-    def _sums(self, leaves: Sequence[Array], start: int) -> tuple[float, Array, Array]:
-        """Loss, gradient and curvature of one block."""
-        part = self._part(start)
-        value, slope, rows, outer = self._run([*leaves, *part])
-        scaled = self._scaled(rows, outer, part[2])
-        return float(value), slope, scaled.T @ scaled
-
-    def jacobian(self, theta: Array) -> Iterator[Array]:
-        """∂z/∂θ of the samples, in blocks of shape (rows, n[L], P)."""
-        leaves = self.split(theta)
-        for start in range(0, len(self.X), self.block):
-            _, _, rows, _ = self._run([*leaves, *self._part(start)])
-            yield rows[: len(self.X) - start]
+        loss, gradient, curvature = self._made.at(theta)
+        if self._penalty is None:
+            none = np.zeros(self.count)
+            return Quadratic(loss, loss, gradient, curvature, none, none)
+        price, slope, bend = self._penalty(self.split(theta))
+        return Quadratic(loss + price, loss, gradient + slope, curvature, slope, bend)
 
     def split(self, theta: Array) -> list[Array]:
         """One vector as W[1], b[1], W[2], ..."""
-        parts, start = [], 0
-        for layer in self.objective.network.layers:
-            for shape in layer.shapes.values():
-                size = int(np.prod(shape))
-                parts.append(theta[start : start + size].reshape(shape))
-                start += size
-        return parts
+        return self.places.leaves(theta)
 
-    def _part(self, start: int) -> list[Array]:
-        """A block of samples; the last one is filled up with weights of zero."""
-        stop = start + self.block
-        part = [self.X[start:stop], self.T[start:stop], self.weights[start:stop]]
-        missing = self.block - len(part[0])
-        if missing:
-            part = [np.concatenate([a, np.repeat(a[-1:], missing, axis=0)]) for a in part]
-            part[2][-missing:] = 0.0
-        return part
-
-    def _scaled(self, rows: Array, outer: Array, weights: Array) -> Array:
-        """Rows whose products add up to Σ w Jᵀ (∂²ℓ/∂z²) J."""
-        outer = self.sign * outer
-        if self.outputs == 1:
-            factor = np.sqrt(np.maximum(outer.reshape(-1), 0.0) * weights)
-            return np.asarray(_flat(rows) * factor[:, None])
-        diagonal = np.einsum("boo->bo", outer)
-        if np.array_equal(outer, diagonal[:, :, None] * np.eye(self.outputs)):
-            factor = np.sqrt(np.maximum(diagonal, 0.0) * weights[:, None])
-            return np.asarray(_flat(rows) * factor.reshape(-1, 1))
-        values, vectors = np.linalg.eigh(outer)
-        root = vectors * np.sqrt(np.maximum(values, 0.0) * weights[:, None])[:, None, :]
-        return _flat(np.matmul(root.transpose(0, 2, 1), rows))
-
-    def _with_penalty(
-        self, theta: Array, loss: float, gradient: Array, curvature: Array
-    ) -> Quadratic:
-        penalty = self.objective.penalty
-        if not penalty:
-            return Quadratic(loss, loss, gradient, curvature)
-
-        def price(point: Any) -> Any:
-            leaves = [
-                tnp.reshape(point[a:b], shape) for (a, b), shape in zip(spans, shapes, strict=True)
-            ]
-            return penalty(self.objective.as_params(leaves), self.total)
-
-        shapes = [leaf.shape for leaf in self.split(theta)]
-        ends = np.cumsum([int(np.prod(s)) for s in shapes])
-        spans = [(int(e - np.prod(s)), int(e)) for e, s in zip(ends, shapes, strict=True)]
-        gradient = gradient + grad(price)(theta)
-        curvature += np.diag(np.diag(hessian(price)(theta)))
-        return Quadratic(loss + float(price(theta)), loss, gradient, curvature)
+    def penalty(self, theta: Array) -> float:
+        """What the objective holds beside the loss."""
+        return self._penalty(self.split(theta))[0] if self._penalty else 0.0
 
 
-def _flat(rows: Array) -> Array:
-    flat: Array = rows.reshape(-1, rows.shape[-1])
-    return flat
+def _make_form(form: str, objective: NetworkObjective, samples: Samples, native: bool) -> Form:
+    if form == "primal":
+        from thalweg.training.primal import Primal
+
+        return Primal(objective, samples, native)
+    if form == "dual":
+        from thalweg.training.dual import Dual
+
+        return Dual(objective, samples, native)
+    from thalweg.training.matrix_free import MatrixFree
+
+    return MatrixFree(objective, samples, native)
+
+
+class _Penalty:
+    """A penalty, its gradient, and its second derivatives by each parameter.
+
+    Penalties are sums over single weights, so that their Hessian is diagonal, and its product
+    with a vector of ones is that diagonal.
+    """
+
+    def __init__(self, objective: NetworkObjective, total: float) -> None:
+        params = objective.params_like()
+        leaves = flatten(params)[0]
+        price = objective.penalty(params, total)
+        derivation = backward(price, leaves)
+        slopes = [derivation.gradient(leaf) for leaf in leaves]
+        bends = forward(slopes, leaves, [constant(np.ones(leaf.shape)) for leaf in leaves])
+        self._run = plan(Graph(tuple(leaves), (price, *slopes, *bends)))
+        self._leaves = len(leaves)
+
+    def __call__(self, leaves: Sequence[Array]) -> tuple[float, Array, Array]:
+        price, *rest = self._run(list(leaves))
+        slopes, bends = (
+            np.concatenate([np.ravel(a) for a in part])
+            for part in (rest[: self._leaves], rest[self._leaves :])
+        )
+        return float(price), slopes, bends
 
 
 def vector(params: Params) -> Array:
     """All parameters as one vector of float64."""
     return np.concatenate([np.ravel(leaf).astype(np.float64) for leaf in flatten(params)[0]])
-
-
-def _block_graph(objective: NetworkObjective, samples: int) -> Graph:
-    """Σ w ℓ, its gradient, the Jacobian rows and ∂²ℓ/∂z² of a block of samples."""
-    one = objective.sample_graph(np.float64)
-    *leaves, x, t = one.inputs
-    (loss,) = one.outputs
-    layers = len(objective.network.layers)
-    output = one.labels[f"z[{layers}]" if objective.loss.classes else f"a[{layers}]"]
-    X, T = variable((samples, *x.shape), "float64"), variable((samples, *t.shape), "float64")
-    w = variable((samples,), "float64")
-    rows = _rows(output, leaves)
-    slope = backward(loss, [output]).gradient(output)
-    outer = _rows(slope, [output])
-    image = along_samples([loss, rows, outer], {x: X, t: T})
-    each = image[loss]
-    value = tnp.sum(w * each)
-    derivation = backward(value, leaves)
-    gradient = tnp.concatenate([tnp.reshape(derivation.gradient(p), -1) for p in leaves])
-    return Graph((*leaves, X, T, w), (value, gradient, image[rows], image[outer]))
-
-
-def _rows(output: Node, wanted: Sequence[Node]) -> Node:
-    """The Jacobian of a vector: a row for every entry, columns for all entries of `wanted`."""
-    seed = variable(output.shape, output.dtype)
-    derivation = backward(output, wanted, seed)
-    slopes = [tnp.reshape(derivation.gradient(node), -1) for node in wanted]
-    row = tnp.concatenate(slopes) if len(slopes) > 1 else slopes[0]
-    basis = constant(np.eye(output.size))
-    found: Node = along_samples([row], {seed: basis})[row]
-    return found

@@ -1,8 +1,9 @@
 r"""Levenberg-Marquardt on a network: each epoch of this program is one accepted step.
 
-The step solves :math:`(H + μ D)\,s = -g` with the generalised Gauss-Newton matrix H, streamed
-over the samples (`thalweg.training.gauss_newton`), and D the identity; μ follows the ratio of
-actual to predicted decrease (Nielsen 1999). Small μ gives Gauss-Newton steps, which close in on
+The step solves :math:`(H + μ I)\,s = -g` with the generalised Gauss-Newton matrix H, in the form
+that suits the shapes (`thalweg.training.gauss_newton`); μ follows the ratio of actual to
+predicted decrease (Nielsen 1999). H is made once for an accepted step; a refused one costs a
+solution and a loss. Small μ gives Gauss-Newton steps, which close in on
 a minimum of small residuals quadratically; large μ gives short steps downhill.
 
 References
@@ -19,9 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.errors import OptionError
 from thalweg.nn.network import Params
-from thalweg.optim.blas import single_threaded_blas
 from thalweg.optim.rules import GD
 from thalweg.training.engines import make_program
 from thalweg.training.gauss_newton import NormalEquations, Quadratic, vector
@@ -32,7 +31,6 @@ from thalweg.training.stopping import StopReason
 __all__ = ["Damping", "LevenbergMarquardt", "LevenbergState", "run_levenberg_marquardt"]
 
 Array = NDArray[Any]
-MOST_PARAMETERS = 20_000
 
 
 @dataclass
@@ -79,6 +77,8 @@ class LevenbergMarquardt:
     inner : EpochProgram
         Computes losses; of float64.
     task : Task
+    form : {"auto", "primal", "dual", "products"}
+        Of the equations; see `thalweg.training.gauss_newton`.
 
     Attributes
     ----------
@@ -88,16 +88,10 @@ class LevenbergMarquardt:
 
     decay: float = 0.0
 
-    def __init__(self, inner: EpochProgram, task: Task) -> None:
-        count = task.objective.network.count
-        if count > MOST_PARAMETERS:
-            raise OptionError(
-                f"Levenberg-Marquardt factors a matrix of {count} x {count} numbers at every step, "
-                f"for a network of {count} parameters: choose a smaller one, or method 'lbfgs' "
-                "or 'adam'."
-            )
+    def __init__(self, inner: EpochProgram, task: Task, form: str = "auto") -> None:
         self.inner, self.task = inner, task
-        self.equations = NormalEquations(task.objective, *task.train, native=task.engine != "numpy")
+        native = task.engine != "numpy"
+        self.equations = NormalEquations(task.objective, *task.train, native=native, form=form)
 
     def start(self, params: Params) -> ProgramState:
         """The state before the first step."""
@@ -107,20 +101,24 @@ class LevenbergMarquardt:
     def epoch(self, state: ProgramState, *data: Any) -> float:
         """One step; returns the loss before it. The data are those of the task."""
         assert isinstance(state, LevenbergState)
-        if state.model is None:
-            state.model = self.equations.at(state.theta)
-        model = state.model.with_decay(state.theta, self.decay)
+        model = self.model(state).with_decay(state.theta, self.decay)
         if state.damping is None:
-            top = float(np.max(np.diag(state.model.curvature), initial=1e-300))
-            state.damping = Damping(1e-3 * max(top, 1e-300), 1e16 * max(top, 1.0))
+            top = max(model.top - self.decay, 1e-300)
+            state.damping = Damping(1e-3 * top, 1e16 * max(top, 1.0))
         self._step(state, model, state.damping)
         state.figures["mu"] = state.damping.mu
         return model.loss
 
+    def model(self, state: LevenbergState) -> Quadratic:
+        """The quadratic model where training stands, made when it is first asked for."""
+        if state.model is None:
+            state.model = self.equations.at(state.theta)
+        return state.model
+
     def _step(self, state: LevenbergState, model: Quadratic, damping: Damping) -> None:
         """Raise μ until a step lowers the objective."""
         while damping.mu <= damping.largest:
-            step = _solve(model, damping.mu)
+            step = model.step(damping.mu)
             if step is not None:
                 predicted = 0.5 * float(step @ (damping.mu * step - model.gradient))
                 tiny = np.linalg.norm(step) <= 1e-15 * (np.linalg.norm(state.theta) + 1e-15)
@@ -133,7 +131,7 @@ class LevenbergMarquardt:
                     damping.accepted(min(ratio, 2.0))
                     state.theta, state.step = tried, state.step + 1
                     state.params = self._params(tried)
-                    state.model = self.equations.at(tried)
+                    state.model = None
                     return
             damping.refused()
         norm = float(np.linalg.norm(model.gradient))
@@ -144,11 +142,10 @@ class LevenbergMarquardt:
         return self.task.objective.as_params(leaves)
 
     def _value(self, theta: Array) -> float:
-        equations, penalty = self.equations, self.task.objective.penalty
+        equations = self.equations
         params = self.task.objective.as_params(equations.split(theta))
         value = self.inner.loss(params, equations.X, equations.T, equations.weights)
-        value += 0.5 * self.decay * float(theta @ theta)
-        return value + (float(penalty(params, equations.total)) if penalty else 0.0)
+        return value + 0.5 * self.decay * float(theta @ theta) + equations.penalty(theta)
 
     def loss(self, params: Params, X: Array, T: Array, weights: Array) -> float:
         """The weighted mean loss at some parameters, without the penalty."""
@@ -159,19 +156,8 @@ class LevenbergMarquardt:
         return self.inner.gradient(params, X, T, weights)
 
 
-def _solve(model: Quadratic, mu: float) -> Array | None:
-    """The step of ``(H + μ I) s = -g`` by Cholesky's factors; None if that is not positive."""
-    from scipy.linalg.lapack import dposv
-
-    matrix = np.array(model.curvature, order="F")
-    matrix[np.diag_indices(len(matrix))] += mu
-    with single_threaded_blas():
-        _, step, info = dposv(matrix, -model.gradient, lower=1, overwrite_a=1)
-    return None if info or not np.all(np.isfinite(step)) else step
-
-
-def run_levenberg_marquardt(task: Task) -> Outcome:
+def run_levenberg_marquardt(task: Task, form: str = "auto") -> Outcome:
     """Train by Levenberg-Marquardt, in float64."""
     exact = replace(task, dtype=np.dtype(np.float64), rule=task.rule or GD())
     inner, engine = make_program(exact)
-    return replace(run_epochs(exact, LevenbergMarquardt(inner, exact)), engine=engine)
+    return replace(run_epochs(exact, LevenbergMarquardt(inner, exact, form)), engine=engine)

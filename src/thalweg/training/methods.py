@@ -26,7 +26,7 @@ from thalweg.training.engines import make_program
 from thalweg.training.levenberg_marquardt import run_levenberg_marquardt
 from thalweg.training.loop import Outcome, Task, run_epochs
 
-__all__ = ["METHODS", "Method", "method"]
+__all__ = ["METHODS", "Method", "levenberg_marquardt", "method"]
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,32 @@ def method(given: str | Rule | Method) -> Method:
     if given not in METHODS:
         raise OptionError(f"There is no method {given!r}.{suggest(str(given), METHODS)}")
     return METHODS[given]
+
+
+def levenberg_marquardt(form: str = "auto") -> Method:
+    """Method ``"lm"`` with its equations in a given form.
+
+    Parameters
+    ----------
+    form : {"auto", "primal", "dual", "products"}
+        ``"auto"`` chooses by the shapes, as ``"lm"`` does: see `thalweg.training.gauss_newton`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import thalweg as tw
+    >>> x = np.linspace(-1.0, 1.0, 20)[:, None]
+    >>> method = levenberg_marquardt("dual")
+    >>> model = tw.fit(tw.Network([tw.Dense(1, 9, "tanh"), tw.Dense(9, 1)]), x, x[:, 0] ** 2,
+    ...                method=method, split="none", epochs=20)
+    >>> bool(model.evaluate(x, x[:, 0] ** 2)["r2"] > 0.9999)
+    True
+    """
+
+    def run(task: Task) -> Outcome:
+        return run_levenberg_marquardt(task, form)
+
+    return replace(METHODS["lm"], run=run)
 
 
 def settle(chosen: Method, task: Task) -> Task:

@@ -1,0 +1,208 @@
+r"""The Gauss-Newton matrix of a network from pairs of neurons and pairs of inputs.
+
+A block of it, for layers l and m, is a sum over samples of Kronecker products,
+
+.. math:: H_{lm} = \sum_i (Δ_i[l]^\top S_i Δ_i[m]) ⊗ (ā_i[l]\, ā_i[m]^\top), \qquad
+          S_i = w_i \frac{∂^2ℓ}{∂z^2} ,
+
+and that is one matrix product: all products of two neurons' δ, by all products of two inputs,
+over the samples. Within a layer both are symmetric, which halves the work of the
+symmetric product JᵀSJ, and the outputs are summed before the product, which divides it by their
+number. Rows of J are never made.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import thalweg.numpy as tnp
+from thalweg.graph import Node
+from thalweg.nn.network import Network
+from thalweg.nn.objective import NetworkObjective
+from thalweg.optim.blas import single_threaded_blas
+from thalweg.training.batches import Samples
+from thalweg.training.sensitivities import Blocks, Pieces
+
+__all__ = ["Primal"]
+
+Array = NDArray[Any]
+BLOCK_BYTES = 4 << 20
+"""About the size of the products of pairs in a block of samples."""
+
+
+class Primal:
+    """Makes H as a matrix, streamed over the samples.
+
+    Parameters
+    ----------
+    objective : NetworkObjective
+    samples : Samples
+    native : bool
+        Whether blocks are made by native code.
+    """
+
+    def __init__(self, objective: NetworkObjective, samples: Samples, native: bool) -> None:
+        self.pairs = _pairs(objective.network)
+        self.total = float(samples.weights.sum()) or 1.0
+        width = sum(p.neurons[0].size + p.inputs[0].size for p in self.pairs)
+        block = int(np.clip(BLOCK_BYTES // (8 * width), 32, 1024))
+        self.blocks = Blocks(objective, samples, block, self._products, native)
+        self.places = self.blocks.places
+        sizes = [p.neurons[0].size * p.inputs[0].size for p in self.pairs]
+        self.starts = np.concatenate([[0], np.cumsum(sizes)])
+        self.parts = np.empty((self.blocks.slots, self.starts[-1]))
+        self.scratch = np.empty((self.places.count, self.places.count), order="F")
+
+    def at(self, theta: Array) -> tuple[float, Array, Matrix]:
+        """Mean loss, its gradient, and its curvature at a point."""
+        sums = np.zeros(self.starts[-1])
+        gradient, loss = np.zeros(self.places.count), 0.0
+        with single_threaded_blas():
+            for value, slope, part in self.blocks.map(theta, self._part):
+                loss += value
+                gradient += slope
+                sums += part
+        sums /= self.total
+        gradient /= self.total
+        return loss / self.total, gradient, Matrix(sums[self._index], gradient, self.scratch)
+
+    def _products(self, p: Pieces) -> list[Node]:
+        """Value, gradient, and for every pair of layers the two factors of its block of H."""
+        deltas = [tnp.transpose(d, (1, 2, 0)) for d in p.deltas]
+        S = tnp.transpose(p.curvatures, (1, 2, 0))
+        weighted = [_weighted(S, d) for d in deltas]
+        inputs = [tnp.transpose(a) for a in p.activations]
+        found = [p.value, p.gradient]
+        for pair in self.pairs:
+            i, j = pair.neurons
+            of_neurons = tnp.take(deltas[pair.left], i, axis=1) * tnp.take(
+                weighted[pair.right], j, axis=1
+            )
+            h, k = pair.inputs
+            of_inputs = tnp.take(inputs[pair.left], h, axis=0) * tnp.take(
+                inputs[pair.right], k, axis=0
+            )
+            found += [tnp.sum(of_neurons, axis=0), of_inputs]
+        return found
+
+    def _part(self, results: list[Array], slot: int) -> tuple[float, Array, Array]:
+        """Loss, gradient and all sums of a block of samples."""
+        value, gradient, *factors = results
+        part = self.parts[slot]
+        for number in range(len(self.pairs)):
+            left, right = factors[2 * number], factors[2 * number + 1]
+            place = part[self.starts[number] : self.starts[number + 1]]
+            np.matmul(left, right.T, out=place.reshape(len(left), len(right)))
+        return float(value), np.array(gradient), part
+
+    @cached_property
+    def _index(self) -> Array:
+        """For every entry of H, which of the sums it is."""
+        count = self.places.count
+        found = np.empty((count, count), np.intp)
+        network = self.places.network
+        spans = [
+            slice(start, start + layer.count)
+            for start, layer in zip(self.places.starts, network.layers, strict=True)
+        ]
+        for pair, start in zip(self.pairs, self.starts, strict=False):
+            (i, h), (j, k) = map(self.places.neuron_and_input, (pair.left, pair.right))
+            neurons = pair.place_of(pair.neurons, i, j)
+            inputs = pair.place_of(pair.inputs, h, k)
+            own = start + neurons * pair.inputs[0].size + inputs
+            found[spans[pair.left], spans[pair.right]] = own
+            found[spans[pair.right], spans[pair.left]] = own.T
+        return found
+
+
+class _Pair:
+    """Two layers, and the pairs of neurons and of inputs that are multiplied.
+
+    Attributes
+    ----------
+    left, right : int
+        Numbers of the layers, from 0.
+    neurons, inputs : pair of arrays of int
+        Which are multiplied; within a layer each unordered pair once.
+    """
+
+    def __init__(self, network: Network, left: int, right: int) -> None:
+        self.left, self.right = left, right
+        one, other = network.layers[left], network.layers[right]
+        self.neurons = self._pairs(one.outputs, other.outputs)
+        self.inputs = self._pairs(one.inputs + one.bias, other.inputs + other.bias)
+
+    def _pairs(self, m: int, n: int) -> tuple[Array, Array]:
+        if self.left == self.right:
+            rows, columns = np.triu_indices(m)
+        else:
+            rows, columns = np.divmod(np.arange(m * n), n)
+        return rows, columns
+
+    def place_of(self, pairs: tuple[Array, Array], i: Array, j: Array) -> Array:
+        """The number of the pair for every i (down) and j (across)."""
+        rows, columns = pairs
+        table = np.empty((rows.max() + 1, columns.max() + 1), np.intp)
+        table[rows, columns] = np.arange(rows.size)
+        if self.left == self.right:
+            table[columns, rows] = table[rows, columns]
+        return np.asarray(table[i[:, None], j])
+
+
+def _pairs(network: Network) -> list[_Pair]:
+    numbers = range(len(network.layers))
+    return [_Pair(network, *both) for both in combinations_with_replacement(numbers, 2)]
+
+
+def _weighted(S: Node, delta: Node) -> Node:
+    """S Δ of every sample, shape (n[L], n[l], samples)."""
+    if S.shape[0] == 1:
+        found: Node = S * delta
+        return found
+    found = tnp.sum(tnp.expand_dims(S, 2) * tnp.expand_dims(delta, 0), axis=1)
+    return found
+
+
+class Matrix:
+    """A curvature as a matrix.
+
+    Parameters
+    ----------
+    values : array of shape (P, P)
+    gradient : array of shape (P,)
+    scratch : array of shape (P, P), in Fortran's order
+        For its factors.
+    """
+
+    def __init__(self, values: Array, gradient: Array, scratch: Array) -> None:
+        self.values, self.gradient, self.scratch = values, gradient, scratch
+
+    @property
+    def diagonal(self) -> Array:
+        """Its diagonal."""
+        return np.asarray(self.values.diagonal())
+
+    def solve(self, diagonal: Array, extra: Array) -> Array | None:
+        """By Cholesky's factors."""
+        from scipy.linalg.lapack import dposv
+
+        scratch = self.scratch
+        scratch[...] = self.values.T
+        scratch.ravel(order="K")[:: len(scratch) + 1] += diagonal
+        with single_threaded_blas():
+            _, step, info = dposv(scratch, -(self.gradient + extra), lower=1, overwrite_a=1)
+        return None if info else step
+
+    def matrix(self) -> Array:
+        """A copy."""
+        return self.values.copy()
+
+    def eigenvalues(self) -> Array:
+        """By a symmetric reduction."""
+        with single_threaded_blas():
+            return np.asarray(np.linalg.eigvalsh(self.values))
