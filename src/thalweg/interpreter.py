@@ -49,7 +49,12 @@ class Plan:
         for slot, (node, argument) in enumerate(zip(self.graph.inputs, arguments, strict=True)):
             array = np.asarray(argument, dtype=node.dtype)
             if array.shape != node.shape:
-                raise ShapeError(f"argument {slot + 1} has shape {array.shape}, not {node.shape}")
+                raise ShapeError(
+                    "argument {place} has shape {found}, not {wanted}",
+                    place=slot + 1,
+                    found=array.shape,
+                    wanted=node.shape,
+                )
             values[slot] = array
         for slot, value in self.constants:
             values[slot] = value
@@ -83,8 +88,9 @@ def plan(graph: Graph) -> Plan:
     strangers = [node for node in nodes if node.is_variable]
     if strangers:
         raise TracingError(
-            f"{len(strangers)} traced array(s) from another function are used here: a traced "
-            "array cannot be kept in a list or global and used after its function has returned."
+            "{count} traced array(s) from another function are used here: a traced array "
+            "cannot be kept in a list or global and used after its function has returned.",
+            count=len(strangers),
         )
     for node in nodes:
         slot[node] = len(slot)

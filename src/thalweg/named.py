@@ -74,9 +74,19 @@ class Named:
         for key, value in options.items():
             if key not in self.defaults:
                 known = suggest(key, self.defaults) if self.defaults else " It has no options."
-                raise OptionError(f"{self.name} has no option {key!r}.{known}")
+                raise OptionError(
+                    "{name} has no option {key!r}.{known}",
+                    name=self.name,
+                    key=key,
+                    known=known,
+                )
             if isinstance(value, bool | str) or not math.isfinite(value):
-                raise OptionError(f"{self.name}: {key}={value!r} is not a finite number.")
+                raise OptionError(
+                    "{name}: {key}={value!r} is not a finite number.",
+                    name=self.name,
+                    key=key,
+                    value=value,
+                )
         chosen = {**self.settings, **{key: float(value) for key, value in options.items()}}
         changed = tuple((k, v) for k, v in chosen.items() if v != self.defaults[k])
         return self if changed == self.options else replace(self, options=changed)
@@ -123,10 +133,20 @@ def find(
     text: object = given
     form = _FORM.fullmatch(text.strip()) if isinstance(text, str) else None
     if form is None:
-        raise OptionError(f"{given!r} is no {what}; give a name.{suggest(str(given), known)}")
+        raise OptionError(
+            "{given!r} is no {what}; give a name.{hint}",
+            given=given,
+            what=what,
+            hint=suggest(str(given), known),
+        )
     name = aliases.get(form[1], form[1])
     if name not in known:
-        raise OptionError(f"There is no {what} {form[1]!r}.{suggest(form[1], [*known, *aliases])}")
+        raise OptionError(
+            "There is no {what} {name!r}.{hint}",
+            what=what,
+            name=form[1],
+            hint=suggest(form[1], [*known, *aliases]),
+        )
     return known[name].with_options(**_options(form[2], given))
 
 
@@ -142,5 +162,8 @@ def _options(text: str | None, given: str) -> dict[str, float]:
         except ValueError:
             equals = ""
         if not equals or not key.isidentifier():
-            raise OptionError(f"{given!r}: options are written as name(option=number).")
+            raise OptionError(
+                "{given!r}: options are written as name(option=number).",
+                given=given,
+            )
     return options

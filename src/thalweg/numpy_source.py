@@ -91,8 +91,10 @@ def _traced(f: Callable[..., Any], example_args: Sequence[Any]) -> Traced:
         return trace_tree(f, [0.0] * len(required))
     except Exception as error:
         raise ShapeError(
-            f"source(f) without example arguments takes every parameter for one number, and that "
-            f"failed ({error}). Give examples: source(f, {', '.join(p.name for p in required)})."
+            "source(f) without example arguments takes every parameter for one number, "
+            "and that failed ({error}). Give examples: source(f, {names}).",
+            error=error,
+            names=", ".join(p.name for p in required),
         ) from error
 
 

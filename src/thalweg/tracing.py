@@ -57,7 +57,9 @@ def as_array(value: Any) -> Any:
     array = np.asarray(value)
     if array.dtype.kind in "OUSV":
         raise ShapeError(
-            f"an argument must be an array of numbers, not {type(value).__name__} {value!r:.40}"
+            "an argument must be an array of numbers, not {kind} {value!r:.40}",
+            kind=type(value).__name__,
+            value=value,
         )
     if isinstance(value, int) and not isinstance(value, bool):
         array = array.astype(np.float64)
@@ -127,8 +129,11 @@ def _output(leaf: Any, function: Callable[..., Any]) -> Node:
     except (ShapeError, ValueError, TypeError):
         name = getattr(function, "__name__", "the function")
         raise TracingError(
-            f"{name} returned {type(leaf).__name__} {leaf!r:.40}: only numbers and arrays, and "
-            "dicts, lists and tuples of them, can be traced."
+            "{name} returned {kind} {leaf!r:.40}: only numbers and arrays, and dicts, "
+            "lists and tuples of them, can be traced.",
+            name=name,
+            kind=type(leaf).__name__,
+            leaf=leaf,
         ) from None
 
 

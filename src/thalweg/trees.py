@@ -90,7 +90,11 @@ def unflatten(structure: Structure, values: Sequence[Any]) -> Any:
     tree
     """
     if len(values) != structure.count:
-        raise ShapeError(f"{len(values)} leaves for a structure of {structure.count}")
+        raise ShapeError(
+            "{count} leaves for a structure of {wanted}",
+            count=len(values),
+            wanted=structure.count,
+        )
     return _build(structure, iter(values))
 
 

@@ -31,7 +31,11 @@ def run(screen: Screen, order: Explain) -> None:
     order : Explain
     """
     if order.view not in VIEWS:
-        raise OptionError(f"--view {order.view!r} does not exist.{suggest(order.view, VIEWS)}")
+        raise OptionError(
+            "--view {view!r} does not exist.{hint}",
+            view=order.view,
+            hint=suggest(order.view, VIEWS),
+        )
     things = order.things or []
     path = None if order.output is None else writable(order.output, order.force, *things)
     explanation = _of_model(order) if order.formula is None else _of_formula(order)
@@ -101,6 +105,7 @@ def _place(text: str) -> tuple[str, int, int]:
     found = re.fullmatch(r"\s*([A-Za-z]+(?:\[\d+\])?)[\s\[(,]*(\d+)(?:[\s,]+(\d+))?[\])\s]*", text)
     if not found:
         raise OptionError(
-            f'--entry {text!r} names no entry: write matrix, row and column, as in "dW[2] 1 3".'
+            '--entry {text!r} names no entry: write matrix, row and column, as in "dW[2] 1 3".',
+            text=text,
         )
     return found[1], int(found[2]), int(found[3] or 1)

@@ -67,7 +67,8 @@ def hidden_layers(text: str | None) -> tuple[int, ...] | None:
         return ()
     if not re.fullmatch(r"\s*[1-9]\d{0,5}(\s*[,xX]\s*[1-9]\d{0,5})*\s*", text):
         raise OptionError(
-            f"--hidden {text!r} is no list of layers: write neurons per layer, such as "
-            "--hidden 20 or --hidden 20,20, or none."
+            "--hidden {text!r} is no list of layers: write neurons per layer, such as "
+            "--hidden 20 or --hidden 20,20, or none.",
+            text=text,
         )
     return tuple(int(number) for number in re.findall(r"\d+", text))

@@ -81,5 +81,9 @@ def localise_headings(lang: str) -> None:
 def checked_language(lang: str | None) -> str:
     """The language itself; a plain message for one that is not spoken."""
     if lang is not None and lang not in LANGUAGES:
-        raise OptionError(f"--lang {lang}: the languages are {' and '.join(LANGUAGES)}.")
+        raise OptionError(
+            "--lang {lang}: the languages are {names}.",
+            lang=lang,
+            names=" and ".join(LANGUAGES),
+        )
     return readable(lang or default_language())

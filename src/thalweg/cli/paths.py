@@ -35,19 +35,33 @@ def writable(path: str | Path, force: bool, *inputs: str) -> Path:
     """
     path = Path(path)
     if path.is_dir():
-        raise OptionError(f"{path} is a folder; name a file in it with --output.")
+        raise OptionError(
+            "{path} is a folder; name a file in it with --output.",
+            path=path,
+        )
     if not path.parent.is_dir():
-        raise OptionError(f"{path} cannot be written: there is no folder {str(path.parent)!r}.")
+        raise OptionError(
+            "{path} cannot be written: there is no folder {folder!r}.",
+            path=path,
+            folder=str(path.parent),
+        )
     if path.exists():
         if any(os.path.exists(read) and os.path.samefile(path, read) for read in inputs):
-            raise OptionError(f"{path} is read by this command; give another name with --output.")
+            raise OptionError(
+                "{path} is read by this command; give another name with --output.",
+                path=path,
+            )
         if not force:
             raise OptionError(
-                f"{path} exists already: give another name with --output, or replace it with "
-                "--force."
+                "{path} exists already: give another name with --output, or replace it "
+                "with --force.",
+                path=path,
             )
     if not os.access(path.parent, os.W_OK):
-        raise OptionError(f"{path} cannot be written: the folder is read-only.")
+        raise OptionError(
+            "{path} cannot be written: the folder is read-only.",
+            path=path,
+        )
     return path
 
 

@@ -83,7 +83,9 @@ def _beside(table: Table, columns: Mapping[str, Any]) -> dict[str, Any]:
         told = name if "=" in name else f"{name}_predicted"
         if told in own:
             raise DataError(
-                f"{table.source} has a column {told!r} already; rename it, or leave out --append."
+                "{source} has a column {told!r} already; rename it, or leave out --append.",
+                source=table.source,
+                told=told,
             )
         own[told] = column
     return own

@@ -42,17 +42,28 @@ def chosen_rows(text: str, count: int, source: str) -> NDArray[np.int64]:
     """
     if not re.fullmatch(r"\s*\d+(-\d+)?(\s*,\s*\d+(-\d+)?)*\s*", text):
         raise OptionError(
-            f"--row {text!r} names no rows: write --row 3, --row 1-10 or --row 1,4,7."
+            "--row {text!r} names no rows: write --row 3, --row 1-10 or --row 1,4,7.",
+            text=text,
         )
     found: list[int] = []
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
         low, high = int(first), int(last or first)
         if low > high:
-            raise OptionError(f"--row {text!r}: {low}-{high} runs backwards.")
+            raise OptionError(
+                "--row {text!r}: {low}-{high} runs backwards.",
+                text=text,
+                low=low,
+                high=high,
+            )
         if low < 1 or high > count:
             wrong = low if low < 1 else high
-            raise DataError(f"{source} has rows 1 to {count}; there is no row {wrong} (--row).")
+            raise DataError(
+                "{source} has rows 1 to {count}; there is no row {wrong} (--row).",
+                source=source,
+                count=count,
+                wrong=wrong,
+            )
         found += range(low - 1, high)
     return np.array(found, np.int64)
 
@@ -71,7 +82,9 @@ def labelled_rows(model: Model, path: str, text: str) -> Table:
     for name in model.encoding.names:
         if name not in table:
             raise DataError(
-                f"{path} has no column {name!r}, the target: derivatives of the loss need it. Add "
-                "the column, or give the table that the model was fitted on."
+                "{path} has no column {name!r}, the target: derivatives of the loss need "
+                "it. Add the column, or give the table that the model was fitted on.",
+                path=path,
+                name=name,
             )
     return table.take(chosen_rows(text, len(table), path))

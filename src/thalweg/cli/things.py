@@ -25,8 +25,11 @@ def model_and_data(command: str, things: Sequence[str]) -> tuple[str, str]:
         return things[0], things[1]
     given = f"{len(things)} {'is' if len(things) == 1 else 'are'} given"
     raise OptionError(
-        f"thalweg {command} takes a model and a table ({given}): thalweg {command} m.thalweg "
-        f'data.csv --row 1, or a formula: thalweg {command} --formula "w*x + b" w=-2 x=5 b=3.'
+        "thalweg {command} takes a model and a table ({given}): thalweg {command} "
+        'm.thalweg data.csv --row 1, or a formula: thalweg {command} --formula "w*x + b" '
+        "w=-2 x=5 b=3.",
+        command=command,
+        given=given,
     )
 
 
@@ -64,7 +67,11 @@ def formula_at(text: str, things: Sequence[str]) -> tuple[Formula, dict[str, Any
         example = " ".join(f"{name}=1" for name in lacking)
         what = "a value for" if len(lacking) == 1 else "values for"
         raise FormulaError(
-            f"{text!r} needs {what} {', '.join(lacking)}: add {example}, for example."
+            "{text!r} needs {what} {names}: add {example}, for example.",
+            text=text,
+            what=what,
+            names=", ".join(lacking),
+            example=example,
         )
     return formula, values
 
@@ -72,13 +79,25 @@ def formula_at(text: str, things: Sequence[str]) -> tuple[Formula, dict[str, Any
 def _value(thing: str, variables: Sequence[str]) -> tuple[str, Any]:
     name, sign, number = (part.strip() for part in thing.partition("="))
     if not sign:
-        raise OptionError(f"{thing!r} gives no value: write {variables[0]}=1, for example.")
+        raise OptionError(
+            "{thing!r} gives no value: write {first}=1, for example.",
+            thing=thing,
+            first=variables[0],
+        )
     if name not in variables:
-        raise OptionError(f"{thing!r}: the formula's variables are {', '.join(variables)}.")
+        raise OptionError(
+            "{thing!r}: the formula's variables are {names}.",
+            thing=thing,
+            names=", ".join(variables),
+        )
     try:
         found = [float(part) for part in number.split(",")]
     except ValueError:
-        raise OptionError(f"{thing!r}: {number!r} is not a number.") from None
+        raise OptionError(
+            "{thing!r}: {number!r} is not a number.",
+            thing=thing,
+            number=number,
+        ) from None
     if len(found) == 1:
         return name, found[0]
     import numpy as np

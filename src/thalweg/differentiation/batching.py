@@ -139,7 +139,11 @@ def _stand_in(value: Any) -> Any:
 
 def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
     if not -len(shape) <= axis < len(shape):
-        raise ShapeError(f"vmap along axis {axis} of an array of shape {shape}")
+        raise ShapeError(
+            "vmap along axis {axis} of an array of shape {shape}",
+            axis=axis,
+            shape=shape,
+        )
     return tuple(n for a, n in enumerate(shape) if a != axis % len(shape))
 
 
@@ -148,7 +152,11 @@ def _axes(in_axes: Any, structure: Structure) -> list[int | None]:
     arguments = structure.children
     given = in_axes if isinstance(in_axes, tuple | list) else (in_axes,) * len(arguments)
     if len(given) != len(arguments):
-        raise ShapeError(f"in_axes names {len(given)} arguments, the function got {len(arguments)}")
+        raise ShapeError(
+            "in_axes names {named} arguments, the function got {got}",
+            named=len(given),
+            got=len(arguments),
+        )
     axes: list[int | None] = []
     for axis, argument in zip(given, arguments, strict=True):
         axes += _leaf_axes(axis, argument)
@@ -175,5 +183,8 @@ def _count(arrays: Sequence[Any], axes: Sequence[int | None]) -> int:
         raise ShapeError("vmap needs at least one argument with a sample axis (in_axes)")
     if len({n for _, n in counts}) > 1:
         shapes = ", ".join(str(shape) for shape, _ in counts)
-        raise ShapeError(f"the arguments disagree about the number of samples: shapes {shapes}")
+        raise ShapeError(
+            "the arguments disagree about the number of samples: shapes {shapes}",
+            shapes=shapes,
+        )
     return counts[0][1]

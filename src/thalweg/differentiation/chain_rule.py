@@ -124,8 +124,9 @@ def backward(output: Node, wanted: Sequence[Node], cotangent: Node | None = None
     """
     if output.dtype.kind != "f":
         raise DifferentiationError(
-            f"the result has dtype {output.dtype}: only float32 and float64 have derivatives. "
-            "Comparisons, counts and accuracies change in jumps; minimise a loss instead."
+            "the result has dtype {dtype}: only float32 and float64 have derivatives. "
+            "Comparisons, counts and accuracies change in jumps; minimise a loss instead.",
+            dtype=output.dtype,
         )
     if cotangent is None:
         cotangent = broadcast(constant(1.0, output.dtype), output.shape)

@@ -81,7 +81,9 @@ def _call(
     numbers = [argnums] if isinstance(argnums, int) else list(argnums)
     if any(not -len(args) <= n < len(args) for n in numbers):
         raise ShapeError(
-            f"argnums={argnums}, but the function was called with {len(args)} arguments"
+            "argnums={argnums}, but the function was called with {count} arguments",
+            argnums=argnums,
+            count=len(args),
         )
     numbers = [n % len(args) for n in numbers]
     chosen = [args[n] for n in numbers]
@@ -101,9 +103,11 @@ def _call(
 def _differentiable(leaf: Any) -> Any:
     if isinstance(leaf, bool) or (not isinstance(leaf, int) and as_array(leaf).dtype.kind != "f"):
         raise DifferentiationError(
-            f"cannot differentiate with respect to {type(leaf).__name__} of dtype "
-            f"{as_array(leaf).dtype}: integers and booleans change in jumps. Pass floats "
-            "(x.astype(float)), or choose other arguments with argnums."
+            "cannot differentiate with respect to {kind} of dtype {dtype}: integers and "
+            "booleans change in jumps. Pass floats (x.astype(float)), or choose other "
+            "arguments with argnums.",
+            kind=type(leaf).__name__,
+            dtype=as_array(leaf).dtype,
         )
     return as_array(leaf)
 
@@ -114,8 +118,9 @@ def _scalar(call: _Call) -> Node:
     if len(outputs) != 1 or outputs[0].shape != ():
         shapes = ", ".join(str(o.shape) for o in outputs)
         raise DifferentiationError(
-            f"grad needs a function with one number as its result, this one returns shape "
-            f"{shapes}. Sum or average it, or use jacobian."
+            "grad needs a function with one number as its result, this one returns shape "
+            "{shapes}. Sum or average it, or use jacobian.",
+            shapes=shapes,
         )
     return outputs[0]
 

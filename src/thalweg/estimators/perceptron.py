@@ -50,8 +50,10 @@ def refuse_turned(X: Any, y: Any) -> None:
     shape, samples = _shape(X), len(y) if hasattr(y, "__len__") else 0
     if len(shape) == 2 and shape[0] != samples == shape[1]:
         raise ShapeError(
-            f"X has shape {shape}, but y has {samples} samples, as many as X has columns. Rows "
-            "must be samples: did you forget to transpose? Use X.T."
+            "X has shape {shape}, but y has {samples} samples, as many as X has columns. "
+            "Rows must be samples: did you forget to transpose? Use X.T.",
+            shape=shape,
+            samples=samples,
         )
 
 
@@ -75,7 +77,10 @@ def rows_of(estimator: Any, X: Any, **options: Any) -> Any:
         return validate_data(estimator, X, reset=False, **options)
     except ValueError as error:
         if len(shape) == 2 and shape[1] != n == shape[0]:
-            raise ShapeError(f"{error} Rows must be samples; transpose? Use X.T.") from None
+            raise ShapeError(
+                "{error} Rows must be samples; transpose? Use X.T.",
+                error=error,
+            ) from None
         raise
 
 

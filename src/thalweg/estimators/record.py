@@ -68,7 +68,11 @@ class TrainingRecord:
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """One figure of all epochs, shape (num_epochs + 1,)."""
         if name not in COLUMNS:
-            raise OptionError(f"a training record has no {name!r}.{suggest(name, COLUMNS)}")
+            raise OptionError(
+                "a training record has no {name!r}.{hint}",
+                name=name,
+                hint=suggest(name, COLUMNS),
+            )
         return np.array([row[name] for row in self.rows])
 
     @property

@@ -206,7 +206,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and np.min(y) < 0:
             raise DataError(
-                f"loss='poisson' is for counts, but y has {np.min(y)}: only numbers from 0."
+                "loss='poisson' is for counts, but y has {lowest}: only numbers from 0.",
+                lowest=np.min(y),
             )
         return y.reshape(len(y), -1)
 
@@ -218,7 +219,10 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
             return LINKED[str(self.loss)][0]
         found = find_loss(self.loss)
         if found.classes:
-            raise OptionError(f"loss={found.name!r} is for classes; MLPClassifier has it.")
+            raise OptionError(
+                "loss={name!r} is for classes; MLPClassifier has it.",
+                name=found.name,
+            )
         return HALF_SQUARES if found == half_mse and for_rule else found
 
     def _quoted(self, loss: float) -> float:

@@ -93,7 +93,10 @@ class Exercise:
         if self.network is None or self.params is None:
             raise OptionError("this exercise is a formula: ask for its explanation()")
         if step < 1:
-            raise OptionError(f"updates count from 1, not {step}")
+            raise OptionError(
+                "updates count from 1, not {step}",
+                step=step,
+            )
         params, memory = self.params, None
         for number in range(1, step + 1):
             setting = Setting(memory=memory, step=number)
@@ -174,9 +177,16 @@ def read_exercise(path: str | Path) -> Exercise:
     try:
         text = place.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise DataError(f"{place}: there is no such file") from None
+        raise DataError(
+            "{place}: there is no such file",
+            place=place,
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{place}: cannot be read as UTF-8 text ({error})") from None
+        raise DataError(
+            "{place}: cannot be read as UTF-8 text ({error})",
+            place=place,
+            error=error,
+        ) from None
     return parse_exercise(text, str(place), json_form=place.suffix.lower() == ".json")
 
 
@@ -191,21 +201,38 @@ def parse_exercise(text: str, name: str = "exercise", *, json_form: bool = False
     try:
         data = json.loads(text) if json_form else tomllib.loads(text)
     except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"{name}: {error}") from None
+        raise DataError(
+            "{name}: {error}",
+            name=name,
+            error=error,
+        ) from None
     if not isinstance(data, dict):
-        raise DataError(f"{name}: expected keys and values, not {type(data).__name__}")
+        raise DataError(
+            "{name}: expected keys and values, not {found}",
+            name=name,
+            found=type(data).__name__,
+        )
     known = _FORMULA_KEYS if "formula" in data else _NETWORK_KEYS
     _only(data, known, name)
     try:
         return _formula(data, name) if "formula" in data else _network(data, name)
     except (OptionError, ShapeError) as error:
-        raise DataError(f"{name}: {error}") from None
+        raise DataError(
+            "{name}: {error}",
+            name=name,
+            error=error,
+        ) from None
 
 
 def _only(data: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
     for key in data:
         if key not in known:
-            raise DataError(f"{where}: unknown key {key!r}.{suggest(key, known)}")
+            raise DataError(
+                "{where}: unknown key {key!r}.{hint}",
+                where=where,
+                key=key,
+                hint=suggest(key, known),
+            )
 
 
 def _title(data: Mapping[str, Any]) -> dict[str, str]:
@@ -218,7 +245,10 @@ def _title(data: Mapping[str, Any]) -> dict[str, str]:
 def _formula(data: Mapping[str, Any], name: str) -> Exercise:
     values = data.get("values", {})
     if not isinstance(data["formula"], str) or not isinstance(values, dict):
-        raise DataError(f"{name}: formula must be text and values a table such as {{w = 2}}")
+        raise DataError(
+            "{name}: formula must be text and values a table such as {{w = 2}}",
+            name=name,
+        )
     numbers = {key: _number(value, f"{name}: values.{key}") for key, value in values.items()}
     return Exercise(
         _title(data), data["formula"], numbers, take_apart=bool(data.get("take_apart", False))
@@ -227,7 +257,11 @@ def _formula(data: Mapping[str, Any], name: str) -> Exercise:
 
 def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise DataError(f"{where} is {value!r}, not a number")
+        raise DataError(
+            "{where} is {value!r}, not a number",
+            where=where,
+            value=value,
+        )
     return float(value)
 
 
@@ -235,24 +269,40 @@ def _matrix(value: Any, where: str) -> Any:
     try:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError):
-        raise DataError(f"{where} is no table of numbers with rows of equal length") from None
+        raise DataError(
+            "{where} is no table of numbers with rows of equal length",
+            where=where,
+        ) from None
     if not np.isfinite(array).all():
-        raise DataError(f"{where} holds numbers that are not finite")
+        raise DataError(
+            "{where} holds numbers that are not finite",
+            where=where,
+        )
     return array
 
 
 def _network(data: Mapping[str, Any], name: str) -> Exercise:
     for key in ("layers", "x", "t"):
         if key not in data:
-            raise DataError(f"{name}: {key!r} is missing (or give a formula)")
+            raise DataError(
+                "{name}: {key!r} is missing (or give a formula)",
+                name=name,
+                key=key,
+            )
     layers, params = [], []
     if not isinstance(data["layers"], list) or not data["layers"]:
-        raise DataError(f"{name}: layers must be a list of tables, [[layers]]")
+        raise DataError(
+            "{name}: layers must be a list of tables, [[layers]]",
+            name=name,
+        )
     for number, own in enumerate(data["layers"], start=1):
         where = f"{name}: layer {number}"
         _only(own, _LAYER_KEYS, where)
         if "W" not in own:
-            raise DataError(f"{where} has no W: one row for each neuron")
+            raise DataError(
+                "{where} has no W: one row for each neuron",
+                where=where,
+            )
         W = np.atleast_2d(_matrix(own["W"], f"{where}: W"))
         held = {"W": W}
         if "b" in own:
@@ -263,13 +313,22 @@ def _network(data: Mapping[str, Any], name: str) -> Exercise:
     network.check(params)
     rule_name = data.get("rule", "gd")
     if rule_name not in RULES:
-        raise DataError(f"{name}: there is no rule {rule_name!r}.{suggest(str(rule_name), RULES)}")
+        raise DataError(
+            "{name}: there is no rule {rule_name!r}.{hint}",
+            name=name,
+            rule_name=rule_name,
+            hint=suggest(str(rule_name), RULES),
+        )
     made: Any = RULES[rule_name]
     rate = data.get("learning_rate")
     rule = made() if rate is None else made(_number(rate, f"{name}: learning_rate"))
     updates = data.get("updates", 1)
     if isinstance(updates, bool) or not isinstance(updates, int) or not 0 <= updates <= 1000:
-        raise DataError(f"{name}: updates is {updates!r}, not a whole number from 0 to 1000")
+        raise DataError(
+            "{name}: updates is {updates!r}, not a whole number from 0 to 1000",
+            name=name,
+            updates=updates,
+        )
     X, T = (_matrix(data[key], f"{name}: {key}") for key in ("x", "t"))
     return Exercise(
         _title(data),

@@ -118,7 +118,8 @@ class _Expression:
         (output,) = graph.outputs
         if output.dtype.kind != "f":
             raise DifferentiationError(
-                f"the result has dtype {output.dtype}: it changes in jumps and has no derivative"
+                "the result has dtype {dtype}: it changes in jumps and has no derivative",
+                dtype=output.dtype,
             )
         derivation = backward(output, graph.inputs)
         shown = _shown(graph)

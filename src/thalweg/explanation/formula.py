@@ -124,7 +124,12 @@ def _fail(formula: str, place: int, message: str) -> NoReturn:
     line = formula[begin : end if end >= 0 else len(formula)]
     before = line[: place - begin]
     width = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in before)
-    raise FormulaError(f"{message}\n    {line}\n    {' ' * width}^")
+    raise FormulaError(
+        "{message}\n    {line}\n    {space}^",
+        message=message,
+        line=line,
+        space=" " * width,
+    )
 
 
 def _tokens(formula: str) -> list[Token]:
@@ -397,16 +402,26 @@ class Formula:
         """Give every variable its value, in the order of the variables."""
         if len(arguments) > len(self.variables):
             raise FormulaError(
-                f"{len(arguments)} values for {len(self.variables)} variables "
-                f"({', '.join(self.variables)})"
+                "{count} values for {wanted} variables ({names})",
+                count=len(arguments),
+                wanted=len(self.variables),
+                names=", ".join(self.variables),
             )
         values = dict(zip(self.variables, arguments, strict=False))
         for name, value in named.items():
             if name not in self.variables:
                 known = suggest(name, self.variables) if self.variables else ""
-                raise FormulaError(f"the formula {self.text!r} has no variable {name!r}.{known}")
+                raise FormulaError(
+                    "the formula {text!r} has no variable {name!r}.{known}",
+                    text=self.text,
+                    name=name,
+                    known=known,
+                )
             if name in values:
-                raise FormulaError(f"{name} is given twice")
+                raise FormulaError(
+                    "{name} is given twice",
+                    name=name,
+                )
             values[name] = value
         for name in self.variables:
             if name not in values:
@@ -460,7 +475,11 @@ def parse_formula(text: str) -> Formula:
         With the text and a caret under the place that cannot be read.
     """
     if len(text) > MAX_LENGTH:
-        raise FormulaError(f"the formula has {len(text)} characters; at most {MAX_LENGTH} are read")
+        raise FormulaError(
+            "the formula has {count} characters; at most {most} are read",
+            count=len(text),
+            most=MAX_LENGTH,
+        )
     parser = _Parser(text, _tokens(text))
     statements = parser.program()
     definitions = tuple(name for name, _ in statements if name is not None)

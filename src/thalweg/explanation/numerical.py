@@ -18,7 +18,7 @@ from thalweg.explanation.records import Array, Explanation, Sentence, Step
 from thalweg.graph import Graph, Node, free_variables, substitute, variable
 from thalweg.interpreter import plan
 
-__all__ = ["central", "flag", "flagged", "local", "slope"]
+__all__ = ["central", "flag", "flagged", "jacobian", "local", "slope"]
 
 TOLERANCE = 1e-6
 
@@ -75,6 +75,20 @@ def slope(
 
         return central(at, np.asarray(whole[place]))
     return central(lambda x: evaluate([x, *held])[0], values[node])
+
+
+def jacobian(output: Node, node: Node, values: Mapping[Node, Array]) -> Array:
+    """The numerical derivatives of a vector with respect to a vector, one row for each entry."""
+    moved = variable(node.shape, node.dtype)
+    image = substitute([output], {node: moved})[output]
+    inputs = tuple(free_variables([image], [moved]))
+    evaluate = plan(Graph((moved, *inputs), (image,)))
+    held = [values[i] for i in inputs]
+
+    def row(k: int) -> Array:
+        return central(lambda x: evaluate([x, *held])[0][k], values[node])
+
+    return np.stack([row(k) for k in range(output.shape[0])])
 
 
 def local(edge: Edge, values: Mapping[Node, Array]) -> Array:

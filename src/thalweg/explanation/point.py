@@ -55,9 +55,10 @@ def trace_point(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Point:
     outputs = traced.graph.outputs
     if len(outputs) != 1 or outputs[0].size != 1 or outputs[0].shape:
         raise DifferentiationError(
-            f"the function returned {len(outputs)} array(s) of shape "
-            f"{', '.join(str(o.shape) for o in outputs)}: explain needs one number. Take one "
-            "entry, or the sum."
+            "the function returned {count} array(s) of shape {names}: explain needs one "
+            "number. Take one entry, or the sum.",
+            count=len(outputs),
+            names=", ".join(str(o.shape) for o in outputs),
         )
     values = tuple(as_array(v) for v in flatten(tuple(prepared))[0])
     return Point(

@@ -303,7 +303,11 @@ class Explanation:
         """
         found = {step.id: step for step in self.steps()}
         if name not in found:
-            raise OptionError(f"no step is called {name!r}.{suggest(name, found)}")
+            raise OptionError(
+                "no step is called {name!r}.{hint}",
+                name=name,
+                hint=suggest(name, found),
+            )
         return found[name]
 
     def open(self, name: str, row: int = 1, column: int = 1) -> tuple[Term, ...]:
@@ -367,8 +371,13 @@ def _cell(step: Step, row: int, column: int) -> Any:
     rows, columns = matrix.shape
     if not (1 <= row <= rows and 1 <= column <= columns):
         raise ShapeError(
-            f"{step.id} has {rows} rows and {columns} columns, counted from 1: no entry "
-            f"({row}, {column})"
+            "{id} has {rows} rows and {columns} columns, counted from 1: no entry "
+            "({row}, {column})",
+            id=step.id,
+            rows=rows,
+            columns=columns,
+            row=row,
+            column=column,
         )
     return matrix[row - 1, column - 1]
 
@@ -411,9 +420,12 @@ def _factor(step: Step, row: int, column: int, transposed: bool) -> Factor:
 
 
 def entry_name(matrix: Math, *place: int) -> Math:
-    """The name of an entry: ``W[2]`` becomes ``W[2]₁,₃``."""
+    """The name of an entry: ``W[2]`` becomes ``W[2]₁,₃``, ``∂a/∂z`` becomes ``∂a₁/∂z₃``."""
     if matrix.head == "symbol":
         return symbol(matrix.parts[0], *place)
+    if matrix.head == "partial" and len(place) == len(matrix.parts):
+        ends = zip(matrix.parts, place, strict=True)
+        return Math("partial", tuple(entry_name(part, index) for part, index in ends))
     return Math("entry", (matrix, *place))
 
 

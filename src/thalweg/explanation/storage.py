@@ -180,8 +180,10 @@ def from_json(data: Any) -> Explanation:
     schema = data.get("schema") if isinstance(data, Mapping) else None
     if schema != SCHEMA:
         raise ModelFileError(
-            f"this is no explanation that can be read here: schema {schema!r}, not {SCHEMA!r}. "
-            "Write it again with this version of thalweg."
+            "this is no explanation that can be read here: schema {schema!r}, not "
+            "{expected!r}. Write it again with this version of thalweg.",
+            schema=schema,
+            expected=SCHEMA,
         )
     try:
         picture = data.get("picture")
@@ -192,7 +194,10 @@ def from_json(data: Any) -> Explanation:
             None if picture is None else _read_picture(picture),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFileError(f"this explanation is damaged: {error!r}") from error
+        raise ModelFileError(
+            "this explanation is damaged: {error!r}",
+            error=error,
+        ) from error
 
 
 def _read_number(value: Any) -> float:

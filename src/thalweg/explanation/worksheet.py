@@ -279,5 +279,9 @@ def read_answers(given: str) -> dict[int, float | None]:
         try:
             answers[int(found[1])] = float(written) if written else None
         except ValueError:
-            raise DataError(f"line {line} of the answers: {written!r} is not a number") from None
+            raise DataError(
+                "line {line} of the answers: {written!r} is not a number",
+                line=line,
+                written=written,
+            ) from None
     return answers

@@ -237,7 +237,10 @@ def supported_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
         return DTYPES["int64"]
     if dtype.kind == "f":
         return DTYPES["float32"] if dtype.itemsize < 4 else DTYPES["float64"]
-    raise ShapeError(f"dtype {dtype} cannot be traced: use float64, float32, integers or bool.")
+    raise ShapeError(
+        "dtype {dtype} cannot be traced: use float64, float32, integers or bool.",
+        dtype=dtype,
+    )
 
 
 def as_node(value: Any) -> Node:

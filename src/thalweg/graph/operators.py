@@ -242,8 +242,12 @@ class ArrayOperators:
     # -- what a traced array cannot do --------------------------------------------------------
     def _no_value(self, found: str, advice: str) -> TracingError:
         return TracingError(
-            f"{found} needs a value, but this is a traced {self.dtype} array of shape "
-            f"{self.shape}, which stands for any value: {advice}."
+            "{found} needs a value, but this is a traced {dtype} array of shape "
+            "{shape}, which stands for any value: {advice}.",
+            found=found,
+            dtype=self.dtype,
+            shape=self.shape,
+            advice=advice,
         )
 
     def __bool__(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.errors import TracingError
+from thalweg.phrases import Phrase
 
 __all__ = ["call_function", "call_ufunc"]
 
@@ -44,8 +45,10 @@ def call_ufunc(
     if method != "__call__" or options or bitwise or name not in operators:
         written = ufunc.__name__ + ("" if method == "__call__" else f".{method}")
         raise TracingError(
-            f"np.{written} cannot be traced{' on integers' if bitwise else ''}. Use the functions "
-            "of thalweg.numpy, without out= or where=."
+            "np.{written} cannot be traced{kind}. Use the functions of thalweg.numpy, "
+            "without out= or where=.",
+            written=written,
+            kind=Phrase(" on integers") if bitwise else "",
         )
     return operators[name](*inputs)
 
@@ -58,15 +61,18 @@ def call_function(
     known = module == "numpy" or (module, name) == ("numpy.linalg", "norm")
     if not known or name not in operators:
         raise TracingError(
-            f"{module.replace('numpy', 'np')}.{func.__name__} cannot be traced. "
-            "thalweg.numpy lists what can."
+            "{module}.{function} cannot be traced. thalweg.numpy lists what can.",
+            module=module.replace("numpy", "np"),
+            function=func.__name__,
         )
     positional, options = _as_named(func, args, kwargs)
     unknown = options.keys() - inspect.signature(operators[name]).parameters.keys()
     if unknown:
         raise TracingError(
-            f"np.{func.__name__} with {', '.join(sorted(unknown))}= cannot be traced: see "
-            f"thalweg.numpy.{name}."
+            "np.{function} with {options}= cannot be traced: see thalweg.numpy.{name}.",
+            function=func.__name__,
+            options=", ".join(sorted(unknown)),
+            name=name,
         )
     return operators[name](*positional, **options)
 

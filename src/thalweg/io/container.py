@@ -78,7 +78,10 @@ def write_container(
     """
     path = Path(path)
     if path.exists() and not force:
-        raise OptionError(f"{path} exists already; give another name, or force=True (--force).")
+        raise OptionError(
+            "{path} exists already; give another name, or force=True (--force).",
+            path=path,
+        )
     text = json.dumps(document, ensure_ascii=False, allow_nan=False)
     plain = {name: np.array(array, order="C") for name, array in sorted(arrays.items())}
     metadata = {
@@ -96,7 +99,11 @@ def write_container(
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:
-        raise ModelFileError(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise ModelFileError(
+            "{path} cannot be written: {reason}.",
+            path=path,
+            reason=error.strerror or error,
+        ) from None
 
 
 def _packed(arrays: Arrays, metadata: dict[str, str]) -> bytes:
@@ -136,7 +143,11 @@ def read_container(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from None
+        raise ModelFileError(
+            "{path} cannot be read: {reason}.",
+            path=path,
+            reason=error.strerror or error,
+        ) from None
     return _Reader(str(path), content).read()
 
 
@@ -147,7 +158,12 @@ class _Reader:
         self.name, self.content = name, content
 
     def _refuse(self, what: str, remedy: str = "Fit and save the model again.") -> NoReturn:
-        raise ModelFileError(f"{self.name}: {what} {remedy}")
+        raise ModelFileError(
+            "{name}: {what} {remedy}",
+            name=self.name,
+            what=what,
+            remedy=remedy,
+        )
 
     def read(self) -> tuple[Arrays, dict[str, Any]]:
         """Check everything, then make the arrays."""

@@ -99,8 +99,11 @@ class Loss(Named):
         y, t, *more = (np.asarray(a) for a in arguments)
         if y.shape != t.shape:
             raise ShapeError(
-                f"{self.name}: outputs of shape {y.shape} and targets of shape {t.shape}; "
-                "both need one row per sample and one column per output."
+                "{name}: outputs of shape {outputs} and targets of shape {targets}; both "
+                "need one row per sample and one column per output.",
+                name=self.name,
+                outputs=y.shape,
+                targets=t.shape,
             )
         if y.ndim == 1:
             y, t = np.reshape(y, (-1, 1)), np.reshape(t, (-1, 1))

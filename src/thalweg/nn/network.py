@@ -31,6 +31,7 @@ from numpy.typing import DTypeLike, NDArray
 from thalweg.errors import ModelFileError, OptionError, ShapeError
 from thalweg.graph import Node
 from thalweg.nn.layers import Dense, layer_from_json
+from thalweg.phrases import Phrase
 from thalweg.tracing import label
 
 __all__ = ["Dense", "Network", "Params", "dense_network"]
@@ -66,13 +67,23 @@ class Network:
             raise OptionError("A network needs at least one layer: Network([Dense(3, 1)]).")
         for number, layer in enumerate(self.layers, start=1):
             if not isinstance(layer, Dense):
-                raise OptionError(f"layer {number} is {layer!r}, not a layer such as Dense(3, 1).")
+                raise OptionError(
+                    "layer {number} is {layer!r}, not a layer such as Dense(3, 1).",
+                    number=number,
+                    layer=layer,
+                )
         for number, (before, layer) in enumerate(pairwise(self.layers), start=2):
             if layer.inputs != before.outputs:
                 raise ShapeError(
-                    f"layer {number} takes {layer.inputs} inputs, but layer {number - 1} has "
-                    f"{before.outputs} neurons: write Dense({before.outputs}, {layer.outputs}) "
-                    f"there, or Dense({before.inputs}, {layer.inputs}) before it."
+                    "layer {number} takes {inputs} inputs, but layer {previous} has "
+                    "{neurons} neurons: write Dense({neurons}, {outputs}) there, or "
+                    "Dense({before}, {inputs}) before it.",
+                    number=number,
+                    inputs=layer.inputs,
+                    previous=number - 1,
+                    neurons=before.outputs,
+                    outputs=layer.outputs,
+                    before=before.inputs,
                 )
 
     @property
@@ -138,9 +149,11 @@ class Network:
         if x.ndim not in (1, 2) or x.shape[-1] != self.inputs:
             turned = x.ndim == 2 and x.shape[0] == self.inputs
             raise ShapeError(
-                f"the network takes {self.inputs} inputs, but x has shape {tuple(x.shape)}: give "
-                f"({self.inputs},) for one sample or (samples, {self.inputs})."
-                + (" Samples must be rows: transpose x (x.T)." if turned else "")
+                "the network takes {inputs} inputs, but x has shape {shape}: give "
+                "({inputs},) for one sample or (samples, {inputs}).{advice}",
+                inputs=self.inputs,
+                shape=tuple(x.shape),
+                advice=Phrase(" Samples must be rows: transpose x (x.T).") if turned else "",
             )
         self.check(params)
         a = label(x, "a[0]")
@@ -156,12 +169,19 @@ class Network:
         ShapeError
         """
         if len(params) != len(self.layers):
-            raise ShapeError(f"{len(params)} sets of parameters for {len(self.layers)} layers")
+            raise ShapeError(
+                "{count} sets of parameters for {layers} layers",
+                count=len(params),
+                layers=len(self.layers),
+            )
         for number, (layer, own) in enumerate(zip(self.layers, params, strict=True), start=1):
             found = {name: tuple(value.shape) for name, value in own.items()}
             if found != layer.shapes:
                 raise ShapeError(
-                    f"layer {number} has parameters of shapes {found}, not {layer.shapes}"
+                    "layer {number} has parameters of shapes {found}, not {shapes}",
+                    number=number,
+                    found=found,
+                    shapes=layer.shapes,
                 )
 
     # -- as plain data ----------------------------------------------------------------------------
@@ -185,7 +205,10 @@ class Network:
         try:
             return cls([layer_from_json(layer) for layer in data["layers"]])
         except (OptionError, ShapeError) as error:
-            raise ModelFileError(f"network: {error}") from None
+            raise ModelFileError(
+                "network: {error}",
+                error=error,
+            ) from None
 
     # -- as text ----------------------------------------------------------------------------------
     def __eq__(self, other: object) -> bool:

@@ -59,7 +59,11 @@ class Penalty:
     def __post_init__(self) -> None:
         for name in ("l1", "l2"):
             if not 0.0 <= getattr(self, name) < np.inf:
-                raise OptionError(f"{name}={getattr(self, name)} is not a number from 0.")
+                raise OptionError(
+                    "{name}={value} is not a number from 0.",
+                    name=name,
+                    value=getattr(self, name),
+                )
 
     def __bool__(self) -> bool:
         return self.l1 > 0.0 or self.l2 > 0.0
@@ -146,7 +150,8 @@ class NetworkObjective:
         """
         if grad and self.network.untrainable:
             raise DifferentiationError(
-                f"This network cannot be trained: {self.network.untrainable}"
+                "This network cannot be trained: {untrainable}",
+                untrainable=self.network.untrainable,
             )
         one = self.sample_graph(dtype, drop=drop)
         count = sum(len(layer.shapes) for layer in self.network.layers)

@@ -113,8 +113,9 @@ def _common_shape(nodes: Sequence[Node]) -> tuple[int, ...]:
     except ValueError:
         found = " and ".join(str(node.shape) for node in nodes)
         raise ShapeError(
-            f"shapes {found} do not broadcast: axes are compared from the last one, and must "
-            "be equal or 1."
+            "shapes {found} do not broadcast: axes are compared from the last one, and "
+            "must be equal or 1.",
+            found=found,
         ) from None
 
 
@@ -327,7 +328,12 @@ class Reduction(Primitive):
     def infer(self, *inputs: Node, **attributes: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
         (operand,), axes = inputs, attributes["axes"]
         if not self.empty and any(operand.shape[axis] == 0 for axis in axes):
-            raise ShapeError(f"{self.name} of no entries: shape {operand.shape}, axes {axes}")
+            raise ShapeError(
+                "{name} of no entries: shape {shape}, axes {axes}",
+                name=self.name,
+                shape=operand.shape,
+                axes=axes,
+            )
         dtype = operand.dtype if self.result == "same" else np.dtype(self.result)
         if self.name == "sum" and dtype == BOOL:
             dtype = np.dtype("int64")

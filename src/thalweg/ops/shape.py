@@ -27,7 +27,12 @@ def _lead(inputs: Sequence[Node], batched: Sequence[bool]) -> int:
 # -- reshape -------------------------------------------------------------------
 def _reshape_shape(x: Node, shape: Shape) -> Shape:
     if math.prod(shape) != x.size:
-        raise ShapeError(f"cannot reshape {x.shape} ({x.size} entries) to {shape}")
+        raise ShapeError(
+            "cannot reshape {found} ({size} entries) to {wanted}",
+            found=x.shape,
+            size=x.size,
+            wanted=shape,
+        )
     return shape
 
 
@@ -93,7 +98,11 @@ def _broadcast_shape(x: Node, shape: Shape) -> Shape:
     except ValueError:
         fits = False
     if not fits:
-        raise ShapeError(f"cannot broadcast {x.shape} to {shape}")
+        raise ShapeError(
+            "cannot broadcast {found} to {wanted}",
+            found=x.shape,
+            wanted=shape,
+        )
     return shape
 
 
@@ -136,8 +145,11 @@ def _concatenate_shape(*inputs: Node, axis: int) -> Shape:
         )
         if not same:
             raise ShapeError(
-                f"cannot concatenate {first} and {other.shape} along axis {axis}: "
-                "the other axes must be equal"
+                "cannot concatenate {first} and {other} along axis {axis}: the other "
+                "axes must be equal",
+                first=first,
+                other=other.shape,
+                axis=axis,
             )
     return (*first[:axis], sum(i.shape[axis] for i in inputs), *first[axis + 1 :])
 

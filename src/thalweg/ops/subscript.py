@@ -40,7 +40,11 @@ def _expand(x: Node, index: Any) -> list[Any]:
         items.extend(_item(item))
     used = sum(item is not None and item is not Ellipsis for item in items)
     if used > x.ndim:
-        raise ShapeError(f"{used} indices for an array of shape {x.shape}")
+        raise ShapeError(
+            "{used} indices for an array of shape {shape}",
+            used=used,
+            shape=x.shape,
+        )
     fill = [slice(None)] * (x.ndim - used)
     dots = [k for k, item in enumerate(items) if item is Ellipsis]
     if len(dots) > 1:
@@ -59,7 +63,10 @@ def _item(item: Any) -> list[Any]:
                 "write thalweg.numpy.where(mask, x, 0) and reduce that."
             )
         if item.dtype.kind != "i":
-            raise ShapeError(f"an index must be an integer, not {item.dtype}")
+            raise ShapeError(
+                "an index must be an integer, not {dtype}",
+                dtype=item.dtype,
+            )
         return [_Picked(item)]
     if isinstance(item, bool | np.bool_):
         raise ShapeError("True or False as an index: use slices, integers or integer arrays")
@@ -69,7 +76,10 @@ def _item(item: Any) -> list[Any]:
         return [_Picked(part, length) for part, length in places]
     if array.ndim or array.size == 0:
         if array.size and array.dtype.kind not in "iu":
-            raise ShapeError(f"an index must be an integer, not {array.dtype}")
+            raise ShapeError(
+                "an index must be an integer, not {dtype}",
+                dtype=array.dtype,
+            )
         return [_Picked(array.astype(np.int64))]
     return [operator.index(item)]
 

@@ -232,7 +232,10 @@ class Given(Smooth):
             slopes = _numbers(self._jacobian(x))
         if slopes.size != self.m * self.n:
             raise ShapeError(
-                f"the given derivative has {slopes.size} entries, not {self.m} x {self.n}"
+                "the given derivative has {size} entries, not {m} x {n}",
+                size=slopes.size,
+                m=self.m,
+                n=self.n,
             )
         return self.value(x), slopes.reshape(self.m, self.n)
 
@@ -317,8 +320,11 @@ def smooth(
         except Exception as error:
             function(x0.copy())  # the user's own mistakes surface as they are
             raise TracingError(
-                f"{name} cannot be traced, so its derivatives are not known ({error}) Write it "
-                "with thalweg.numpy, or give jac=..., or choose differences: jac='numerical'."
+                "{name} cannot be traced, so its derivatives are not known ({error}) "
+                "Write it with thalweg.numpy, or give jac=..., or choose differences: "
+                "jac='numerical'.",
+                name=name,
+                error=error,
             ) from error
     derivative = numerical_jacobian(function) if jac == "numerical" else jac
     second = hess

@@ -57,8 +57,9 @@ class Layout:
         arrays = [np.asarray(leaf, dtype=np.float64) for leaf in leaves]
         if structure != self.structure or [a.shape for a in arrays] != self.shapes:
             raise ShapeError(
-                f"expected arrays of shapes {self.shapes} in the structure of x0, found "
-                f"{[a.shape for a in arrays]}"
+                "expected arrays of shapes {shapes} in the structure of x0, found {found}",
+                shapes=self.shapes,
+                found=[a.shape for a in arrays],
             )
         return self._join(arrays)
 

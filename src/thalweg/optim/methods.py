@@ -79,7 +79,11 @@ class LineSearchMethod:
     ) -> Status:
         name = self.search if search is None else search
         if name not in SEARCHES:
-            raise OptionError(f"unknown line search {name!r}.{suggest(name, SEARCHES)}")
+            raise OptionError(
+                "unknown line search {name!r}.{hint}",
+                name=name,
+                hint=suggest(name, SEARCHES),
+            )
         return descend(problem, x, self.direction(problem, **options), SEARCHES[name], tol)
 
 

@@ -175,8 +175,9 @@ def _optimise(
     method_named(name)
     if problem.constrained and name not in CONSTRAINED:
         raise OptionError(
-            f"method {name!r} takes bounds but no other constraints: use 'interior-point' or "
-            f"method='augmented-lagrangian', inner={name!r}."
+            "method {name!r} takes bounds but no other constraints: use 'interior-point' "
+            "or method='augmented-lagrangian', inner={name!r}.",
+            name=name,
         )
     tol = TOLERANCE.get(name, 1e-8) if given["tol"] is None else given["tol"]
     return solve(problem, x, name, tol, layout, options)
@@ -258,9 +259,12 @@ def check(function: Smooth, layout: Layout) -> None:
     if errors[row, column] > 1e-5:
         where = layout.name(column) + (f" of output {row}" if function.m > 1 else "")
         raise DifferentiationError(
-            f"the given derivative is wrong: with respect to {where} it is "
-            f"{exact[row, column]:.8g}, and central differences give "
-            f"{numerical[row, column]:.8g}. Correct jac, or leave it away to have it derived."
+            "the given derivative is wrong: with respect to {where} it is {exact:.8g}, "
+            "and central differences give {numerical:.8g}. Correct jac, or leave it away "
+            "to have it derived.",
+            where=where,
+            exact=exact[row, column],
+            numerical=numerical[row, column],
         )
     if function.has_curvature:
         _check_curvature(function, x, layout)
@@ -274,9 +278,12 @@ def _check_curvature(function: Smooth, x: Vector, layout: Layout) -> None:
     row, column = (int(k) for k in np.unravel_index(np.argmax(errors), errors.shape))
     if not errors[row, column] <= 1e-4:
         raise DifferentiationError(
-            f"the given Hessian is wrong: for {layout.name(row)} and {layout.name(column)} it is "
-            f"{exact[row, column]:.8g}, and differences of the gradient give "
-            f"{numerical[row, column]:.8g}."
+            "the given Hessian is wrong: for {first} and {second} it is {exact:.8g}, and "
+            "differences of the gradient give {numerical:.8g}.",
+            first=layout.name(row),
+            second=layout.name(column),
+            exact=exact[row, column],
+            numerical=numerical[row, column],
         )
 
 

@@ -58,8 +58,11 @@ class Bounds:
         if crossed.size:
             k = int(crossed[0])
             raise OptionError(
-                f"bounds: entry {k} of x has lower {self.lower[k]:g} above upper "
-                f"{self.upper[k]:g} (entries counted from 0)."
+                "bounds: entry {k} of x has lower {lower:g} above upper {upper:g} "
+                "(entries counted from 0).",
+                k=k,
+                lower=self.lower[k],
+                upper=self.upper[k],
             )
 
     @staticmethod
@@ -123,7 +126,8 @@ class Objective(ABC):
     def hessian(self, x: Vector) -> Matrix:
         """∇²f(x), shape (n, n)."""
         raise DifferentiationError(
-            f"{type(self).__name__} has no Hessian: choose a method that needs none (lbfgs, cg)."
+            "{kind} has no Hessian: choose a method that needs none (lbfgs, cg).",
+            kind=type(self).__name__,
         )
 
     def hessian_product(self, x: Vector, v: Vector) -> Vector:
@@ -188,8 +192,9 @@ class SmoothObjective(Objective):
     def __init__(self, function: Smooth, sign: float = 1.0) -> None:
         if function.m != 1:
             raise OptionError(
-                f"the objective returns {function.m} numbers, and one is needed. Sum or average "
-                "them, or use least_squares for residuals."
+                "the objective returns {m} numbers, and one is needed. Sum or average "
+                "them, or use least_squares for residuals.",
+                m=function.m,
             )
         self.function, self.sign = function, sign
         self._weight = np.array([sign])

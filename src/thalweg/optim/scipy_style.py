@@ -48,8 +48,10 @@ def split_constraints(constraints: Any) -> tuple[list[Any], list[Any]]:
         kind = one.get("type") if isinstance(one, Mapping) else None
         if kind not in ("eq", "ineq"):
             raise OptionError(
-                f"constraints takes SciPy's dictionaries with type 'eq' or 'ineq' (fun >= 0), not "
-                f"{one!r:.60}. Or pass equalities=h (h = 0) and inequalities=g (g <= 0)."
+                "constraints takes SciPy's dictionaries with type 'eq' or 'ineq' (fun >= "
+                "0), not {one!r:.60}. Or pass equalities=h (h = 0) and inequalities=g (g "
+                "<= 0).",
+                one=one,
             )
         assert isinstance(one, Mapping)
         sign = 1.0 if kind == "eq" else -1.0
@@ -140,8 +142,9 @@ def split_bounds(bounds: Any, layout: Layout, pairs: bool = True) -> Bounds:
     if len(given) == 2:
         return Bounds(layout.spread(given[0], -np.inf), layout.spread(given[1], np.inf))
     raise OptionError(
-        f"bounds must be {layout.size} pairs (lower, upper), or a pair of lower and upper bounds "
-        "in the structure of x0; None means no bound."
+        "bounds must be {size} pairs (lower, upper), or a pair of lower and upper bounds "
+        "in the structure of x0; None means no bound.",
+        size=layout.size,
     )
 
 

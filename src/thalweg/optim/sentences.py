@@ -73,5 +73,9 @@ def sentence(reason: str, language: str = "en", **facts: float | str) -> str:
         For a language that is not in the catalogue.
     """
     if language not in SENTENCES:
-        raise OptionError(f"no messages in {language!r}.{suggest(language, SENTENCES)}")
+        raise OptionError(
+            "no messages in {language!r}.{hint}",
+            language=language,
+            hint=suggest(language, SENTENCES),
+        )
     return SENTENCES[language][reason].format(**facts)

@@ -27,7 +27,11 @@ def method_named(name: str) -> Method:
         With the nearest known name.
     """
     if name not in METHODS:
-        raise OptionError(f"unknown method {name!r}.{suggest(name, METHODS)}")
+        raise OptionError(
+            "unknown method {name!r}.{hint}",
+            name=name,
+            hint=suggest(name, METHODS),
+        )
     return METHODS[name]
 
 

@@ -47,8 +47,11 @@ def from_mapping(arrays: Mapping[str, Any], source: str, numbered: bool = False)
     for name, array in tall.items():
         if array.ndim != 2:
             raise DataError(
-                f"{source}: {name!r} has shape {array.shape}; a table takes arrays of one or two "
-                "dimensions, with samples as rows."
+                "{source}: {name!r} has shape {shape}; a table takes arrays of one or "
+                "two dimensions, with samples as rows.",
+                source=source,
+                name=name,
+                shape=array.shape,
             )
     notes: tuple[str, ...] = ()
     lengths = {len(array) for array in tall.values()}
@@ -72,14 +75,15 @@ def from_frame(frame: Any, source: str | None = None) -> Table:
         found: Any = nw.from_native(frame, allow_series=True)
     except TypeError:
         raise DataError(
-            f"A {type(frame).__name__} is not a table. Give a path, an array, a mapping of "
-            "arrays, or a dataframe (pandas, polars, pyarrow, ...)."
+            "A {kind} is not a table. Give a path, an array, a mapping of arrays, or a "
+            "dataframe (pandas, polars, pyarrow, ...).",
+            kind=type(frame).__name__,
         ) from None
     except nw.exceptions.DuplicateError:
         twice = [name for name, count in Counter(map(str, frame.columns)).items() if count > 1]
         raise DataError(
-            f"The dataframe has more than one column named {listed(twice)}. "
-            "Give every column its own name."
+            "The dataframe has more than one column named {names}. Give every column its own name.",
+            names=listed(twice),
         ) from None
     if isinstance(found, nw.LazyFrame):
         found = found.collect()
@@ -103,7 +107,11 @@ def read_numpy(path: Path, source: str) -> Table:
     except DataError:
         raise
     except Exception as error:  # numpy's readers raise whatever a damaged file leads them to
-        raise DataError(f"{source} cannot be read as NumPy data: {_first_line(error)}.") from None
+        raise DataError(
+            "{source} cannot be read as NumPy data: {reason}.",
+            source=source,
+            reason=_first_line(error),
+        ) from None
 
 
 def read_mat(path: Path, source: str) -> Table:
@@ -118,10 +126,15 @@ def read_mat(path: Path, source: str) -> Table:
         loaded = loadmat(path)
     except NotImplementedError:
         raise DataError(
-            f"{source} is a MATLAB 7.3 file; save it with -v7, or export a CSV."
+            "{source} is a MATLAB 7.3 file; save it with -v7, or export a CSV.",
+            source=source,
         ) from None
     except Exception as error:  # as above
-        raise DataError(f"{source} cannot be read as MATLAB data: {_first_line(error)}.") from None
+        raise DataError(
+            "{source} cannot be read as MATLAB data: {reason}.",
+            source=source,
+            reason=_first_line(error),
+        ) from None
     arrays = {name: array for name, array in loaded.items() if not name.startswith("__")}
     return from_mapping({name: _uncelled(array) for name, array in arrays.items()}, source)
 
@@ -141,8 +154,10 @@ def _typed(values: NDArray[Any], source: str, name: str) -> Column:
     if values.dtype.kind == "O":
         return _from_objects(values.tolist())
     raise DataError(
-        f"{source}: column {name!r} has dtype {values.dtype}; columns are numbers, true/false or "
-        "texts."
+        "{source}: column {name!r} has dtype {dtype}; columns are numbers, true/false or texts.",
+        source=source,
+        name=name,
+        dtype=values.dtype,
     )
 
 
@@ -203,8 +218,10 @@ def _turned(arrays: dict[str, Any], source: str) -> tuple[dict[str, Any], tuple[
         return turned, (f"samples were in columns ({n} of them): turned round",)
     found = ", ".join(f"{name!r} {array.shape}" for name, array in arrays.items())
     raise DataError(
-        f"{source} holds arrays with different numbers of rows: {found}. Keep only those that "
-        "belong to one table."
+        "{source} holds arrays with different numbers of rows: {found}. Keep only those "
+        "that belong to one table.",
+        source=source,
+        found=found,
     )
 
 
@@ -219,7 +236,11 @@ def _uncelled(array: NDArray[Any]) -> NDArray[Any]:
 
 def _with_rows(table: Table) -> Table:
     if len(table) == 0:
-        raise DataError(f"{table.source} has {len(table.names)} columns but no rows.")
+        raise DataError(
+            "{source} has {count} columns but no rows.",
+            source=table.source,
+            count=len(table.names),
+        )
     return table
 
 

@@ -78,19 +78,29 @@ class Table:
 
     def __post_init__(self) -> None:
         if not self.names:
-            raise DataError(f"{self.source} has no columns; a table needs at least one.")
+            raise DataError(
+                "{source} has no columns; a table needs at least one.",
+                source=self.source,
+            )
         repeated = [name for name, count in Counter(self.names).items() if count > 1]
         if repeated:
             where = [str(i) for i, name in enumerate(self.names, 1) if name == repeated[0]]
             raise DataError(
-                f"{self.source} has more than one column named {listed(repeated)} "
-                f"({repeated[0]!r} is column {' and '.join(where)}). "
-                "Give every column its own name."
+                "{source} has more than one column named {names} ({first!r} is column "
+                "{places}). Give every column its own name.",
+                source=self.source,
+                names=listed(repeated),
+                first=repeated[0],
+                places=" and ".join(where),
             )
         lengths = {name: len(c) for name, c in zip(self.names, self.columns, strict=True)}
         if len(set(lengths.values())) > 1:
             found = ", ".join(f"{name!r} {length}" for name, length in lengths.items())
-            raise DataError(f"{self.source} has columns of different lengths: {found}.")
+            raise DataError(
+                "{source} has columns of different lengths: {found}.",
+                source=self.source,
+                found=found,
+            )
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -173,6 +183,9 @@ def did_you_mean(found: str, known: Iterable[str]) -> str:
 def _unknown_column(table: Table, name: str) -> DataError:
     """The error for a column that the table does not have: the nearest one and the list."""
     return DataError(
-        f"{table.source} has no column {name!r}.{did_you_mean(name, table.names)} "
-        f"Its columns: {listed(table.names)}."
+        "{source} has no column {name!r}.{hint} Its columns: {names}.",
+        source=table.source,
+        name=name,
+        hint=did_you_mean(name, table.names),
+        names=listed(table.names),
     )

@@ -144,7 +144,11 @@ class Comparison:
         for entry in self.entries:
             if entry.method == method:
                 return entry
-        raise OptionError(f"{method!r} is not among {', '.join(e.method for e in self.entries)}.")
+        raise OptionError(
+            "{method!r} is not among {names}.",
+            method=method,
+            names=", ".join(e.method for e in self.entries),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The record for other programs."""

@@ -28,7 +28,11 @@ def check_plot(path: str | Path) -> Path:
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise OptionError(f"{path} is no picture: give it one of the endings {', '.join(FORMATS)}.")
+        raise OptionError(
+            "{path} is no picture: give it one of the endings {names}.",
+            path=path,
+            names=", ".join(FORMATS),
+        )
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.errors import DataError, OptionError, ShapeError
+from thalweg.phrases import Phrase
 from thalweg.training.arrays import from_mapping
 from thalweg.training.batches import Samples
 from thalweg.training.columns import Table
@@ -66,7 +67,10 @@ class Purpose:
         for name in ("scale", "scale_targets"):
             if getattr(self, name) not in SCALINGS:
                 raise OptionError(
-                    f"{name}={getattr(self, name)!r} is not one of {', '.join(SCALINGS)}."
+                    "{name}={value!r} is not one of {names}.",
+                    name=name,
+                    value=getattr(self, name),
+                    names=", ".join(SCALINGS),
                 )
 
 
@@ -197,7 +201,11 @@ def _joined(first: Any, second: Any) -> Any:
         return nw.concat([nw.from_native(first), nw.from_native(second)]).to_native()
     a, b = np.asarray(first), np.asarray(second)
     if a.shape[1:] != b.shape[1:]:
-        raise ShapeError(f"validation samples have shape {b.shape}, training samples {a.shape}")
+        raise ShapeError(
+            "validation samples have shape {validation}, training samples {training}",
+            validation=b.shape,
+            training=a.shape,
+        )
     return np.concatenate([a, b])
 
 
@@ -208,8 +216,10 @@ def _table_of(X: Any, y: Any) -> tuple[Table, tuple[str, ...], tuple[str, ...]]:
         X = X.reshape(-1, 1) if X.ndim == 1 else X
         if X.ndim != 2 or X.dtype.kind not in "fiub":
             raise ShapeError(
-                f"X has shape {X.shape} and dtype {X.dtype}: give numbers, one row per sample and "
-                "one column per input, or a dataframe if there are texts among them."
+                "X has shape {shape} and dtype {dtype}: give numbers, one row per sample "
+                "and one column per input, or a dataframe if there are texts among them.",
+                shape=X.shape,
+                dtype=X.dtype,
             )
         left = Table(
             tuple(f"x{i + 1}" for i in range(X.shape[1])), tuple(X.T.astype(np.float64)), "X"
@@ -222,8 +232,10 @@ def _table_of(X: Any, y: Any) -> tuple[Table, tuple[str, ...], tuple[str, ...]]:
     if len(left) != len(right):
         turned = isinstance(X, np.ndarray) and X.shape[1] == len(right)
         raise ShapeError(
-            f"X has {len(left)} samples, y has {len(right)}."
-            + (" Samples must be rows of X: transpose it (X.T)." if turned else "")
+            "X has {samples} samples, y has {targets}.{advice}",
+            samples=len(left),
+            targets=len(right),
+            advice=Phrase(" Samples must be rows of X: transpose it (X.T).") if turned else "",
         )
     names = (*left.names, *right.names)
     return Table(names, (*left.columns, *right.columns), "the data"), left.names, right.names
@@ -249,7 +261,10 @@ def _plain_encoding(
         prepare(table, targets)
         classes = ClassLabels.of(table[targets[0]])
         if len(classes.texts) < 2:
-            raise DataError(f"y holds one class only, {classes.texts[0]!r}; two are needed.")
+            raise DataError(
+                "y holds one class only, {only!r}; two are needed.",
+                only=classes.texts[0],
+            )
         return replace(bare, classes=classes, input_scaling=scaling)
     Y = bare.targets(table)[split.train]
     target_scaling = SCALINGS[purpose.scale_targets].fit(Y)
@@ -270,7 +285,11 @@ def row_weights(
     if purpose.sample_weight is not None:
         weights = np.array(purpose.sample_weight, np.float64)
         if weights.shape != (len(table),):
-            raise OptionError(f"sample_weight has shape {weights.shape} for {len(table)} rows.")
+            raise OptionError(
+                "sample_weight has shape {shape} for {rows} rows.",
+                shape=weights.shape,
+                rows=len(table),
+            )
         if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
             raise OptionError("sample_weight must be finite numbers from 0, not all of them 0.")
     if purpose.class_weight is None:
@@ -291,14 +310,22 @@ def _of_classes(
     """One weight per class."""
     if isinstance(given, str):
         if given != "balanced":
-            raise OptionError(f"class_weight={given!r} is not 'balanced' or weights by class.")
+            raise OptionError(
+                "class_weight={given!r} is not 'balanced' or weights by class.",
+                given=given,
+            )
         counts = np.bincount(indices[split.train], minlength=len(classes.texts))
         return np.asarray(counts.sum() / (len(counts) * np.maximum(counts, 1)))
     weights = np.ones(len(classes.texts))
     known = dict(zip(classes.values, range(len(weights)), strict=True))
     for value, weight in given.items():
         if value not in known or not 0 <= weight < np.inf:
-            raise OptionError(f"class_weight: {value!r}: {weight!r} for classes {classes.values}.")
+            raise OptionError(
+                "class_weight: {value!r}: {weight!r} for classes {values}.",
+                value=value,
+                weight=weight,
+                values=classes.values,
+            )
         weights[known[value]] = weight
     return weights
 
@@ -320,8 +347,10 @@ def table_of_rows(X: Any, encoding: Encoding) -> Table:
     if rows.ndim != 2 or rows.shape[1] != len(names):
         turned = rows.ndim == 2 and rows.shape[0] == len(names)
         raise ShapeError(
-            f"X has shape {rows.shape}, but the model takes {len(names)} columns: one row per "
-            "sample." + (" Transpose it (X.T)." if turned else "")
+            "X has shape {shape}, but the model takes {count} columns: one row per sample.{advice}",
+            shape=rows.shape,
+            count=len(names),
+            advice=Phrase(" Transpose it (X.T).") if turned else "",
         )
     table = from_mapping({"x": rows}, "X", numbered=True)
     return replace(table, names=tuple(names))

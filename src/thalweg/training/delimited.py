@@ -114,7 +114,9 @@ def read_delimited(
     rows = len(columns[0])
     if rows == 0:
         raise DataError(
-            f"{source} has a header ({len(columns)} columns) but no rows. Add one line per sample."
+            "{source} has a header ({count} columns) but no rows. Add one line per sample.",
+            source=source,
+            count=len(columns),
         )
     notes = text.notes
     if not dialect.header:
@@ -130,10 +132,17 @@ def _decode(path: Path, source: str) -> _Text:
     with path.open("rb") as file:
         start = file.read(8)
     if not start:
-        raise DataError(f"{source} is empty. Write a header line and one line per sample.")
+        raise DataError(
+            "{source} is empty. Write a header line and one line per sample.",
+            source=source,
+        )
     for magic, what in _BINARY.items():
         if start.startswith(magic):
-            raise DataError(f"{source} is {what}.")
+            raise DataError(
+                "{source} is {what}.",
+                source=source,
+                what=what,
+            )
     marked = [known for bom, known in _BOMS.items() if start.startswith(bom)]
     for encoding, name in marked or [("utf-8", ""), ("cp949", "CP949")]:
         try:
@@ -151,7 +160,10 @@ def _survey(path: Path, source: str, encoding: str) -> tuple[int, str | tuple[st
     with path.open(encoding=encoding, newline=None) as file:
         while chunk := file.read(_CHUNK):
             if "\0" in chunk:
-                raise DataError(f"{source} is not a text file (it holds NUL characters).")
+                raise DataError(
+                    "{source} is not a text file (it holds NUL characters).",
+                    source=source,
+                )
             lines += chunk.count("\n")
             last = chunk
         return lines + (not last.endswith("\n")), file.newlines
@@ -167,10 +179,16 @@ def _undecodable(path: Path, source: str) -> DataError:
                 data.decode("utf-8")
             except UnicodeDecodeError as error:
                 return DataError(
-                    f"{source} is neither UTF-8 nor CP949 text: byte 0x{data[error.start]:02x} in "
-                    f"line {line} does not decode. Save it as UTF-8."
+                    "{source} is neither UTF-8 nor CP949 text: byte 0x{byte:02x} in "
+                    "line {line} does not decode. Save it as UTF-8.",
+                    source=source,
+                    byte=data[error.start],
+                    line=line,
                 )
-    return DataError(f"{source} begins as UTF-16 text but does not decode. Save it as UTF-8.")
+    return DataError(
+        "{source} begins as UTF-16 text but does not decode. Save it as UTF-8.",
+        source=source,
+    )
 
 
 def _records(text: _Text, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -228,8 +246,11 @@ def _refuse_other_delimiter(source: str, delimiter: str, records: list[list[str]
                 else f"its fields seem to be divided by {other!r}; give that delimiter"
             )
             raise DataError(
-                f"{source} has only one column, {records[0][0]!r}, when split at {delimiter!r}: "
-                f"{remedy}."
+                "{source} has only one column, {name!r}, when split at {delimiter!r}: {remedy}.",
+                source=source,
+                name=records[0][0],
+                delimiter=delimiter,
+                remedy=remedy,
             )
 
 
@@ -359,12 +380,18 @@ def _broken(text: _Text, delimiter: str, width: int, reason: str = "") -> DataEr
                 ragged.append((line, len(record)))
     except csv.Error as error:
         return DataError(
-            f"{text.source} cannot be read from {error}. "
-            "Close every quote and double those inside a field."
+            "{source} cannot be read from {error}. Close every quote and double those "
+            "inside a field.",
+            source=text.source,
+            error=error,
         )
     if not ragged or width == 0:
         detail = reason.strip().splitlines()[0] if reason.strip() else "it holds only blank lines"
-        return DataError(f"{text.source} cannot be read as a table: {detail}.")
+        return DataError(
+            "{source} cannot be read as a table: {detail}.",
+            source=text.source,
+            detail=detail,
+        )
     lines = "1 line" if len(ragged) == 1 else f"{len(ragged)} lines"
     message = (
         f"{text.source} has {lines} with another number of fields than the first line: line "

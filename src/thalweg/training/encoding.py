@@ -118,8 +118,11 @@ def prepare(table: Table, targets: str | Sequence[str], missing: str = "refuse")
             table = table.take(np.flatnonzero(~lost)).noting(note + table.places(rows))
     if len(table) < FEWEST_ROWS:
         raise DataError(
-            f"{table.source} has {len(table)} usable row{'s' * (len(table) != 1)}; at least "
-            f"{FEWEST_ROWS} are needed to learn from."
+            "{source} has {count} usable row{s}; at least {fewest} are needed to learn from.",
+            source=table.source,
+            count=len(table),
+            s="s" * (len(table) != 1),
+            fewest=FEWEST_ROWS,
         )
     refuse_missing(table, targets, "A target is never filled in; choose missing=drop.")
     return table
@@ -211,7 +214,11 @@ class Encoding:
                 warnings += (reason,)
         if not columns:
             left = f": {'; '.join(warnings)}" if warnings else ""
-            raise DataError(f"{table.source} has no input column to learn from{left}.")
+            raise DataError(
+                "{source} has no input column to learn from{left}.",
+                source=table.source,
+                left=left,
+            )
         X = _matrix(table, columns, _REMEDY)[rows]
         indicators = np.array([f != c.name for c in columns for f in c.features])
         input_scaling = SCALINGS[preparation.scaling].fit(X, leave=indicators)
@@ -259,8 +266,13 @@ class Encoding:
         if absent:
             count = f"{len(absent)} columns" if len(absent) > 1 else "the column"
             raise DataError(
-                f"{table.source} lacks {count} {listed(absent)} that the model was fitted on."
-                f"{did_you_mean(absent[0], table.names)} Its columns: {listed(table.names)}."
+                "{source} lacks {count} {names} that the model was fitted on.{hint} Its "
+                "columns: {known}.",
+                source=table.source,
+                count=count,
+                names=listed(absent),
+                hint=did_you_mean(absent[0], table.names),
+                known=listed(table.names),
             )
         X = _matrix(table, self.columns, "Fill them in, or fit with missing=mean or median.")
         return self.input_scaling.apply(X) if scaled else X
@@ -304,7 +316,11 @@ class Encoding:
         Y = Y.reshape(-1, width)
         binary = self.classes is not None and len(self.classes.texts) == 2 and width == 1
         if width != len(self.outputs) and not binary:
-            raise ShapeError(f"{width} outputs cannot be {listed(self.outputs)}.")
+            raise ShapeError(
+                "{width} outputs cannot be {names}.",
+                width=width,
+                names=listed(self.outputs),
+            )
         if self.classes is None:
             return dict(zip(self.names, self.target_scaling.undo(Y).T, strict=True))
         winners = (Y[:, 0] > 0.5).astype(np.int64) if binary else Y.argmax(axis=1)
@@ -354,7 +370,10 @@ class Encoding:
         columns = [column.name for column in self.columns]
         all_names = [*columns, *self.names, *self.dropped]
         if not columns or not self.names or len(set(all_names)) < len(all_names):
-            raise ModelFileError(f"encoding: columns {listed(all_names)} are empty or repeated.")
+            raise ModelFileError(
+                "encoding: columns {names} are empty or repeated.",
+                names=listed(all_names),
+            )
         if self.classes is not None and (len(self.names) > 1 or self.target_scaling != Identity()):
             raise ModelFileError("encoding: classes need one target, and that not scaled.")
         for scaling, names in (
@@ -363,14 +382,19 @@ class Encoding:
         ):
             if scaling.width not in (None, len(names)):
                 raise ModelFileError(
-                    f"encoding: {scaling.width} columns are scaled, but there are {len(names)}."
+                    "encoding: {width} columns are scaled, but there are {count}.",
+                    width=scaling.width,
+                    count=len(names),
                 )
 
 
 def _names(targets: str | Sequence[str]) -> tuple[str, ...]:
     names = (targets,) if isinstance(targets, str) else tuple(targets)
     if not names or len(set(names)) < len(names):
-        raise OptionError(f"targets {listed(names)}: name one column or more, each once.")
+        raise OptionError(
+            "targets {names}: name one column or more, each once.",
+            names=listed(names),
+        )
     return names
 
 
@@ -405,7 +429,11 @@ def _fit_targets(
     """Classes or target scaling, and warnings."""
     if task not in (None, "regression", "classification"):
         hint = suggest(str(task), ("regression", "classification"))
-        raise OptionError(f"task={task!r} is not known.{hint}")
+        raise OptionError(
+            "task={task!r} is not known.{hint}",
+            task=task,
+            hint=hint,
+        )
     if task is None:
         task = decide_task(table[names[0]])[0] if len(names) == 1 else "regression"
     if task == "regression":
@@ -413,20 +441,30 @@ def _fit_targets(
         for name, column in zip(names, Y.T, strict=True):
             if np.all(column == column[0]):
                 raise DataError(
-                    f"{table.source}: target {name!r} is always {column[0]:g} in the training "
-                    "rows; there is nothing to learn."
+                    "{source}: target {name!r} is always {value:g} in the training rows; "
+                    "there is nothing to learn.",
+                    source=table.source,
+                    name=name,
+                    value=column[0],
                 )
         return None, SCALINGS[scaling].fit(Y), ()
     if len(names) > 1:
-        raise DataError(f"Classification takes one target, not {len(names)}: {listed(names)}.")
+        raise DataError(
+            "Classification takes one target, not {count}: {names}.",
+            count=len(names),
+            names=listed(names),
+        )
     classes = ClassLabels.of(table[names[0]])
     trained = set(classes.indices(table, names[0])[train].tolist())
     if len(trained) < 2:
         where = " in the training rows" if len(classes.texts) > 1 else ""
         only = classes.texts[trained.pop()]
         raise DataError(
-            f"{table.source}: target {names[0]!r} has one class only{where}, {only!r}; "
-            "at least 2 are needed."
+            "{source}: target {name!r} has one class only{where}, {only!r}; at least 2 are needed.",
+            source=table.source,
+            name=names[0],
+            where=where,
+            only=only,
         )
     untrained = [text for i, text in enumerate(classes.texts) if i not in trained]
     told = f"target {names[0]!r}: no training row has the class {listed(untrained)}"

@@ -26,7 +26,11 @@ def make_program(task: Task) -> tuple[EpochProgram, str]:
         If native code is asked for and cannot be made.
     """
     if task.engine not in ENGINES:
-        raise OptionError(f"There is no engine {task.engine!r}.{suggest(task.engine, ENGINES)}")
+        raise OptionError(
+            "There is no engine {engine!r}.{hint}",
+            engine=task.engine,
+            hint=suggest(task.engine, ENGINES),
+        )
     assert task.rule is not None
     arguments = (task.objective, task.rule, task.dtype, task.options.conditioning)
     if task.engine != "numpy":

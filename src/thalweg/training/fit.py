@@ -15,6 +15,7 @@ from thalweg.nn.losses import loss as find_loss
 from thalweg.nn.network import Network, Params
 from thalweg.nn.objective import NetworkObjective, Penalty
 from thalweg.optim.rules import Rule
+from thalweg.phrases import Phrase
 from thalweg.training.data import Data, Purpose, from_arrays
 from thalweg.training.loop import Outcome, Task
 from thalweg.training.methods import Method, settle
@@ -223,11 +224,17 @@ def train(data: Data, recipe: Recipe) -> Model:
     """
     data = _fitting(data, recipe.network)
     if recipe.network.untrainable:
-        raise DifferentiationError(f"This network cannot be trained: {recipe.network.untrainable}")
+        raise DifferentiationError(
+            "This network cannot be trained: {untrainable}",
+            untrainable=recipe.network.untrainable,
+        )
     task = settle(recipe.method, _task(data, recipe))
     outcome = recipe.method.run(task)
     if outcome.stop.kind == "diverged" and outcome.kept_epoch == 0:
-        raise DivergedError(f"Nothing was learned. {outcome.stop}")
+        raise DivergedError(
+            "Nothing was learned. {stop}",
+            stop=outcome.stop,
+        )
     return _model(data, recipe, task, outcome)
 
 
@@ -236,8 +243,11 @@ def _fitting(data: Data, network: Network) -> Data:
     if data.X.shape[1] != network.inputs:
         names = ", ".join(data.encoding.features[:8])
         raise ShapeError(
-            f"the network takes {network.inputs} inputs, but the samples have {data.X.shape[1]} "
-            f"({names}{', ...' if data.X.shape[1] > 8 else ''})."
+            "the network takes {inputs} inputs, but the samples have {columns} ({names}{more}).",
+            inputs=network.inputs,
+            columns=data.X.shape[1],
+            names=names,
+            more=Phrase(", ...") if data.X.shape[1] > 8 else "",
         )
     outputs = data.T.shape[1]
     if data.encoding.classes is not None and outputs == 2 and network.outputs == 1:
@@ -245,8 +255,12 @@ def _fitting(data: Data, network: Network) -> Data:
     if outputs != network.outputs:
         what = "classes" if data.encoding.classes is not None else "target columns"
         raise ShapeError(
-            f"the network has {network.outputs} outputs, but there are {outputs} {what}: write "
-            f"Dense({network.layers[-1].inputs}, {outputs}) as its last layer."
+            "the network has {found} outputs, but there are {outputs} {what}: write "
+            "Dense({inputs}, {outputs}) as its last layer.",
+            found=network.outputs,
+            outputs=outputs,
+            what=what,
+            inputs=network.layers[-1].inputs,
         )
     return data
 
@@ -254,7 +268,10 @@ def _fitting(data: Data, network: Network) -> Data:
 def _task(data: Data, recipe: Recipe) -> Task:
     dtype = np.dtype(recipe.dtype)
     if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
-        raise OptionError(f"dtype {dtype} is not float64 or float32.")
+        raise OptionError(
+            "dtype {dtype} is not float64 or float32.",
+            dtype=dtype,
+        )
     scaling, width = data.encoding.target_scaling, data.T.shape[1]
     loss, unit = inside(recipe.loss, scaling, width)
     train = data.samples("training", dtype)

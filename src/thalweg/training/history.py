@@ -109,7 +109,11 @@ class History:
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """One figure of all epochs, shape (epochs,)."""
         if name not in self.names:
-            raise OptionError(f"a history has no {name!r}.{suggest(name, self.names)}")
+            raise OptionError(
+                "a history has no {name!r}.{hint}",
+                name=name,
+                hint=suggest(name, self.names),
+            )
         if name in NAMES:
             return np.array([getattr(e, name) for e in self.epochs], np.float64)
         return np.array([e.figures.get(name, math.nan) for e in self.epochs], np.float64)
@@ -144,7 +148,10 @@ class History:
         """Read what `to_json` wrote; a ModelFileError if it is anything else."""
         names = [name for name in NAMES if name != "epoch"]
         if not isinstance(data, dict) or set(data) - {"figures"} != {"best_epoch", *names}:
-            raise ModelFileError(f"history: expected the keys best_epoch, {', '.join(names)}.")
+            raise ModelFileError(
+                "history: expected the keys best_epoch, {names}.",
+                names=", ".join(names),
+            )
         figures = data.get("figures", {})
         if not isinstance(figures, dict) or set(figures) & {*NAMES, "best_epoch"}:
             raise ModelFileError("history: expected figures by names of their own.")
@@ -153,7 +160,11 @@ class History:
         if not all(isinstance(c, list) and len(c) == len(columns[0]) for c in columns):
             raise ModelFileError("history: expected lists of equal length.")
         if type(best) is not int or not 0 <= best <= len(columns[0]):
-            raise ModelFileError(f"history: best epoch {best!r} of {len(columns[0])}.")
+            raise ModelFileError(
+                "history: best epoch {best!r} of {count}.",
+                best=best,
+                count=len(columns[0]),
+            )
         if any(v is not None and type(v) not in (int, float) for c in columns for v in c):
             raise ModelFileError("history: expected numbers.")
         epochs = []

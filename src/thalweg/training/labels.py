@@ -86,8 +86,14 @@ class ClassLabels:
             if text not in known:
                 hint = did_you_mean(str(text), self.texts)
                 raise DataError(
-                    f"{table.source}: target {name!r}, {table.place(row)}: {text!r} is not a class "
-                    f"the model knows.{hint} Known: {listed(self.texts)}."
+                    "{source}: target {name!r}, {place}: {text!r} is not a class the "
+                    "model knows.{hint} Known: {names}.",
+                    source=table.source,
+                    name=name,
+                    place=table.place(row),
+                    text=text,
+                    hint=hint,
+                    names=listed(self.texts),
                 )
         return np.array([known[text] for text in found], np.int64)
 
@@ -105,7 +111,11 @@ class ClassLabels:
         record = records.fields(data, "classes", kind=str, texts=list)
         kind, texts = record["kind"], records.texts(record["texts"], "classes")
         if kind not in _VALUES or len(texts) < 2:
-            raise ModelFileError(f"classes: {len(texts)} classes of kind {kind!r} make no sense.")
+            raise ModelFileError(
+                "classes: {count} classes of kind {kind!r} make no sense.",
+                count=len(texts),
+                kind=kind,
+            )
         labels = cls(kind, texts)
         try:
             column: Column = np.array(labels.values, np.float64 if kind == "int" else _DTYPES[kind])
@@ -113,7 +123,11 @@ class ClassLabels:
         except (ValueError, OverflowError):
             proper = False
         if not proper:
-            raise ModelFileError(f"classes: {listed(texts)} are not ordered {kind!r} classes.")
+            raise ModelFileError(
+                "classes: {names} are not ordered {kind!r} classes.",
+                names=listed(texts),
+                kind=kind,
+            )
         return labels
 
 

@@ -37,7 +37,11 @@ def _numbers(truth: Any, prediction: Any) -> tuple[NDArray[np.float64], NDArray[
     t, y = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
     t, y = (a.reshape(len(a), -1) if a.ndim else a.reshape(1, 1) for a in (t, y))
     if t.shape != y.shape or not t.size:
-        raise ShapeError(f"targets of shape {t.shape} and predictions of shape {y.shape}")
+        raise ShapeError(
+            "targets of shape {targets} and predictions of shape {predictions}",
+            targets=t.shape,
+            predictions=y.shape,
+        )
     return t, y
 
 
@@ -81,7 +85,11 @@ def accuracy(truth: Any, prediction: Any, weights: Any = None) -> float:
     """Share of samples whose class is right; with several labels all of them must be."""
     t, y = np.asarray(truth), np.asarray(prediction)
     if t.shape != y.shape or not t.size:
-        raise ShapeError(f"classes of shape {t.shape} and predictions of shape {y.shape}")
+        raise ShapeError(
+            "classes of shape {targets} and predictions of shape {predictions}",
+            targets=t.shape,
+            predictions=y.shape,
+        )
     right = (t == y).reshape(len(t), -1).all(axis=1)
     return float(np.average(right, weights=weights))
 

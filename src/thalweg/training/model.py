@@ -155,7 +155,11 @@ class Model:
         names = self.encoding.names
         values = values.reshape(len(values), -1) if values.ndim else values.reshape(1, 1)
         if values.shape[1] != len(names):
-            raise ShapeError(f"y has {values.shape[1]} columns, the model {len(names)} targets.")
+            raise ShapeError(
+                "y has {columns} columns, the model {targets} targets.",
+                columns=values.shape[1],
+                targets=len(names),
+            )
         return read_table({name: values[:, i] for i, name in enumerate(names)})
 
     def outputs(self, X: Any, at: str = "end") -> NDArray[Any]:
@@ -190,7 +194,10 @@ class Model:
             raise OptionError("This model predicts quantities; use predict.")
         last = self.network.layers[-1].g
         if last.range != (0.0, 1.0):
-            raise OptionError(f"The outputs ({last}) are no probabilities; use outputs or predict.")
+            raise OptionError(
+                "The outputs ({last}) are no probabilities; use outputs or predict.",
+                last=last,
+            )
         Y = self.outputs(X)
         return np.hstack([1.0 - Y, Y]) if Y.shape[1] == 1 else Y
 
@@ -252,8 +259,10 @@ class Model:
         if moment not in self.snapshots:
             known = suggest(moment, [*self.snapshots, "end"])
             raise OptionError(
-                f"No weights were kept at {moment!r}.{known} Others are kept by fitting with "
-                "snapshots=[0, 5, 'end']."
+                "No weights were kept at {moment!r}.{known} Others are kept by fitting "
+                "with snapshots=[0, 5, 'end'].",
+                moment=moment,
+                known=known,
             )
         return self.snapshots[moment]
 

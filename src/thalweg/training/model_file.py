@@ -52,7 +52,10 @@ def save(model: Model, path: str | os.PathLike[str], force: bool = False) -> Non
         If the file cannot be written.
     """
     if model.loss.name not in LOSSES:
-        raise OptionError(f"{model.loss!r} is your own loss: a model file holds names only.")
+        raise OptionError(
+            "{loss!r} is your own loss: a model file holds names only.",
+            loss=model.loss,
+        )
     arrays = _named(model.network, model.params, "")
     for moment, params in model.snapshots.items():
         arrays |= _named(model.network, params, f"{moment}/")
@@ -81,11 +84,17 @@ def load(path: str | os.PathLike[str]) -> Model:
     try:
         return _model(arrays, document)
     except ModelFileError as error:
-        raise ModelFileError(f"{os.fspath(path)}: {error} Fit and save the model again.") from None
+        raise ModelFileError(
+            "{path}: {error} Fit and save the model again.",
+            path=os.fspath(path),
+            error=error,
+        ) from None
     except (ThalwegError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise ModelFileError(
-            f"{os.fspath(path)}: the parts of the file do not fit together ({error}). Fit and save "
-            "the model again."
+            "{path}: the parts of the file do not fit together ({error}). Fit and save "
+            "the model again.",
+            path=os.fspath(path),
+            error=error,
         ) from None
 
 
@@ -154,7 +163,10 @@ def _model(arrays: Arrays, document: dict[str, Any]) -> Model:
     params = _params(network, arrays, "")
     snapshots = {moment: _params(network, arrays, f"{moment}/") for moment in moments}
     if arrays:
-        raise ModelFileError(f"there is an array {next(iter(arrays))!r} that belongs nowhere.")
+        raise ModelFileError(
+            "there is an array {name!r} that belongs nowhere.",
+            name=next(iter(arrays)),
+        )
     return Model(network, params, find_loss(record["loss"]), encoding, origin, snapshots)
 
 
@@ -162,7 +174,10 @@ def _check_fit(network: Network, encoding: Encoding) -> None:
     outputs = len(encoding.outputs)
     one_for_two = encoding.classes is not None and outputs == 2 and network.outputs == 1
     if network.inputs != len(encoding.features) or not (network.outputs == outputs or one_for_two):
-        raise ModelFileError(f"{network!r} does not fit its columns.")
+        raise ModelFileError(
+            "{network!r} does not fit its columns.",
+            network=network,
+        )
 
 
 def _params(network: Network, arrays: Arrays, prefix: str) -> Params:
@@ -174,9 +189,19 @@ def _params(network: Network, arrays: Arrays, prefix: str) -> Params:
         for name, shape in layer.shapes.items():
             array = arrays.pop(f"{prefix}{name}[{number}]", None)
             if array is None or array.shape != shape or array.dtype.kind != "f":
-                raise ModelFileError(f"array {prefix}{name}[{number}] is missing or misshapen.")
+                raise ModelFileError(
+                    "array {prefix}{name}[{number}] is missing or misshapen.",
+                    prefix=prefix,
+                    name=name,
+                    number=number,
+                )
             if not np.isfinite(array).all():
-                raise ModelFileError(f"array {prefix}{name}[{number}] holds no finite numbers.")
+                raise ModelFileError(
+                    "array {prefix}{name}[{number}] holds no finite numbers.",
+                    prefix=prefix,
+                    name=name,
+                    number=number,
+                )
             own[name] = array
             kinds.add(array.dtype)
         params.append(own)
@@ -200,7 +225,10 @@ def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in data.items():
         inner = value.values() if isinstance(value, dict) else [value]
         if not all(v is None or isinstance(v, str | int | float) for v in inner):
-            raise ModelFileError(f"settings: {name!r} is neither a number nor a text.")
+            raise ModelFileError(
+                "settings: {name!r} is neither a number nor a text.",
+                name=name,
+            )
     return dict(data)
 
 
@@ -208,9 +236,16 @@ def _figures(data: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for part, figures in data.items():
         if part not in PARTS or not isinstance(figures, dict):
-            raise ModelFileError(f"figures: {part!r} is no part of the rows.")
+            raise ModelFileError(
+                "figures: {part!r} is no part of the rows.",
+                part=part,
+            )
         for name, value in figures.items():
             if value is not None and type(value) not in (int, float):
-                raise ModelFileError(f"figures: {name!r} is {value!r}, not a number.")
+                raise ModelFileError(
+                    "figures: {name!r} is {value!r}, not a number.",
+                    name=name,
+                    value=value,
+                )
         found[part] = {k: math.nan if v is None else float(v) for k, v in figures.items()}
     return found

@@ -85,19 +85,38 @@ class Training:
         for name, low in (("epochs", 0), ("batch_size", 1), ("patience", 0)):
             value = getattr(self, name)
             if value is not None and (not _whole(value) or value < low):
-                raise OptionError(f"{name}={value!r} is not a whole number from {low}.")
+                raise OptionError(
+                    "{name}={value!r} is not a whole number from {low}.",
+                    name=name,
+                    value=value,
+                    low=low,
+                )
         for name in ("learning_rate", "time_limit", "clip_norm", "clip_value"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
-                raise OptionError(f"{name}={value!r} is not a number above 0.")
+                raise OptionError(
+                    "{name}={value!r} is not a number above 0.",
+                    name=name,
+                    value=value,
+                )
         for name in ("min_change", "min_gradient"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise OptionError(f"{name}={getattr(self, name)!r} is not a number from 0.")
+                raise OptionError(
+                    "{name}={value!r} is not a number from 0.",
+                    name=name,
+                    value=getattr(self, name),
+                )
         if self.keep not in (None, "best", "last"):
-            raise OptionError(f"keep={self.keep!r} is not 'best' or 'last'.")
+            raise OptionError(
+                "keep={keep!r} is not 'best' or 'last'.",
+                keep=self.keep,
+            )
         for epoch in self.snapshots:
             if epoch != "end" and (not _whole(epoch) or int(epoch) < 0):
-                raise OptionError(f"snapshots: {epoch!r} is not an epoch from 0 or 'end'.")
+                raise OptionError(
+                    "snapshots: {epoch!r} is not an epoch from 0 or 'end'.",
+                    epoch=epoch,
+                )
         object.__setattr__(self, "schedule", schedule(self.schedule))
 
     @property
@@ -123,5 +142,9 @@ def training_options(given: Mapping[str, Any], base: Training | None = None) -> 
     known = [field.name for field in fields(Training)]
     for name in given:
         if name not in known:
-            raise OptionError(f"There is no training option {name!r}.{suggest(name, known)}")
+            raise OptionError(
+                "There is no training option {name!r}.{hint}",
+                name=name,
+                hint=suggest(name, known),
+            )
     return replace(base or Training(), **given)

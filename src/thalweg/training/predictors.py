@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.errors import DataError, ModelFileError, OptionError, suggest
+from thalweg.phrases import Phrase
 from thalweg.training import records
 from thalweg.training.columns import Table, did_you_mean, listed
 from thalweg.training.scaling import SCALINGS
@@ -84,7 +85,12 @@ class Preparation:
         for option, words in known.items():
             found = getattr(self, option)
             if found not in words:
-                raise OptionError(f"{option}={found!r} is not known.{suggest(str(found), words)}")
+                raise OptionError(
+                    "{option}={found!r} is not known.{hint}",
+                    option=option,
+                    found=found,
+                    hint=suggest(str(found), words),
+                )
 
 
 @dataclass(frozen=True)
@@ -165,9 +171,15 @@ class CategoryColumn:
                 indicators[row, known[category]] = 1.0
             elif self.unknown == "refuse" and category not in self.unseen:
                 raise DataError(
-                    f"{table.source}: column {self.name!r}, {table.place(row)}: {text!r} is not a "
-                    f"category the model knows.{did_you_mean(str(text), known)} Known: "
-                    f"{listed(known)}. Correct it, or fit with unknown=zeros."
+                    "{source}: column {name!r}, {place}: {text!r} is not a category the "
+                    "model knows.{hint} Known: {names}. Correct it, or fit with "
+                    "unknown=zeros.",
+                    source=table.source,
+                    name=self.name,
+                    place=table.place(row),
+                    text=text,
+                    hint=did_you_mean(str(text), known),
+                    names=listed(known),
                 )
         return indicators
 
@@ -199,7 +211,12 @@ class CategoryColumn:
         categories = records.texts(record["categories"], f"categories of {name!r}")
         unseen = records.texts(record["unseen"], f"categories of {name!r}")
         if unknown not in UNKNOWN_RULES or not (fill is None or fill in categories):
-            raise ModelFileError(f"input column {name!r}: unknown={unknown!r}, fill={fill!r}.")
+            raise ModelFileError(
+                "input column {name!r}: unknown={unknown!r}, fill={fill!r}.",
+                name=name,
+                unknown=unknown,
+                fill=fill,
+            )
         return cls(name, categories, unseen, unknown, fill)
 
 
@@ -231,8 +248,16 @@ def refuse_missing(table: Table, names: Sequence[str], remedy: str) -> None:
     others = [other for other in found if other != name]
     also = f" (missing values too in: {listed(others)})" if others else ""
     raise DataError(
-        f"{table.source}: column {name!r} has {len(rows)} missing "
-        f"{'or infinite ' if infinite else ''}{plural}: {table.places(rows)}{also}. {remedy}"
+        "{source}: column {name!r} has {count} missing {infinite}{plural}: "
+        "{places}{also}. {remedy}",
+        source=table.source,
+        name=name,
+        count=len(rows),
+        infinite=Phrase("or infinite ") if infinite else "",
+        plural=plural,
+        places=table.places(rows),
+        also=also,
+        remedy=remedy,
     )
 
 

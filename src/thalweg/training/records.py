@@ -28,16 +28,36 @@ T = TypeVar("T")
 def fields(data: object, where: str, **types: type | UnionType) -> dict[str, Any]:
     """The record itself, once it has exactly these keys with values of these types."""
     if not isinstance(data, dict):
-        raise ModelFileError(f"{where}: expected a record, found {type(data).__name__}.")
+        raise ModelFileError(
+            "{where}: expected a record, found {found}.",
+            where=where,
+            found=type(data).__name__,
+        )
     if set(data) != set(types):
         expected, found = ", ".join(sorted(types)), ", ".join(sorted(map(str, data)))
-        raise ModelFileError(f"{where}: expected the keys {expected}; found {found}.")
+        raise ModelFileError(
+            "{where}: expected the keys {expected}; found {found}.",
+            where=where,
+            expected=expected,
+            found=found,
+        )
     for key, kind in types.items():
         value = data[key]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise ModelFileError(f"{where}: {key!r} is {value!r}, which is not {_word(kind)}.")
+            raise ModelFileError(
+                "{where}: {key!r} is {value!r}, which is not {word}.",
+                where=where,
+                key=key,
+                value=value,
+                word=_word(kind),
+            )
         if isinstance(value, float) and not math.isfinite(value):
-            raise ModelFileError(f"{where}: {key!r} is {value!r}, not a finite number.")
+            raise ModelFileError(
+                "{where}: {key!r} is {value!r}, not a finite number.",
+                where=where,
+                key=key,
+                value=value,
+            )
     return data
 
 
@@ -45,7 +65,11 @@ def numbers(values: list[Any], where: str) -> tuple[float, ...]:
     """A list of finite numbers as floats."""
     for value in values:
         if type(value) not in (int, float) or not math.isfinite(value):
-            raise ModelFileError(f"{where}: {value!r} is not a finite number.")
+            raise ModelFileError(
+                "{where}: {value!r} is not a finite number.",
+                where=where,
+                value=value,
+            )
     return tuple(float(value) for value in values)
 
 
@@ -53,9 +77,16 @@ def texts(values: list[Any], where: str) -> tuple[str, ...]:
     """A list of texts, all different."""
     for value in values:
         if not isinstance(value, str):
-            raise ModelFileError(f"{where}: {value!r} is not a text.")
+            raise ModelFileError(
+                "{where}: {value!r} is not a text.",
+                where=where,
+                value=value,
+            )
     if len(set(values)) < len(values):
-        raise ModelFileError(f"{where}: a text is repeated.")
+        raise ModelFileError(
+            "{where}: a text is repeated.",
+            where=where,
+        )
     return tuple(values)
 
 
@@ -63,7 +94,12 @@ def chosen(data: object, where: str, table: Mapping[str, Callable[[Any], T]]) ->
     """Read a record by the entry of `table` that its key ``"kind"`` names."""
     kind = data.get("kind") if isinstance(data, dict) else None
     if not isinstance(kind, str) or kind not in table:
-        raise ModelFileError(f"{where}: kind {kind!r} is not one of {', '.join(sorted(table))}.")
+        raise ModelFileError(
+            "{where}: kind {kind!r} is not one of {names}.",
+            where=where,
+            kind=kind,
+            names=", ".join(sorted(table)),
+        )
     return table[kind](data)
 
 

@@ -119,7 +119,11 @@ def split_rows(
     if not isinstance(spec, str):
         return _given(n, spec)
     if n < 1 or seed < 0:
-        raise OptionError(f"a split needs at least 1 row and a seed from 0 (n={n}, seed={seed}).")
+        raise OptionError(
+            "a split needs at least 1 row and a seed from 0 (n={n}, seed={seed}).",
+            n=n,
+            seed=seed,
+        )
     kind, shares = _read_spec(spec, validation)
     if n < SMALLEST_SPLIT or shares[0] == 1:
         few = (f"fewer than {SMALLEST_SPLIT} rows: all of them train",) if shares[0] < 1 else ()
@@ -130,7 +134,10 @@ def split_rows(
         return _split(parts, f"{spec}, in the table's order", None, _without_rows(parts, shares))
     if kind == "group":
         if groups is None:
-            raise OptionError(f"split {spec!r} needs the groups of the rows.")
+            raise OptionError(
+                "split {spec!r} needs the groups of the rows.",
+                spec=spec,
+            )
         parts = _by_group(_codes(groups, n), shares, generator, spec)
         made = f"{spec}, whole groups"
     elif stratify is None:
@@ -160,7 +167,10 @@ def apportion(n: int, shares: Sequence[float] | NDArray[np.float64]) -> NDArray[
 def _read_spec(spec: str, validation: float) -> tuple[str, NDArray[np.float64]]:
     """The kind of split (shuffle, block, group) and the three shares, which add up to 1."""
     if not 0 <= validation < 1:
-        raise OptionError(f"validation={validation} is not a share of the training rows (0 to 1).")
+        raise OptionError(
+            "validation={validation} is not a share of the training rows (0 to 1).",
+            validation=validation,
+        )
     kind, ratio = "shuffle", spec.strip()
     if ratio == "none":
         ratio = "1/0"
@@ -174,11 +184,15 @@ def _read_spec(spec: str, validation: float) -> tuple[str, NDArray[np.float64]]:
         numbers = []
     if len(numbers) not in (2, 3) or not all(0 <= x < np.inf for x in numbers) or not numbers[0]:
         raise OptionError(
-            f"split {spec!r} is not known. Write 70/15/15, 8:2, none, block, block:8:2 or "
-            "group=column; the training part comes first and is not 0."
+            "split {spec!r} is not known. Write 70/15/15, 8:2, none, block, block:8:2 or "
+            "group=column; the training part comes first and is not 0.",
+            spec=spec,
         )
     if validation and len(numbers) == 3:
-        raise OptionError(f"split {spec!r} names a validation part; leave validation= out.")
+        raise OptionError(
+            "split {spec!r} names a validation part; leave validation= out.",
+            spec=spec,
+        )
     if len(numbers) == 2:
         numbers = [numbers[0] * (1 - validation), numbers[0] * validation, numbers[1]]
     return kind, np.array(numbers) / sum(numbers)
@@ -192,15 +206,27 @@ def _given(n: int, parts: Sequence[Any]) -> Split:
     names = _PARTS if len(arrays) == 3 else _PARTS[::2]
     for name, array in zip(names, arrays, strict=True):
         if array.size and array.dtype.kind not in "iu":
-            raise OptionError(f"the {name} rows are not whole numbers but {array.dtype}.")
+            raise OptionError(
+                "the {name} rows are not whole numbers but {dtype}.",
+                name=name,
+                dtype=array.dtype,
+            )
         outside = array[(array < 0) | (array >= n)]
         if outside.size:
-            raise OptionError(f"the {name} rows name row index {outside[0]}; there are {n} rows.")
+            raise OptionError(
+                "the {name} rows name row index {row}; there are {n} rows.",
+                name=name,
+                row=outside[0],
+                n=n,
+            )
     if not arrays[0].size:
         raise OptionError("the training rows are empty.")
     values, counts = np.unique(np.concatenate(arrays).astype(np.int64), return_counts=True)
     if np.any(counts > 1):
-        raise OptionError(f"row index {values[counts > 1][0]} is named more than once.")
+        raise OptionError(
+            "row index {row} is named more than once.",
+            row=values[counts > 1][0],
+        )
     if len(arrays) == 2:
         arrays.insert(1, np.empty(0, np.int64))
     return _split(arrays, "given rows")
@@ -241,7 +267,11 @@ def _codes(values: Sequence[Any] | NDArray[Any], n: int) -> tuple[list[Any], Row
     """The different values in order, and for each row the index of its own."""
     array = np.asarray(values)
     if array.shape != (n,):
-        raise OptionError(f"one class or group per row is needed: {array.shape} for {n} rows.")
+        raise OptionError(
+            "one class or group per row is needed: {shape} for {n} rows.",
+            shape=array.shape,
+            n=n,
+        )
     if array.dtype == np.object_:
         array = np.array(["" if value is None else str(value) for value in array])
     names, codes = np.unique(array, return_inverse=True)
@@ -285,7 +315,11 @@ def _by_group(
     """Give each whole group to the part that is furthest from its share, larger groups first."""
     names, codes = groups
     if len(names) < 2:
-        raise DataError(f"split {spec!r} finds one group only ({names[0]!r}); it needs at least 2.")
+        raise DataError(
+            "split {spec!r} finds one group only ({name!r}); it needs at least 2.",
+            spec=spec,
+            name=names[0],
+        )
     sizes = np.bincount(codes)
     shuffled = generator.permutation(len(names))
     filled = np.zeros(len(shares))

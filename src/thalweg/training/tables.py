@@ -66,7 +66,10 @@ def read_table(source: Any, *, delimiter: str | None = None, header: bool | None
     array(['oak', 'fern'], dtype=object)
     """
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
-        raise OptionError(f"delimiter={delimiter!r} is not one character such as ',' or ';'.")
+        raise OptionError(
+            "delimiter={delimiter!r} is not one character such as ',' or ';'.",
+            delimiter=delimiter,
+        )
     if isinstance(source, Table):
         return source
     if isinstance(source, str | os.PathLike):
@@ -122,9 +125,15 @@ def write_table(
     path = Path(path)
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
-        raise OptionError(f"{path}: tables are written as .csv, .tsv, .txt or .parquet.")
+        raise OptionError(
+            "{path}: tables are written as .csv, .tsv, .txt or .parquet.",
+            path=path,
+        )
     if path.exists() and not force:
-        raise OptionError(f"{path} exists already; give another name, or force (--force).")
+        raise OptionError(
+            "{path} exists already; give another name, or force (--force).",
+            path=path,
+        )
     arrays = tuple(from_mapping({"c": column}, str(path)).columns[0] for column in columns)
     table = Table(tuple(names), arrays, str(path))
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -135,7 +144,11 @@ def write_table(
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise DataError(
+            "{path} cannot be written: {reason}.",
+            path=path,
+            reason=error.strerror or error,
+        ) from None
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -146,22 +159,37 @@ def _read_file(path: Path, source: str, delimiter: str | None, header: bool | No
     if not path.exists():
         raise _no_such_file(path, source)
     if path.is_dir():
-        raise DataError(f"{source} is a folder; give a file in it.")
+        raise DataError(
+            "{source} is a folder; give a file in it.",
+            source=source,
+        )
     reader = _READERS.get(path.suffix.lower())
     try:
         if reader is None:
             return read_delimited(path, source, delimiter, header)
         return reader(path, source)
     except OSError as error:
-        raise DataError(f"{source} cannot be read: {error.strerror or error}.") from None
+        raise DataError(
+            "{source} cannot be read: {reason}.",
+            source=source,
+            reason=error.strerror or error,
+        ) from None
 
 
 def _no_such_file(path: Path, source: str) -> DataError:
     """The error for a missing file, with the nearest name in its folder."""
     if not path.parent.is_dir():
-        return DataError(f"{source} does not exist: there is no folder {str(path.parent)!r}.")
+        return DataError(
+            "{source} does not exist: there is no folder {folder!r}.",
+            source=source,
+            folder=str(path.parent),
+        )
     files = [str(entry) for entry in path.parent.iterdir() if entry.is_file()]
-    return DataError(f"{source} does not exist.{did_you_mean(str(path), files)}")
+    return DataError(
+        "{source} does not exist.{hint}",
+        source=source,
+        hint=did_you_mean(str(path), files),
+    )
 
 
 def _read_parquet(path: Path, source: str) -> Table:
@@ -178,12 +206,20 @@ def _read_parquet(path: Path, source: str) -> Table:
             )
         except duckdb.Error as error:
             reason = str(error).splitlines()[0].rstrip(".")
-            raise DataError(f"{source} cannot be read as Parquet: {reason}.") from None
+            raise DataError(
+                "{source} cannot be read as Parquet: {reason}.",
+                source=source,
+                reason=reason,
+            ) from None
         described = connection.execute("DESCRIBE source").fetchall()
         columns = fetch(connection, [_as_column(name, kind) for name, kind, *_ in described])
     table = Table(tuple(name for name, *_ in described), columns, source)
     if len(table) == 0:
-        raise DataError(f"{source} has {len(table.names)} columns but no rows.")
+        raise DataError(
+            "{source} has {count} columns but no rows.",
+            source=source,
+            count=len(table.names),
+        )
     return table
 
 

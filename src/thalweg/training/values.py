@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.errors import DataError
+from thalweg.phrases import Phrase
 from thalweg.training.columns import Column, Table
 
 __all__ = ["MISSING", "as_numbers", "as_texts", "is_missing", "is_number", "looks_numeric"]
@@ -124,9 +125,16 @@ def as_numbers(table: Table, name: str) -> NDArray[np.float64]:
     else:
         remedy = f"Correct {them}, or leave {them} empty and choose missing=mean, median or drop."
     raise DataError(
-        f"{table.source}: column {name!r} should hold numbers, but {len(wrong)} of {len(texts)} "
-        f"values {'is' if len(wrong) == 1 else 'are'} text: {shown}"
-        f"{', ...' if len(wrong) > 3 else ''}. {remedy}"
+        "{source}: column {name!r} should hold numbers, but {count} of {all} values "
+        "{are} text: {shown}{more}. {remedy}",
+        source=table.source,
+        name=name,
+        count=len(wrong),
+        all=len(texts),
+        are="is" if len(wrong) == 1 else "are",
+        shown=shown,
+        more=Phrase(", ...") if len(wrong) > 3 else "",
+        remedy=remedy,
     )
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from thalweg.errors import OptionError
 from thalweg.explanation import numerical
+from thalweg.explanation.network.names import at_entry
 from thalweg.explanation.network.passes import Passes
-from thalweg.explanation.notation import Math, add, number, times
+from thalweg.explanation.notation import Math, add, number, put_numbers, symbols, times
 from thalweg.explanation.records import (
     Array,
     Explanation,
@@ -24,7 +25,7 @@ from thalweg.explanation.records import (
 from thalweg.graph import Node
 from thalweg.trees import flatten
 
-__all__ = ["of_parameter", "of_sample", "open_entry"]
+__all__ = ["of_jacobian", "of_parameter", "of_sample", "open_entry"]
 
 ALIASES = {"dX": "dA[0]", "X": "A[0]"}
 
@@ -36,20 +37,23 @@ def open_entry(
     row: int,
     column: int,
     *,
+    sample: int = 1,
     check: bool = False,
     limit: int = 12,
 ) -> Explanation:
-    """Open an entry of any matrix of the layer view.
+    """Open an entry of any matrix of the layer view, or of a Jacobian.
 
     Parameters
     ----------
     passes : Passes
     layers : Explanation
-        The layer view.
+        The layer view, or that of the Jacobians.
     name : str
-        ``"dW[2]"``, ``"db[1]"``, ``"dX"``, ``"Z[1]"``, ...
+        ``"dW[2]"``, ``"db[1]"``, ``"dX"``, ``"Z[1]"``, ``"∂a[2]/∂a[1]"``, ...
     row, column : int
         Counted from 1.
+    sample : int
+        Whose Jacobian it is, counted from 1.
     check : bool
         With the central difference beside it.
     limit : int
@@ -67,26 +71,56 @@ def open_entry(
     known = ALIASES.get(name, name) if name not in {s.id for s in layers.steps()} else name
     step = layers.step(known)
     if step.value.size == 0 or step.role in ("rule",):
-        raise OptionError(f"{name} has no entries")
+        raise OptionError(
+            "{name} has no entries",
+            name=name,
+        )
     terms = layers.open(known, row, column)
-    title = Sentence("title_entry", {"name": entry_name(step.name, row, column)})
+    entry = entry_name(step.name, row, column) if step.value.ndim else step.name
+    title = Sentence("title_entry", {"name": entry})
     value = np.asarray(product(terms))
-    lines = [_line(k, term) for k, term in enumerate(terms[:limit], start=1)]
-    if len(terms) > limit:
-        rest = np.asarray(product(terms[limit:]))
-        name_of = Math("symbol", (f"{len(terms) - limit} more",))
-        lines.append(Step("rest", name_of, rest))
-    shown = add(*(number(float(s.value)) for s in lines)) if len(lines) > 1 else None
-    entry = entry_name(step.name, row, column)
-    formula = add(*(times(*(f.name for f in t.factors)) for t in terms[:3]))
-    if len(terms) > 3:
-        formula = add(formula, Math("symbol", ("…",)))
-    total = Step("total", entry, value, formula, shown, terms)
+    if step.recipe is None and not step.terms:
+        total = _computed(layers, step, entry, (row, column))
+        lines: list[Step] = []
+    else:
+        lines, total = _summed(entry, value, terms, limit)
     if check:
-        total = numerical_entry(passes, known, row, column, total)
+        total = numerical_entry(passes, known, (row, column), sample, total)
     notes = [Sentence("entry_of", {"name": step.name, "row": row, "column": column})]
     section = Section("entry", title, (*lines, total), tuple(notes))
     return Explanation("entry", title, (section,))
+
+
+def _summed(
+    entry: Math, value: Array, terms: tuple[Term, ...], limit: int
+) -> tuple[list[Step], Step]:
+    """A line for each term, and their sum."""
+    lines = [_line(k, term) for k, term in enumerate(terms[:limit], start=1)]
+    if len(terms) > limit:
+        name_of = Math("symbol", (f"{len(terms) - limit} more",))
+        lines.append(Step("rest", name_of, np.asarray(product(terms[limit:]))))
+    shown = add(*(number(float(s.value)) for s in lines)) if len(lines) > 1 else None
+    formula = add(*(times(*(f.name for f in t.factors)) for t in terms[:3]))
+    if len(terms) > 3:
+        formula = add(formula, Math("symbol", ("…",)))
+    return lines, Step("total", entry, value, formula, shown, terms)
+
+
+def _computed(layers: Explanation, step: Step, entry: Math, place: tuple[int, int]) -> Step:
+    """An entry that is no sum: the formula of its matrix at this place, with its numbers."""
+    row, column = place
+    value = np.asarray(product(layers.open(step.id, row, column)))
+    if step.formula is None:
+        return Step(step.role, entry, value)
+    shown = at_entry(step.formula, row, column)
+    same = {s.name: s for s in layers.steps() if s.value.shape == step.value.shape}
+    known = {
+        entry_name(name, row, column): float(s.value[row - 1, column - 1])
+        for name, s in same.items()
+        if s.value.ndim == 2
+    }
+    whole = all(part in known for part in symbols(shown))
+    return Step(step.role, entry, value, shown, put_numbers(shown, known) if whole else None)
 
 
 def _line(k: int, term: Term) -> Step:
@@ -97,8 +131,14 @@ def _line(k: int, term: Term) -> Step:
     )
 
 
-def numerical_entry(passes: Passes, name: str, row: int, column: int, step: Step) -> Step:
+def numerical_entry(
+    passes: Passes, name: str, place: tuple[int, int], sample: int, step: Step
+) -> Step:
     """The step with the central difference of what it is the derivative of, where it is one."""
+    row, column = place
+    if name.startswith("∂"):
+        estimate = of_jacobian(passes, name, sample)[row - 1, column - 1]
+        return numerical.flag(replace(step, estimate=np.asarray(estimate)))
     found = re.fullmatch(r"d([WbZA])\[(\d+)\]", name)
     if not found:
         return step
@@ -146,6 +186,26 @@ def of_sample(passes: Passes, label: str, place: tuple[int, ...], sample: int) -
         values[node] = table[int(label[2:-1])][:, sample - 1]
     index = tuple(i - 1 for i in place)
     return float(numerical.slope(graph.outputs[0], node, values, index))
+
+
+def of_jacobian(passes: Passes, name: str, sample: int) -> Array:
+    """The central differences of a Jacobian, entry by entry.
+
+    Parameters
+    ----------
+    passes : Passes
+    name : str
+        ``"∂a[2]/∂z[2]"``: of what, with respect to what.
+    sample : int
+        Counted from 1.
+    """
+    upper, lower = (label.removeprefix("∂") for label in name.split("/"))
+    graph = passes.sample.plain
+    output, node = graph.labels[upper], graph.labels[lower]
+    values: dict[Node, Array] = dict(zip(graph.inputs, _inputs(passes, sample), strict=True))
+    table = passes.Z if lower[0] == "z" else passes.A
+    values[node] = table[int(lower[2:-1])][:, sample - 1]
+    return numerical.jacobian(output, node, values)
 
 
 def _inputs(passes: Passes, sample: int) -> list[Array]:

@@ -124,6 +124,11 @@ class Update:
         object.__setattr__(self, "_traced", _trace(self.rule))
         object.__setattr__(self, "_moved", {})
 
+    @property
+    def afresh(self) -> bool:
+        """Whether the rule remembers something, and here has no past to remember."""
+        return self.memory is None and bool(self.rule.init(np.zeros(())))
+
     def _keys(self) -> list[tuple[int, str]]:
         return [(n, k) for n, own in enumerate(self.passes.params, start=1) for k in own]
 

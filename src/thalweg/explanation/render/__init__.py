@@ -30,7 +30,11 @@ def render(explanation: Explanation, form: str, lang: str | None = None, **optio
         For a format that does not exist.
     """
     if form not in RENDERERS:
-        raise OptionError(f"explanations are not written as {form!r}.{suggest(form, RENDERERS)}")
+        raise OptionError(
+            "explanations are not written as {form!r}.{hint}",
+            form=form,
+            hint=suggest(form, RENDERERS),
+        )
     module = import_module(f"thalweg.explanation.render.{form}")
     text: str = module.render(explanation, known_language(lang), **options)
     return text

@@ -24,5 +24,9 @@ def layer_from_json(data: object) -> Dense:
     """
     kind = data.get("kind") if isinstance(data, dict) else None
     if not isinstance(kind, str) or kind not in LAYERS or not isinstance(data, dict):
-        raise ModelFileError(f"network: layer kind {kind!r} is not one of {', '.join(LAYERS)}.")
+        raise ModelFileError(
+            "network: layer kind {kind!r} is not one of {names}.",
+            kind=kind,
+            names=", ".join(LAYERS),
+        )
     return LAYERS[kind].from_json(data)

@@ -26,6 +26,7 @@ from thalweg.errors import ModelFileError, OptionError, ShapeError, ThalwegError
 from thalweg.nn.activations import ACTIVATIONS, Activation, activation
 from thalweg.nn.dropout import mask
 from thalweg.nn.initializers import INITIALISERS, Initialiser, initialiser
+from thalweg.phrases import Phrase
 from thalweg.tracing import label
 
 __all__ = ["MOST_NEURONS", "Dense"]
@@ -78,14 +79,29 @@ class Dense:
         for name in ("inputs", "outputs"):
             count = getattr(self, name)
             if isinstance(count, bool) or not isinstance(count, int | np.integer):
-                raise OptionError(f"Dense: {name}={count!r} is not a whole number.")
+                raise OptionError(
+                    "Dense: {name}={count!r} is not a whole number.",
+                    name=name,
+                    count=count,
+                )
             if not 1 <= count <= MOST_NEURONS:
-                raise OptionError(f"Dense: {name}={count} is not between 1 and {MOST_NEURONS}.")
+                raise OptionError(
+                    "Dense: {name}={count} is not between 1 and {most}.",
+                    name=name,
+                    count=count,
+                    most=MOST_NEURONS,
+                )
             object.__setattr__(self, name, int(count))
         if not isinstance(self.bias, bool):
-            raise OptionError(f"Dense: bias={self.bias!r} is not True or False.")
+            raise OptionError(
+                "Dense: bias={bias!r} is not True or False.",
+                bias=self.bias,
+            )
         if not 0.0 <= self.dropout < 1.0:
-            raise OptionError(f"Dense: dropout={self.dropout} is not a share from 0 to below 1.")
+            raise OptionError(
+                "Dense: dropout={dropout} is not a share from 0 to below 1.",
+                dropout=self.dropout,
+            )
         object.__setattr__(self, "activation", activation(self.activation))
         if self.initialiser != "auto":
             object.__setattr__(self, "initialiser", initialiser(self.initialiser))
@@ -103,12 +119,20 @@ class Dense:
         if array.shape != shape:
             turned = array.ndim == 2 and array.shape[::-1] == shape
             raise ShapeError(
-                f"Dense({self.inputs}, {self.outputs}): {name} have shape {array.shape}, not "
-                f"{shape}: one row per neuron, one column per input."
-                + (" Transpose them (.T)." if turned else "")
+                "Dense({inputs}, {outputs}): {name} have shape {found}, not {shape}: one "
+                "row per neuron, one column per input.{advice}",
+                inputs=self.inputs,
+                outputs=self.outputs,
+                name=name,
+                found=array.shape,
+                shape=shape,
+                advice=Phrase(" Transpose them (.T).") if turned else "",
             )
         if not np.isfinite(array).all():
-            raise ShapeError(f"Dense: {name} are not all finite numbers.")
+            raise ShapeError(
+                "Dense: {name} are not all finite numbers.",
+                name=name,
+            )
         array.flags.writeable = False
         object.__setattr__(self, name, array)
 
@@ -183,8 +207,9 @@ class Dense:
         for chosen, known in ((self.g, ACTIVATIONS), (self.initialiser, INITIALISERS)):
             if chosen != "auto" and str(chosen).split("(")[0] not in known:
                 raise OptionError(
-                    f"{chosen!r} is your own function: a model file holds names only, so a network "
-                    "with it cannot be saved."
+                    "{chosen!r} is your own function: a model file holds names only, so "
+                    "a network with it cannot be saved.",
+                    chosen=chosen,
                 )
         return {
             "kind": "dense",
@@ -201,11 +226,17 @@ class Dense:
         """Read what `to_json` wrote; a ModelFileError if it is anything else."""
         expected = {"kind", "inputs", "outputs", "activation", "bias", "initialiser", "dropout"}
         if set(data) != expected:
-            raise ModelFileError(f"dense layer: expected the keys {', '.join(sorted(expected))}.")
+            raise ModelFileError(
+                "dense layer: expected the keys {names}.",
+                names=", ".join(sorted(expected)),
+            )
         names = data["activation"], data["initialiser"]
         if not all(isinstance(name, str) for name in names) or type(data["dropout"]) is not float:
             raise ModelFileError("dense layer: names must be texts and dropout a number.")
         try:
             return cls(**{key: value for key, value in data.items() if key != "kind"})
         except (ThalwegError, TypeError, ValueError) as error:
-            raise ModelFileError(f"dense layer: {error}") from None
+            raise ModelFileError(
+                "dense layer: {error}",
+                error=error,
+            ) from None

@@ -40,8 +40,11 @@ def matmul(a: Array, b: Array) -> Array:
     b = reshape(b, (*b.shape, 1)) if right else b
     if a.shape[-1] != b.shape[-2]:
         raise ShapeError(
-            f"matrix product of shapes {a.shape} and {b.shape}: {a.shape[-1]} columns meet "
-            f"{b.shape[-2]} rows"
+            "matrix product of shapes {left} and {right}: {columns} columns meet {rows} rows",
+            left=a.shape,
+            right=b.shape,
+            columns=a.shape[-1],
+            rows=b.shape[-2],
         )
     if a.ndim > 2 and b.ndim == 2:  # one matrix for all leading axes: one larger product
         rows = math.prod(a.shape[:-1])
@@ -95,7 +98,12 @@ def tensordot(a: Array, b: Array, axes: int | tuple[Sequence[int], Sequence[int]
     left = [axis_of(axis, a.ndim) for axis in pairs[0]]
     right = [axis_of(axis, b.ndim) for axis in pairs[1]]
     if [a.shape[axis] for axis in left] != [b.shape[axis] for axis in right]:
-        raise ShapeError(f"tensordot of shapes {a.shape} and {b.shape} over axes {axes}")
+        raise ShapeError(
+            "tensordot of shapes {left} and {right} over axes {axes}",
+            left=a.shape,
+            right=b.shape,
+            axes=axes,
+        )
     rest_a = [axis for axis in range(a.ndim) if axis not in left]
     rest_b = [axis for axis in range(b.ndim) if axis not in right]
     lengths_a, lengths_b = ([a.shape[i] for i in rest_a], [b.shape[i] for i in rest_b])
@@ -109,7 +117,11 @@ def cross(a: Array, b: Array) -> Array:
     """The vector product of three-dimensional vectors along the last axis."""
     a, b = as_operand(a), as_operand(b)
     if a.shape[-1:] != (3,) or b.shape[-1:] != (3,):
-        raise ShapeError(f"cross needs vectors of length 3, not shapes {a.shape} and {b.shape}")
+        raise ShapeError(
+            "cross needs vectors of length 3, not shapes {left} and {right}",
+            left=a.shape,
+            right=b.shape,
+        )
     after, last = [1, 2, 0], [2, 0, 1]
     return a[..., after] * b[..., last] - a[..., last] * b[..., after]
 

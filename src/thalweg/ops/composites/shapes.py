@@ -39,7 +39,10 @@ def axes_of(x: Any, axis: Axis) -> tuple[int, ...]:
     given = axis if isinstance(axis, tuple | list) else (axis,)
     found = sorted(axis_of(a, rank) for a in given)
     if len(set(found)) < len(found):
-        raise ShapeError(f"axis {axis} names one axis twice")
+        raise ShapeError(
+            "axis {axis} names one axis twice",
+            axis=axis,
+        )
     return tuple(found)
 
 
@@ -47,7 +50,11 @@ def axis_of(axis: Any, rank: int) -> int:
     """One axis counted from the front."""
     found = operator.index(axis)
     if not -rank <= found < rank:
-        raise ShapeError(f"axis {found} of an array with {rank} axes")
+        raise ShapeError(
+            "axis {found} of an array with {rank} axes",
+            found=found,
+            rank=rank,
+        )
     return found % rank
 
 
@@ -81,7 +88,12 @@ def reshape(x: Array, shape: int | Sequence[int]) -> Array:
     if -1 in wanted:
         known = -math.prod(wanted)
         if wanted.count(-1) > 1 or known == 0 or x.size % known:
-            raise ShapeError(f"cannot reshape {x.shape} ({x.size} entries) to {tuple(wanted)}")
+            raise ShapeError(
+                "cannot reshape {shape} ({size} entries) to {wanted}",
+                shape=x.shape,
+                size=x.size,
+                wanted=tuple(wanted),
+            )
         wanted[wanted.index(-1)] = x.size // known
     if x.shape == tuple(wanted):
         return x
@@ -100,7 +112,11 @@ def transpose(x: Array, axes: Sequence[int] | None = None) -> Array:
     rank = x.ndim
     order = tuple(reversed(range(rank))) if axes is None else tuple(axis_of(a, rank) for a in axes)
     if sorted(order) != list(range(rank)):
-        raise ShapeError(f"{axes} is no order of the {rank} axes")
+        raise ShapeError(
+            "{axes} is no order of the {rank} axes",
+            axes=axes,
+            rank=rank,
+        )
     return x if order == tuple(range(rank)) else primitives.transpose.bind(x, axes=order)
 
 
@@ -126,7 +142,11 @@ def moveaxis(x: Array, source: int | Sequence[int], destination: int | Sequence[
     ends = [axis_of(a, x.ndim) for a in ([destination] if isinstance(destination, int)
                                          else destination)]  # fmt: skip
     if len(starts) != len(ends):
-        raise ShapeError(f"moveaxis of {len(starts)} axes to {len(ends)} places")
+        raise ShapeError(
+            "moveaxis of {count} axes to {places} places",
+            count=len(starts),
+            places=len(ends),
+        )
     order = [a for a in range(x.ndim) if a not in starts]
     for end, start in sorted(zip(ends, starts, strict=True)):
         order.insert(end, start)
@@ -147,7 +167,11 @@ def squeeze(x: Array, axis: Axis = None) -> Array:
     lengths = shape(x)
     gone = [a for a, n in enumerate(lengths) if n == 1] if axis is None else axes_of(x, axis)
     if builtins.any(lengths[a] != 1 for a in gone):
-        raise ShapeError(f"cannot squeeze axes {tuple(gone)} of shape {lengths}")
+        raise ShapeError(
+            "cannot squeeze axes {axes} of shape {lengths}",
+            axes=tuple(gone),
+            lengths=lengths,
+        )
     return reshape(x, tuple(n for a, n in enumerate(lengths) if a not in gone))
 
 
@@ -186,7 +210,10 @@ def stack(arrays: Sequence[Array], axis: int = 0) -> Array:
     if not is_traced(*arrays):
         return np.stack(arrays, axis=axis)
     if len({shape(a) for a in arrays}) > 1:
-        raise ShapeError(f"stack of different shapes {[shape(a) for a in arrays]}")
+        raise ShapeError(
+            "stack of different shapes {shapes}",
+            shapes=[shape(a) for a in arrays],
+        )
     return concatenate([expand_dims(a, axis) for a in arrays], axis)
 
 

@@ -93,7 +93,10 @@ def augmented_lagrangian(problem: Problem, x: Vector, tol: float, inner: str = "
     from thalweg.optim.methods import METHODS
 
     if inner not in METHODS or inner in NOT_INNER:
-        raise OptionError(f"inner={inner!r} is no method for bounds: try 'lbfgs' or 'newton'.")
+        raise OptionError(
+            "inner={inner!r} is no method for bounds: try 'lbfgs' or 'newton'.",
+            inner=inner,
+        )
     x = problem.bounds.project(x)
     c = problem.constraints(x)
     f = problem.value(x)

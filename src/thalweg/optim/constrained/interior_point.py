@@ -196,7 +196,9 @@ class InteriorPoint:
         sigma, k = self.barrier.curvature(it), self.program.dense
         if not np.all(np.isfinite(block)) or not np.all(np.isfinite(sigma)):
             return None
-        system = KKTSystem(block + np.diag(sigma[:k]), diagonal + sigma[k:], it.slopes.jacobian)
+        block = np.array(block)
+        np.einsum("ii->i", block)[:] += sigma[:k]
+        system = KKTSystem(block, diagonal + sigma[k:], it.slopes.jacobian)
         return self.regulariser.factor(system, self.mu)
 
     def _direction(self, it: Iterate, factor: Factor) -> Step:

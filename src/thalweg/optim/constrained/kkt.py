@@ -59,7 +59,7 @@ class KKTSystem:
 
 
 class Factor:
-    """LDLᵀ of a regularised system.
+    """LDLᵀ of a regularised system; LLᵀ where there are no constraints.
 
     Attributes
     ----------
@@ -68,23 +68,43 @@ class Factor:
     """
 
     def __init__(self, system: KKTSystem, shift: float, slack: float) -> None:
-        from scipy.linalg import lapack
-
         self.system, self.shift, self.slack = system, shift, slack
         k, m = system.block.shape[0], system.jacobian.shape[0]
         self.dense, self.rest = system.jacobian[:, :k], system.jacobian[:, k:]
         self.weights = 1.0 / (system.diagonal + shift)
         matrix = np.zeros((k + m, k + m))
-        matrix[:k, :k] = system.block + shift * np.eye(k)
-        matrix[k:, :k] = self.dense
-        matrix[:k, k:] = self.dense.T
-        matrix[k:, k:] = -slack * np.eye(m) - (self.rest * self.weights) @ self.rest.T
+        matrix[:k, :k] = system.block
+        np.einsum("ii->i", matrix)[:k] += shift
+        if m:
+            matrix[k:, :k] = self.dense
+            matrix[:k, k:] = self.dense.T
+            matrix[k:, k:] = -(self.rest * self.weights) @ self.rest.T
+            np.einsum("ii->i", matrix)[k:] -= slack
+            self._factor_indefinite(matrix)
+        else:
+            self._factor_definite(matrix)
+
+    def _factor_indefinite(self, matrix: Matrix) -> None:
+        from scipy.linalg import lapack
+
         self.scale = _equilibrate(matrix)
-        scaled = matrix * self.scale * self.scale[:, None]
-        self.factors, self.pivots, info = lapack.dsytrf(scaled, lower=1, lwork=64 * (k + m))
+        matrix *= self.scale
+        matrix *= self.scale[:, None]
+        # Symmetric, so its transpose, which LAPACK can overwrite, is the same matrix.
+        self.factors, self.pivots, info = lapack.dsytrf(
+            matrix.T, lower=1, lwork=64 * matrix.shape[0], overwrite_a=1
+        )
         self.positive, self.negative, self.zero = _inertia(self.factors, self.pivots)
         if info < 0 or not np.all(np.isfinite(self.factors)):
             self.zero += 1
+
+    def _factor_definite(self, matrix: Matrix) -> None:
+        from scipy.linalg import lapack
+
+        n = matrix.shape[0]
+        self.factors, failed = lapack.dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
+        bad = failed != 0 or not np.all(np.isfinite(np.diag(self.factors)))
+        self.positive, self.negative, self.zero = (n - 1, 1, 0) if bad else (n, 0, 0)
 
     def solve(self, a: Vector, b: Vector) -> tuple[Vector, Vector]:
         """Solve, with iterative refinement on the whole system."""
@@ -104,6 +124,9 @@ class Factor:
         from scipy.linalg import lapack
 
         k = self.dense.shape[1]
+        if not b.size:
+            found, _ = lapack.dpotrs(self.factors, a[:k, None], lower=1)
+            return np.concatenate([found[:, 0], self.weights * a[k:]]), b
         right = np.concatenate([a[:k], b - self.rest @ (self.weights * a[k:])]) * self.scale
         found, _ = lapack.dsytrs(self.factors, self.pivots, right[:, None], lower=1)
         solution = found[:, 0] * self.scale
@@ -113,9 +136,9 @@ class Factor:
 
 def _equilibrate(matrix: Matrix) -> Vector:
     """Powers of two that bring the largest entry of every row near one."""
-    scale = np.ones(matrix.shape[0])
+    size, scale = np.abs(matrix), np.ones(matrix.shape[0])
     for _ in range(3):
-        largest = np.max(np.abs(matrix) * scale * scale[:, None], axis=1, initial=0.0)
+        largest = np.max(size * scale, axis=1, initial=0.0) * scale
         scale = scale / np.sqrt(np.where(largest > 0, largest, 1.0))
     exponents = np.round(np.log2(np.clip(scale, 1e-150, 1e150)))
     return np.asarray(np.exp2(exponents))

@@ -194,7 +194,7 @@ class SlackForm(Program):
         if self.quasi is not None:
             return self.quasi
         matrix = self.problem.lagrangian_hessian(self.point(w), weight, y * self.c_scale)
-        return matrix[np.ix_(self.moving, self.moving)]
+        return matrix if self.moving.all() else matrix[np.ix_(self.moving, self.moving)]
 
     def learn(self, before: Vector, after: Vector, y: Vector) -> None:
         """Powell's damped BFGS update, where there are no second derivatives."""

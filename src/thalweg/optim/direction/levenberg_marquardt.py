@@ -93,7 +93,11 @@ def levenberg_marquardt(problem: Problem, x: Vector, tol: float, scaling: str = 
     Bounds are kept by projection; entries held by a bound leave the linear problem.
     """
     if scaling not in SCALINGS:
-        raise OptionError(f"unknown scaling {scaling!r}.{suggest(scaling, SCALINGS)}")
+        raise OptionError(
+            "unknown scaling {scaling!r}.{hint}",
+            scaling=scaling,
+            hint=suggest(scaling, SCALINGS),
+        )
     start = begin(problem, x).x
     places: list[_Place] = []
     for columns in SCALINGS[scaling]:

@@ -37,7 +37,12 @@ class Rule(ABC):
             value = getattr(self, field.name)
             plain = isinstance(value, int | float)
             if plain and not (math.isfinite(value) and value >= 0):
-                raise OptionError(f"{type(self).__name__}: {field.name}={value} is not 0 or more.")
+                raise OptionError(
+                    "{kind}: {name}={value} is not 0 or more.",
+                    kind=type(self).__name__,
+                    name=field.name,
+                    value=value,
+                )
 
     @abstractmethod
     def init(self, parameter: Any) -> State:
