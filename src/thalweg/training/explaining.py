@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from thalweg.explanation.network import NetworkExplanation, Setting, explain_network
+from thalweg.explanation.network import Columns, NetworkExplanation, Setting, explain_network
 from thalweg.nn.objective import Penalty
 from thalweg.optim.rules import RULES, Rule
 from thalweg.training.columns import Table
@@ -50,6 +50,7 @@ def explain_model(
         penalty=Penalty(settings.get("l1", 0.0), settings.get("l2", 0.0)),
         input_scaling=encoding.input_scaling,
         target_scaling=encoding.target_scaling if quantities else None,
+        columns=_columns(model),
     )
     return explain_network(
         model.network,
@@ -60,6 +61,12 @@ def explain_model(
         _rule(model),
         setting,
     )
+
+
+def _columns(model: Model) -> Columns:
+    """The table's names of inputs and outputs; of two classes in one output, the second's."""
+    outputs = model.encoding.outputs[-model.network.outputs :]
+    return Columns(tuple(model.encoding.features), tuple(outputs))
 
 
 def _rule(model: Model) -> Rule | None:

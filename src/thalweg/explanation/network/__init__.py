@@ -19,6 +19,7 @@ The two-neuron chain with d = x = 1, w₁ = w₂ = 0.5, whose performance is to 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,11 +30,13 @@ from numpy.typing import ArrayLike
 
 from thalweg.errors import OptionError
 from thalweg.explanation.network import names
-from thalweg.explanation.network.entry import of_parameter, of_sample, open_entry
+from thalweg.explanation.network.entry import of_jacobian, of_parameter, of_sample, open_entry
 from thalweg.explanation.network.health import health
-from thalweg.explanation.network.layers import LayerWalk, Scales
+from thalweg.explanation.network.layers import LayerWalk
+from thalweg.explanation.network.names import Columns
 from thalweg.explanation.network.neuron import NeuronWalk, multiplications
 from thalweg.explanation.network.passes import Passes
+from thalweg.explanation.network.scales import Scales
 from thalweg.explanation.network.update import Update
 from thalweg.explanation.pictures import network_picture
 from thalweg.explanation.records import Explanation, Section, Sentence
@@ -42,7 +45,7 @@ from thalweg.nn.network import Network
 from thalweg.nn.objective import Penalty
 from thalweg.optim.rules import GD, RULES, Rule
 
-__all__ = ["NetworkExplanation", "Setting", "explain_network"]
+__all__ = ["Columns", "NetworkExplanation", "Setting", "explain_network"]
 
 MANY_NEURONS, MANY_PARAMETERS = 24, 100
 
@@ -62,6 +65,8 @@ class Setting:
     penalty : Penalty, optional
     input_scaling, target_scaling : object with ``apply`` and ``undo``, optional
         With them, `x` and `t` are given in their own units.
+    columns : Columns, optional
+        What a table calls the inputs and outputs.
     """
 
     memory: Sequence[Mapping[str, Any]] | None = None
@@ -70,6 +75,7 @@ class Setting:
     penalty: Penalty | None = None
     input_scaling: Any = None
     target_scaling: Any = None
+    columns: Columns | None = None
 
 
 def explain_network(
@@ -113,7 +119,9 @@ def explain_network(
     scales = _scales(setting, network, x, t)
     rows = x if scales.X is None else setting.input_scaling.apply(scales.X)
     targets = t if scales.T is None else setting.target_scaling.apply(scales.T)
-    passes = Passes.of(network, params, rows, targets, loss, setting.weights, setting.penalty)
+    passes = Passes.of(
+        network, params, rows, targets, loss, setting.weights, setting.penalty, setting.columns
+    )
     update = Update(passes, rule, setting.memory, setting.step)
     return NetworkExplanation(passes, update, scales)
 
@@ -166,7 +174,7 @@ class NetworkExplanation:
     def _walk(self, sample: int, limit: int) -> NeuronWalk:
         if not 1 <= sample <= self.passes.samples:
             raise OptionError(f"there are samples 1 to {self.passes.samples}, not {sample}")
-        return NeuronWalk(self.passes, self.update_step, sample, limit)
+        return NeuronWalk(self.passes, self.update_step, sample, limit, self.scales)
 
     def neuron(
         self,
@@ -191,13 +199,17 @@ class NetworkExplanation:
         """
         layer, index = names.find_neuron(self.network, which)
         walk = self._walk(sample, limit)
-        sections = [walk.forward(layer, index)]
+        sections = walk.inputs() if layer == 1 else []
+        sections.append(walk.forward(layer, index))
         if layer == self.passes.depth:
             sections.append(walk.loss())
         sections += [walk.neuron(layer, index), self._effect()]
         title = Sentence(
             "title_one_neuron",
-            {"neuron": names.neuron(self.network, layer, index), "network": repr(self.network)},
+            {
+                "neuron": names.neuron(self.network, layer, index, self.passes.columns),
+                "network": repr(self.network),
+            },
         )
         found = Explanation("neuron", title, tuple(sections), self.picture(sample))
         return self._beside(found, sample) if check else found
@@ -212,8 +224,11 @@ class NetworkExplanation:
             if step.name.head != "partial" or step.name.parts[0] != goal or step.value.ndim:
                 continue
             name, *place = step.name.parts[1].parts
-            label = {"x": "a[0]"}.get(name, name.replace("w", "W"))
-            estimates[step.id] = np.asarray(of_sample(self.passes, label, tuple(place), sample))
+            label = {"x": "a[0]", "X": "a[0]"}.get(name, name.replace("w", "W"))
+            estimate = of_sample(self.passes, label, tuple(place), sample)
+            if name == "X":  # in its own unit
+                estimate *= float(self._input_slopes[place[0] - 1])
+            estimates[step.id] = np.asarray(estimate)
         return numerical.flagged(explanation.with_estimates(estimates))
 
     def walk(
@@ -234,28 +249,33 @@ class NetworkExplanation:
         if neurons is None:
             neurons = max(sizes) if sum(sizes) <= MANY_NEURONS else 4
         layers = range(1, self.passes.depth + 1)
-        sections = [
-            walk.forward(layer, index)
-            for layer in layers
-            for index in range(1, min(neurons, sizes[layer - 1]) + 1)
-        ]
+        sections = walk.inputs()
+        for layer in layers:
+            for index in range(1, min(neurons, sizes[layer - 1]) + 1):
+                sections.append(walk.forward(layer, index))
         sections.append(walk.loss())
         for layer in reversed(layers):
             for index in range(1, min(neurons, sizes[layer - 1]) + 1):
                 sections.append(walk.neuron(layer, index))
-        sections.append(self._effect())
+        sections += [*walk.sensitivity(), self._effect()]
         title = Sentence("title_walk", {"network": repr(self.network), "sample": sample})
         found = Explanation("walk", title, tuple(sections), self.picture(sample))
         return self._beside(found, sample) if check else found
 
+    @property
+    def _input_slopes(self) -> Any:
+        return self.scales.slope(self.scales.inputs, self.network.inputs)[:, 0]
+
     def _effect(self) -> Section:
         """After the pass: all updates take effect together; what sharing saved."""
         full, shared = self.multiplications
-        notes = (
+        notes = [
             Sentence("take_effect"),
             Sentence("saved_in_all", {"full": full, "shared": shared, "saved": full - shared}),
-        )
-        return Section("effect", Sentence("title_effect"), (), notes)
+        ]
+        if self.update_step.afresh:
+            notes.insert(1, Sentence("afresh", {"rule": type(self.update_step.rule).__name__}))
+        return Section("effect", Sentence("title_effect"), (), tuple(notes))
 
     @cached_property
     def multiplications(self) -> tuple[int, int]:
@@ -299,22 +319,56 @@ class NetworkExplanation:
                     estimates[f"d{kind}[{layer}]"] = values
         return numerical.flagged(explanation.with_estimates(estimates))
 
-    def jacobians(self, *, sample: int = 1) -> Explanation:
-        """The Jacobian of each layer for one sample, and of the whole network."""
+    def jacobians(self, *, sample: int = 1, check: bool = False) -> Explanation:
+        """The Jacobian of each layer for one sample, and of the whole network.
+
+        Parameters
+        ----------
+        sample : int
+        check : bool
+            With the central difference beside every entry.
+        """
         self._walk(sample, 1)
         sections = LayerWalk(self.passes, self.scales).jacobians(sample)
         title = Sentence("title_jacobians", {"network": repr(self.network), "sample": sample})
-        return Explanation("layers", title, tuple(sections), self.picture(sample))
+        found = Explanation("layers", title, tuple(sections), self.picture(sample))
+        if not check:
+            return found
+        from thalweg.explanation import numerical
+
+        estimates = {s.id: of_jacobian(self.passes, s.id, sample) for s in found.steps()}
+        return numerical.flagged(found.with_estimates(estimates))
 
     def entry(
-        self, name: str, row: int = 1, column: int = 1, *, check: bool = False, limit: int = 12
+        self,
+        name: str,
+        row: int = 1,
+        column: int = 1,
+        *,
+        sample: int = 1,
+        check: bool = False,
+        limit: int = 12,
     ) -> Explanation:
         """One entry of dW[l], db[l], dX or any other matrix, opened into its sum.
 
-        Jacobians too, of the first sample: ``"∂a[2]/∂a[1]"``.
+        Parameters
+        ----------
+        name : str
+            Jacobians too: ``"∂a[2]/∂a[1]"``, or ``"da[2]/da[1]"`` as it is typed.
+        row, column : int
+            Counted from 1.
+        sample : int
+            Whose Jacobian it is.
+        check : bool
+            With the central difference beside it.
+        limit : int
+            How many terms get a line.
         """
-        view = self.jacobians() if name.startswith("∂") else self._layers
-        return open_entry(self.passes, view, name, row, column, check=check, limit=limit)
+        jacobian = re.sub(r"\bd(?=[az]\[)", "∂", name) if "/" in name else name
+        view = self.jacobians(sample=sample) if jacobian.startswith("∂") else self._layers
+        return open_entry(
+            self.passes, view, jacobian, row, column, sample=sample, check=check, limit=limit
+        )
 
     def update(self) -> Explanation:
         """Old value, gradient, optimiser state before and after, new value."""
@@ -328,7 +382,12 @@ class NetworkExplanation:
         return Explanation("network", title, (section,), self.picture(1))
 
     def report(
-        self, *, sample: int = 1, neurons: int | None = None, limit: int | None = None
+        self,
+        *,
+        sample: int = 1,
+        neurons: int | None = None,
+        limit: int | None = None,
+        check: bool = False,
     ) -> Explanation:
         """Everything: layers, the walk over neurons, the update, the network's health.
 
@@ -338,12 +397,14 @@ class NetworkExplanation:
         neurons, limit : int, optional
             How many neurons of a layer, and weights of a neuron, are shown one by one: all of a
             small network, few of a large one by default.
+        check : bool
+            With the central difference beside every derivative.
         """
         if limit is None:
             limit = 8 if self.network.count <= MANY_PARAMETERS else 3
-        walk = self.walk(sample=sample, neurons=neurons, limit=limit)
+        walk = self.walk(sample=sample, neurons=neurons, limit=limit, check=check)
         sections = (
-            *self._layers.sections,
+            *self.layers(check=check).sections,
             *walk.sections,
             *self.update().sections,
             *self.health().sections,

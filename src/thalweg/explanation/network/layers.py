@@ -7,6 +7,7 @@ of the mean, and holds for sigmoid with binary cross entropy and softmax with cr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from thalweg.explanation.network import names
 from thalweg.explanation.network.passes import Passes
+from thalweg.explanation.network.scales import Scales
 from thalweg.explanation.notation import (
     Math,
     add,
@@ -32,36 +34,15 @@ from thalweg.explanation.notation import (
 )
 from thalweg.explanation.notation import replace as replace_in
 from thalweg.explanation.notation.tidy import expand
-from thalweg.explanation.records import Array, Recipe, Section, Sentence, Step
+from thalweg.explanation.records import Recipe, Section, Sentence, Step
 
-__all__ = ["LayerWalk", "Scales", "fused_formula"]
+__all__ = ["LayerWalk", "fused_formula"]
 
 
-@dataclass(frozen=True, eq=False)
-class Scales:
-    """How inputs and targets were scaled: the first and the last step of the chain.
-
-    Parameters
-    ----------
-    inputs, targets : object with ``apply(rows)`` and ``undo(rows)``, or None
-        As `thalweg.training` has them; shifts and stretches of columns.
-    X, T : array or None
-        Rows in their own units.
-    """
-
-    inputs: Any = None
-    targets: Any = None
-    X: Array | None = None
-    T: Array | None = None
-
-    def slope(self, which: Any, width: int) -> Array:
-        """How much one unit more changes each scaled column, shape (width, 1)."""
-        ends = which.apply(np.stack([np.zeros(width), np.ones(width)]))
-        return np.asarray(ends[1] - ends[0])[:, None]
-
-    def shift(self, which: Any, width: int) -> Array:
-        """The value that becomes 0, shape (width, 1)."""
-        return np.asarray(which.undo(np.zeros((1, width)))).T
+def _rows(columns: Sequence[str], most: int = 40) -> str:
+    """Which row of a matrix is which column of the table: ``1 age, 2 size``."""
+    shown = [f"{i} {name}" for i, name in enumerate(columns[:most], start=1)]
+    return ", ".join(shown) + (", …" if len(columns) > most else "")
 
 
 def fused_formula(passes: Passes, z: str, a: str, t: str) -> Math:
@@ -131,6 +112,8 @@ class LayerWalk:
                 Step("scaling", zero, passes.A[0], formula),
             ]
         notes = [Sentence("samples_are_columns", {"m": passes.samples, "n": passes.network.inputs})]
+        if passes.columns.inputs:
+            notes.insert(0, Sentence("columns_named", {"columns": _rows(passes.columns.inputs)}))
         return Section("forward", Sentence("layer_input"), tuple(steps), tuple(notes))
 
     def forward(self, layer: int) -> Section:
@@ -189,6 +172,8 @@ class LayerWalk:
             recipe = Recipe("rowsum", "ℓ", weights="s")
         steps.append(Step("objective", goal, value, mean, recipe=recipe))
         notes = [Sentence("maximised")] if passes.objective.loss.maximise else []
+        if passes.columns.outputs:
+            notes.insert(0, Sentence("outputs_named", {"columns": _rows(passes.columns.outputs)}))
         if passes.penalty:
             notes.append(Sentence("with_penalty", {"penalty": passes.penalty, "sum": passes.value}))
         return Section("loss", Sentence("title_loss"), tuple(steps), tuple(notes))
@@ -338,8 +323,8 @@ class LayerWalk:
     def jacobians(self, sample: int) -> list[Section]:
         """The Jacobian of each layer for one sample, and that of the whole network."""
         passes = self.passes
-        sections, chain = [], np.eye(passes.network.inputs)
-        formula: list[Math] = []
+        sections, chain, joined = [], np.eye(passes.network.inputs), []
+        first = symbol("a[0]")
         for layer in range(1, passes.depth + 1):
             inner = passes.jacobian(layer, sample)
             W = passes.params[layer - 1]["W"]
@@ -357,15 +342,14 @@ class LayerWalk:
                     recipe=Recipe("matmul", f"∂{a}/∂{z}", f"∂{z}/∂{x}"),
                 ),
             )
-            formula.insert(0, partial(a, x))
             title = Sentence("title_jacobian_layer", self._who(layer))
             sections.append(Section("jacobian", title, steps))
-        name = partial(symbol(f"a[{passes.depth}]"), symbol("a[0]"))
-        product = formula[0]
-        for factor in formula[1:]:
-            product = matmul(product, factor)
-        whole_step = Step("jacobian", name, chain, product if len(formula) > 1 else None)
-        sections.append(Section("jacobian", Sentence("title_jacobian"), (whole_step,)))
+            if layer > 1:
+                recipe = Recipe("matmul", f"∂{a}/∂{x}", f"∂{x}/∂{first}")
+                product = matmul(partial(a, x), partial(x, first))
+                joined.append(Step("jacobian", partial(a, first), chain, product, recipe=recipe))
+        if joined:
+            sections.append(Section("jacobian", Sentence("title_jacobian"), tuple(joined)))
         return sections
 
     def _inner_formula(self, layer: int) -> Math | None:

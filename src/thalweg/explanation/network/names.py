@@ -7,6 +7,7 @@ as the row and column of W[l]; in words both ends are named.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from thalweg.errors import OptionError
 from thalweg.explanation.notation import Math, call, power, replace, symbol
@@ -14,6 +15,7 @@ from thalweg.explanation.records import Sentence
 from thalweg.nn.network import Network
 
 __all__ = [
+    "Columns",
     "activation",
     "at_entry",
     "bias",
@@ -24,6 +26,31 @@ __all__ = [
     "weight",
     "weighted_sum",
 ]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What inputs and outputs are called in the reader's table; empty where nobody said.
+
+    Parameters
+    ----------
+    inputs, outputs : tuple of str
+        One name for each neuron of the input and the output layer.
+    """
+
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    def input(self, index: int) -> str:
+        """The column of an input, counted from 1; empty if it has no name."""
+        return self.inputs[index - 1] if self.inputs else ""
+
+    def output(self, index: int) -> str:
+        """The column of an output, counted from 1; empty if it has no name."""
+        return self.outputs[index - 1] if self.outputs else ""
+
+
+NAMELESS = Columns()
 
 
 def activation(layer: int, index: int) -> Math:
@@ -57,23 +84,31 @@ def layer_of(network: Network, layer: int) -> Sentence:
     return Sentence("layer_hidden", {"layer": layer})
 
 
-def neuron(network: Network, layer: int, index: int) -> Sentence:
-    """A neuron in words: ``hidden 2``, ``output 1``, ``hidden 3 of layer 2``, ``input 1``."""
+def neuron(network: Network, layer: int, index: int, columns: Columns = NAMELESS) -> Sentence:
+    """A neuron in words: ``hidden 2``, ``output 1 (price)``, ``hidden 3 of layer 2``."""
     if layer == 0:
-        return Sentence("neuron_input", {"index": index})
+        name = columns.input(index)
+        if not name:
+            return Sentence("neuron_input", {"index": index})
+        return Sentence("neuron_input_named", {"symbol": activation(0, index), "name": name})
     if layer == len(network.layers):
-        return Sentence("neuron_output", {"index": index})
+        name = columns.output(index)
+        if not name:
+            return Sentence("neuron_output", {"index": index})
+        return Sentence("neuron_output_named", {"index": index, "name": name})
     if len(network.layers) == 2:
         return Sentence("neuron_hidden", {"index": index})
     return Sentence("neuron_hidden_of", {"index": index, "layer": layer})
 
 
-def link(network: Network, layer: int, index: int, source: int) -> Sentence:
-    """A weight in words, both ends named: ``hidden 2 ← input 1``."""
-    ends = {
-        "target": neuron(network, layer, index),
-        "source": neuron(network, layer - 1, source),
-    }
+def link(
+    network: Network, layer: int, index: int, source: int, columns: Columns = NAMELESS
+) -> Sentence:
+    """A weight in words, both ends named: ``hidden 2 ← input 1``, or ``hidden 2 ← age``."""
+    begin = neuron(network, layer - 1, source)
+    if layer == 1 and columns.inputs:
+        begin = Sentence("column", {"name": columns.input(source)})
+    ends = {"target": neuron(network, layer, index), "source": begin}
     return Sentence("link", ends)
 
 

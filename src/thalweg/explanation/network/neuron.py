@@ -11,13 +11,19 @@ effect after the whole pass.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from thalweg.explanation.network import names
 from thalweg.explanation.network.passes import Passes
+from thalweg.explanation.network.scales import (
+    Scales,
+    scaled_inputs,
+    scaled_targets,
+    unscaled_slopes,
+)
 from thalweg.explanation.network.update import Update
 from thalweg.explanation.notation import (
     Math,
@@ -26,6 +32,7 @@ from thalweg.explanation.notation import (
     number,
     partial,
     put_numbers,
+    subtract,
     symbol,
     symbols,
     text,
@@ -49,12 +56,14 @@ class NeuronWalk:
         Counted from 1.
     limit : int
         How many weights of a neuron are shown one by one.
+    scales : Scales
     """
 
     passes: Passes
     update: Update
     sample: int = 1
     limit: int = 8
+    scales: Scales = field(default_factory=Scales)
 
     @property
     def goal(self) -> Math:
@@ -64,9 +73,14 @@ class NeuronWalk:
         return symbol("P") if self.passes.objective.loss.maximise else symbol("J")
 
     @property
-    def objective(self) -> Math:
+    def mean(self) -> Math:
         """The name of the mean over all samples."""
         return symbol("P") if self.passes.objective.loss.maximise else symbol("J")
+
+    @property
+    def objective(self) -> Math:
+        """What training moves: the mean, or C, the mean and the penalty together."""
+        return symbol("C") if self.passes.objective.penalty else self.mean
 
     def _at(self, table: Any, layer: int, index: int) -> float:
         return float(table[layer][index - 1, self.sample - 1])
@@ -74,6 +88,39 @@ class NeuronWalk:
     def slope(self, layer: int, index: int) -> Math:
         """The name of the common part, ∂J/∂z."""
         return partial(self.goal, names.weighted_sum(layer, index))
+
+    # -- the ends of the chain --------------------------------------------------------------------
+    def inputs(self) -> list[Section]:
+        """The sample's inputs, named and scaled; nothing where they have neither name nor unit."""
+        columns, width = self.passes.columns, self.passes.network.inputs
+        steps = scaled_inputs(self.scales, self.passes, self.sample, self.limit)
+        if not steps and columns.inputs:
+            steps = [
+                Step(
+                    "input",
+                    names.activation(0, i),
+                    np.asarray(self._at(self.passes.A, 0, i)),
+                    place=Sentence("column", {"name": columns.input(i)}),
+                )
+                for i in range(1, min(self.limit, width) + 1)
+            ]
+        if not steps:
+            return []
+        notes = [Sentence("scaled_inputs")] if self.scales.X is not None else []
+        if width > self.limit:
+            notes.append(Sentence("more_inputs", {"count": width - self.limit}))
+        return [Section("forward", Sentence("layer_input"), tuple(steps), tuple(notes))]
+
+    def sensitivity(self) -> list[Section]:
+        """How the loss moves with the inputs, in their own units."""
+        steps = unscaled_slopes(self.scales, self.passes, self.sample, self.limit, self._to_input)
+        if not steps:
+            return []
+        notes = (Sentence("scaled_sensitivity"), Sentence("sensitivity"))
+        return [Section("sensitivity", Sentence("title_sensitivity"), tuple(steps), notes)]
+
+    def _to_input(self, index: int) -> Step:
+        return self._handed("sensitivity", 0, index)
 
     # -- the loss ---------------------------------------------------------------------------------
     def loss(self) -> Section:
@@ -83,7 +130,9 @@ class NeuronWalk:
         y, t = symbol(f"a[{last}]"), symbol("t")
         table = {graph.labels[f"a[{last}]"]: y, graph.labels["t"]: t}
         formula = tidy(from_node(graph.outputs[0], table))
-        steps = [self._value_of_loss(formula)]
+        steps = scaled_targets(self.scales, passes, self.sample)
+        notes = [Sentence("scaled_targets")] if steps else []
+        steps.append(self._value_of_loss(formula))
         cotangent = passes.sample.plain_derivation.gradient(graph.labels[f"a[{last}]"])
         derivative = tidy(from_node(cotangent, table))
         for k in range(1, passes.network.outputs + 1):
@@ -97,7 +146,7 @@ class NeuronWalk:
             numbers = _filled(local, values)
             steps.append(Step("loss_local", name, value, local, numbers))
             steps.append(Step("loss_global", name, value, name, None))
-        notes = [
+        notes += [
             Sentence("words"),
             Sentence("loss_hand_over", {"layer": names.layer_of(passes.network, last)}),
         ]
@@ -149,9 +198,7 @@ class NeuronWalk:
             g = passes.network.layers[layer - 1].g.name
             formula = Math("entry", (Math("call", (g, symbol(f"z[{layer}]"))), index))
             activated = Step("value", a, np.asarray(value), formula)
-        title = Sentence(
-            "title_neuron_forward", {"neuron": names.neuron(passes.network, layer, index)}
-        )
+        title = Sentence("title_neuron_forward", {"neuron": self._who(layer, index)})
         return Section("forward", title, (total, activated))
 
     # -- one neuron -------------------------------------------------------------------------------
@@ -171,11 +218,14 @@ class NeuronWalk:
             steps += self._inputs(layer, index)
         else:
             notes.append(Sentence("input_layer_receives_none"))
+        if passes.objective.penalty:
+            key = "penalised_up" if passes.objective.loss.maximise else "penalised"
+            notes.append(Sentence(key, {"mean": self.mean}))
         notes += self._kinks(layer, index)
         title = Sentence(
             "title_neuron",
             {
-                "neuron": names.neuron(passes.network, layer, index),
+                "neuron": self._who(layer, index),
                 "activation": str(passes.network.layers[layer - 1].g),
             },
         )
@@ -293,7 +343,7 @@ class NeuronWalk:
         ]
         for w, x, i in sources:
             value = float(passes.A[layer - 1][i - 1, s])
-            where = names.link(passes.network, layer, index, i)
+            where = self._where(layer, index, i)
             step = Step("weight_local", partial(z, w), np.asarray(value), x)
             local.append(replace(step, place=where))
             factors = (common, Factor(partial(z, w), value))
@@ -308,23 +358,41 @@ class NeuronWalk:
         gradient = passes.dZ[layer][index - 1, s] * passes.A[layer - 1][:, s]
         vector = partial(self.goal, symbol(f"w[{layer}]", index))
         slopes.append(Step("neuron_gradient", vector, gradient[None, :]))
-        means = self._means(layer, index, sources) if passes.samples > 1 else []
+        several = passes.samples > 1 or bool(passes.objective.penalty)
+        means = self._means(layer, index, sources) if several else []
         return [*local, *slopes, *means, *updates]
 
     def _means(
         self, layer: int, index: int, sources: Sequence[tuple[Math, Math, int]]
     ) -> list[Step]:
-        """The derivative of the mean over all samples, beside this sample's."""
+        """The derivative that the update uses: of the mean over all samples, and the penalty."""
         passes = self.passes
-        found = []
-        for w, _, i in sources:
-            value = np.asarray(passes.dW[layer][index - 1, i - 1])
-            found.append(Step("mean", partial(self.objective, w), value, _mean(self.goal, w)))
+        found = [
+            self._used(w, passes.dW[layer][index - 1, i - 1], layer, (index, i))
+            for w, _, i in sources
+        ]
         if layer in passes.db:
             b = names.bias(layer, index)
-            value = np.asarray(passes.db[layer][index - 1, 0])
-            found.append(Step("mean", partial(self.objective, b), value, _mean(self.goal, b)))
+            found.append(self._used(b, passes.db[layer][index - 1, 0], layer, (index,)))
         return found
+
+    def _used(self, w: Math, value: Any, layer: int, place: tuple[int, ...]) -> Step:
+        passes = self.passes
+        several = passes.samples > 1
+        formula = partial(self.goal, w)
+        formula = Math("mean", (formula,)) if several else formula
+        numbers = None
+        if passes.objective.penalty and len(place) == 2:
+            j, i = place[0] - 1, place[1] - 1
+            own = float(np.sum(passes.dZ[layer][j] * passes.A[layer - 1][i] * passes.shares))
+            price = float(value) - own
+            slope = partial(symbol("R"), w)
+            if passes.objective.loss.maximise:
+                formula, numbers = subtract(formula, slope), subtract(number(own), number(-price))
+            else:
+                formula, numbers = add(formula, slope), add(number(own), number(price))
+        role = "mean" if several else "penalised"
+        return Step(role, partial(self.objective, w), np.asarray(value), formula, numbers)
 
     def _inputs(self, layer: int, index: int) -> list[Step]:
         """Steps 6, 7 and 8: inputs local and global, and what is handed over."""
@@ -336,7 +404,7 @@ class NeuronWalk:
         for i in range(1, min(self.limit, len(W)) + 1):
             x, w = names.activation(layer - 1, i), names.weight(layer, index, i)
             value = float(W[i - 1])
-            where = names.link(passes.network, layer, index, i)
+            where = self._where(layer, index, i)
             local.append(Step("input_local", partial(z, x), np.asarray(value), w, place=where))
             share = partial(self.goal, x)
             if passes.network.sizes[layer] > 1:
@@ -348,6 +416,12 @@ class NeuronWalk:
         return [*local, *shares, *handed]
 
     # -- parts ------------------------------------------------------------------------------------
+    def _who(self, layer: int, index: int) -> Sentence:
+        return names.neuron(self.passes.network, layer, index, self.passes.columns)
+
+    def _where(self, layer: int, index: int, source: int) -> Sentence:
+        return names.link(self.passes.network, layer, index, source, self.passes.columns)
+
     def _product(self, role: str, name: Math, factors: tuple[Factor, ...]) -> Step:
         term = Term(factors)
         formula = times(*(f.name for f in factors))
@@ -389,10 +463,6 @@ class NeuronWalk:
         if g.untrainable:
             found.append(Sentence("step_untrainable"))
         return found
-
-
-def _mean(goal: Math, w: Math) -> Math:
-    return Math("mean", (partial(goal, w),))
 
 
 def _filled(formula: Math, values: dict[Math, float]) -> Math | None:

@@ -20,7 +20,7 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike
 from thalweg.differentiation import Derivation, backward
 from thalweg.differentiation.batching import along_samples
 from thalweg.errors import ShapeError
+from thalweg.explanation.network.names import Columns
 from thalweg.explanation.records import Array
 from thalweg.graph import Graph, Node, substitute, variable
 from thalweg.interpreter import interpret
@@ -65,6 +66,8 @@ class Passes:
     losses : array of shape (m,)
     mean, penalty : float
         The objective is their sum (with a minus before the mean where it is maximised).
+    columns : Columns
+        What the reader's table calls inputs and outputs.
     """
 
     objective: NetworkObjective
@@ -86,6 +89,7 @@ class Passes:
     penalty: float
     fused: bool
     sample: _Sample = field(repr=False)
+    columns: Columns = field(default_factory=Columns)
 
     @classmethod
     def of(
@@ -97,6 +101,7 @@ class Passes:
         loss: Loss | str,
         weights: ArrayLike | None = None,
         penalty: Penalty | None = None,
+        columns: Columns | None = None,
     ) -> Passes:
         """Run both passes.
 
@@ -114,7 +119,7 @@ class Passes:
         w = np.ones(len(rows)) if weights is None else np.asarray(weights, np.float64)
         if w.shape != (len(rows),):
             raise ShapeError(f"sample weights of shape {w.shape} for {len(rows)} samples")
-        return _run(objective, own, rows, targets, w)
+        return replace(_run(objective, own, rows, targets, w), columns=columns or Columns())
 
     @property
     def network(self) -> Network:
