@@ -204,7 +204,7 @@ def test_forms_are_chosen_by_shapes():
     assert equations.form == "primal"
     with pytest.raises(OptionError, match="'primal'"):
         NormalEquations(NetworkObjective(network, loss("mse")), *data, form="primary")
-    assert gauss_newton.FORMS == ("auto", *FORMS)
+    assert ("auto", *FORMS) == gauss_newton.FORMS
 
 
 STEP = """

@@ -42,7 +42,16 @@ from thalweg.training.batches import Samples
 from thalweg.training.sensitivities import Places
 from thalweg.trees import flatten
 
-__all__ = ["FORMS", "Curvature", "Form", "NormalEquations", "Quadratic", "form_for", "vector"]
+__all__ = [
+    "FORMS",
+    "Curvature",
+    "Form",
+    "NormalEquations",
+    "PenaltyDerivatives",
+    "Quadratic",
+    "form_for",
+    "vector",
+]
 
 Array = NDArray[Any]
 FORMS = ("auto", "primal", "dual", "products")
@@ -58,7 +67,7 @@ class Curvature(Protocol):
         """Its diagonal, shape (P,)."""
 
     def solve(self, diagonal: Array, extra: Array) -> Array | None:
-        """s of ``(H + diag(diagonal)) s = -(g + extra)``, g being the gradient of the loss.
+        """The s of ``(H + diag(diagonal)) s = -(g + extra)``; g is the gradient of the loss.
 
         None where the matrix is not positive definite.
         """
@@ -189,7 +198,7 @@ class NormalEquations:
             form = form_for(len(X), objective.network.outputs, self.count)
         self.form = form
         self._made = _make_form(form, objective, samples, native)
-        self._penalty = _Penalty(objective, self.total) if objective.penalty else None
+        self._penalty = PenaltyDerivatives(objective, self.total) if objective.penalty else None
 
     def at(self, theta: Array) -> Quadratic:
         """The model at a point, given as one vector of all parameters.
@@ -226,11 +235,18 @@ def _make_form(form: str, objective: NetworkObjective, samples: Samples, native:
     return MatrixFree(objective, samples, native)
 
 
-class _Penalty:
+class PenaltyDerivatives:
     """A penalty, its gradient, and its second derivatives by each parameter.
 
     Penalties are sums over single weights, so that their Hessian is diagonal, and its product
     with a vector of ones is that diagonal.
+
+    Parameters
+    ----------
+    objective : NetworkObjective
+        With a penalty.
+    total : float
+        The sum of the sample weights.
     """
 
     def __init__(self, objective: NetworkObjective, total: float) -> None:
@@ -244,6 +260,7 @@ class _Penalty:
         self._leaves = len(leaves)
 
     def __call__(self, leaves: Sequence[Array]) -> tuple[float, Array, Array]:
+        """Value, gradient and second derivatives at W[1], b[1], ...; the latter of shape (P,)."""
         price, *rest = self._run(list(leaves))
         slopes, bends = (
             np.concatenate([np.ravel(a) for a in part])

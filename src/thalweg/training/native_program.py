@@ -296,16 +296,39 @@ class NativeProgram:
         if not len(X):
             return 0.0
         size = min(len(X), LARGEST_SUM)
-        program = self._program(size, what)
         arrays = [np.ascontiguousarray(a, self.dtype) for a in state]
         data = [np.ascontiguousarray(a, self.dtype) for a in (X, T, weights)]
         data += [np.arange(len(X)), np.zeros(1, np.int64)]
         losses = np.zeros((batch_count(len(X), size), 3), self.dtype)
         scalars = np.zeros((len(losses), 0), self.dtype)
-        self._run(program, arrays, data, scalars, size, losses, self._space(program, size))
+        self.add_up(what, size, arrays, data, scalars, losses)
         shares = losses[:, 2].astype(np.float64)
         total = float(shares.sum())
         return float(losses[:, 0].astype(np.float64) @ shares) / total if total else 0.0
+
+    def add_up(
+        self,
+        what: str,
+        size: int,
+        arrays: Sequence[Array],
+        data: Sequence[Array],
+        scalars: Array,
+        losses: Array,
+    ) -> None:
+        """Sums over all samples, in batches of a size, into arrays that are laid out already.
+
+        Parameters
+        ----------
+        what : {"loss", "gradient"}
+        size : int
+        arrays : sequence of array
+            Parameters; for gradients also the sums, which are added to.
+        data, scalars, losses
+            See `thalweg.compiler.program.BatchProgram.run`.
+        """
+        program = self._program(size, what)
+        space = self._space(program, size)
+        self._run(program, arrays, data, scalars, size, losses, space)
 
     def _penalty_and_gradient(
         self, leaves: Sequence[Array], total: float

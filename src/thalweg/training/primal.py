@@ -159,13 +159,11 @@ def _pairs(network: Network) -> list[_Pair]:
     return [_Pair(network, *both) for both in combinations_with_replacement(numbers, 2)]
 
 
-def _weighted(S: Node, delta: Node) -> Node:
+def _weighted(S: Node, delta: Node) -> Any:
     """S Δ of every sample, shape (n[L], n[l], samples)."""
     if S.shape[0] == 1:
-        found: Node = S * delta
-        return found
-    found = tnp.sum(tnp.expand_dims(S, 2) * tnp.expand_dims(delta, 0), axis=1)
-    return found
+        return S * delta
+    return tnp.sum(tnp.expand_dims(S, 2) * tnp.expand_dims(delta, 0), axis=1)
 
 
 class Matrix:

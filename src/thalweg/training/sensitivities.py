@@ -122,7 +122,7 @@ def _bypassed(loss: Node, output: Node, before: Node) -> bool:
     return False
 
 
-def _convex(outer: Node) -> Node:
+def _convex(outer: Node) -> Any:
     """∂²ℓ/∂z² without negative curvature of single outputs."""
     outputs = outer.shape[-1]
     if outputs == 1:

@@ -38,8 +38,10 @@ from thalweg.optim.rules import GD
 from thalweg.optim.run import Limits, Run
 from thalweg.training.batches import Samples
 from thalweg.training.engines import make_program
+from thalweg.training.gauss_newton import PenaltyDerivatives
 from thalweg.training.loop import Book, Outcome, Task
-from thalweg.training.program import EpochProgram
+from thalweg.training.program import EpochProgram, Program
+from thalweg.training.sensitivities import Places
 from thalweg.training.stopping import StopReason
 from thalweg.trees import flatten
 
@@ -75,6 +77,16 @@ class Patience:
         return before - now <= self.reduction * max(abs(before), abs(now), 1.0)
 
 
+def _native_sums(program: EpochProgram, samples: Samples) -> Callable[..., Any] | None:
+    """A quick way to the program's values and gradients, where it is native."""
+    if isinstance(program, Program) or not len(samples.X):
+        return None
+    from thalweg.training.native_program import NativeProgram
+    from thalweg.training.native_sums import NativeSums
+
+    return NativeSums(program, samples) if isinstance(program, NativeProgram) else None
+
+
 class NetworkProblem(Objective):
     """The objective of a network over all samples of a task, as a function of one vector.
 
@@ -93,18 +105,13 @@ class NetworkProblem(Objective):
         self.samples = Samples(*(np.ascontiguousarray(a, np.float64) for a in samples))
         self.total = float(np.sum(self.samples.weights))
         self.gradient_at: tuple[Vector, Vector] | None = None
+        self.places = Places(objective.network)
+        self._sums = _native_sums(program, self.samples)
+        self._price = PenaltyDerivatives(objective, self.total) if objective.penalty else None
 
     def params(self, x: Vector) -> Params:
         """The vector as parameters of the network."""
-        found, start = [], 0
-        for layer in self.network_objective.network.layers:
-            own = {}
-            for name, shape in layer.shapes.items():
-                size = math.prod(shape)
-                own[name] = x[start : start + size].reshape(shape)
-                start += size
-            found.append(own)
-        return found
+        return self.network_objective.as_params(self.places.leaves(x))
 
     def vector(self, params: Params) -> Vector:
         """Parameters of the network as a vector."""
@@ -112,8 +119,7 @@ class NetworkProblem(Objective):
 
     def penalty(self, x: Vector) -> float:
         """What the objective holds beside the loss."""
-        price = self.network_objective.penalty
-        return float(price(self.params(x), self.total)) if price else 0.0
+        return self._price(self.places.leaves(x))[0] if self._price else 0.0
 
     def value(self, x: Vector) -> float:
         """The objective."""
@@ -121,8 +127,14 @@ class NetworkProblem(Objective):
 
     def value_and_gradient(self, x: Vector) -> tuple[float, Vector]:
         """The objective and its gradient, shape (P,)."""
-        value, slopes = self.program.gradient(self.params(x), *self.samples)
-        gradient = self.vector(slopes)
+        if self._sums is None:
+            value, slopes = self.program.gradient(self.params(x), *self.samples)
+            gradient = self.vector(slopes)
+        else:
+            value, gradient = self._sums(x)
+            if self._price:
+                price, slope, _ = self._price(self.places.leaves(x))
+                value, gradient = value + price, gradient + slope
         self.gradient_at = (np.array(x), gradient)
         return value, gradient
 

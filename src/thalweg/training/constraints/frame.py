@@ -1,0 +1,193 @@
+"""A network in the units of its table: what constraints are written in.
+
+Examples
+--------
+>>> import numpy as np
+>>> from thalweg.nn.network import Dense, Network
+>>> from thalweg.training.data import Purpose, from_arrays
+>>> data = from_arrays(np.array([[0.0], [10.0], [20.0]]), np.array([100.0, 200.0, 300.0]), Purpose())
+>>> frame = Frame.of(data, Network([Dense(1, 1)]))
+>>> frame.function([{"W": np.ones((1, 1)), "b": np.zeros(1)}])(np.array([20.0]))
+array([300.])
+>>> frame.low, frame.high
+(array([0.]), array([20.]))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.errors import OptionError, suggest
+from thalweg.graph import Node
+from thalweg.nn.network import Network, Params
+from thalweg.training.data import Data, table_of_rows
+from thalweg.training.encoding import Encoding
+from thalweg.training.predictors import CategoryColumn
+from thalweg.training.units import unit_sizes
+
+__all__ = ["Frame", "Function", "Vector"]
+
+Vector = NDArray[np.float64]
+Function = Callable[[Any], Any]
+"""A network with its weights put in: from inputs in their own units to outputs in theirs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A network, its columns and their ranges.
+
+    Attributes
+    ----------
+    network : Network
+    encoding : Encoding
+    low, high : array of shape (n[0],)
+        Ranges of the inputs over the table, before scaling.
+    input_sizes, output_sizes : array
+        One scaled unit in the own unit of every input and output.
+    """
+
+    network: Network
+    encoding: Encoding
+    low: Vector
+    high: Vector
+    input_sizes: Vector
+    output_sizes: Vector
+
+    @classmethod
+    def of(cls, data: Data, network: Network) -> Frame:
+        """The frame of samples and a network."""
+        encoding = data.encoding
+        inputs = encoding.input_scaling.undo(data.X)
+        return cls(
+            network,
+            encoding,
+            inputs.min(axis=0),
+            inputs.max(axis=0),
+            unit_sizes(encoding.input_scaling, data.X.shape[1]),
+            unit_sizes(encoding.target_scaling, data.T.shape[1])[: network.outputs],
+        )
+
+    # -- the network --------------------------------------------------------------------------
+    def function(self, params: Params) -> Function:
+        """The network with weights, in own units.
+
+        It takes inputs of shape (n[0],) or (m, n[0]) and gives outputs of shape (n[L],) or
+        (m, n[L]); a network of one input takes a number, too, and gives one if it has one output.
+        """
+
+        def f(x: Any) -> Any:
+            x = x if isinstance(x, Node) else np.asarray(x, np.float64)
+            if x.ndim == 0 and self.network.inputs == 1:
+                y = f(x.reshape(1))
+                return y[0] if self.network.outputs == 1 else y
+            inputs = self.encoding.input_scaling.apply(x)
+            return self.encoding.target_scaling.undo(self.network(params, inputs))
+
+        return f
+
+    def params(self, theta: Any) -> Params:
+        """One vector, which may be traced, as parameters of the network."""
+        found, start = [], 0
+        for layer in self.network.layers:
+            own = {}
+            for name, shape in layer.shapes.items():
+                size = math.prod(shape)
+                own[name] = theta[start : start + size].reshape(shape)
+                start += size
+            found.append(own)
+        return found
+
+    def entry(self, position: int) -> str:
+        """What people call an entry of the vector of parameters: ``W[1] 2 3``."""
+        for number, layer in enumerate(self.network.layers, start=1):
+            for name, shape in layer.shapes.items():
+                size = math.prod(shape)
+                if position < size:
+                    place = np.unravel_index(position, shape)
+                    return " ".join([f"{name}[{number}]", *(str(int(i) + 1) for i in place)])
+                position -= size
+        raise IndexError(position)
+
+    # -- columns ------------------------------------------------------------------------------
+    def input(self, name: str | int) -> int:
+        """The place of a numeric input, given by its name or place.
+
+        Raises
+        ------
+        OptionError
+            If there is none, or it is a category.
+        """
+        features = self.encoding.features
+        if isinstance(name, int | np.integer) and not isinstance(name, bool):
+            if not 0 <= name < len(features):
+                raise OptionError(
+                    "constraint: there is no input {name}; inputs are counted from 0 to {last}.",
+                    name=int(name),
+                    last=len(features) - 1,
+                )
+            name = features[int(name)]
+        for column in self.encoding.columns:
+            if column.name == name or name in column.features:
+                if isinstance(column, CategoryColumn):
+                    raise OptionError(
+                        "constraint: input {name!r} is a category, which has no slope: name a "
+                        "numeric input.",
+                        name=str(name),
+                    )
+                return features.index(column.name)
+        raise OptionError(
+            "constraint: there is no input {name!r}.{hint}",
+            name=str(name),
+            hint=suggest(str(name), features),
+        )
+
+    def outputs(self, name: str | int | None) -> tuple[int, ...]:
+        """The places of the outputs that are meant: one by name or place, or all.
+
+        Raises
+        ------
+        OptionError
+            If there is none.
+        """
+        names = self.encoding.outputs[-self.network.outputs :]
+        if name is None:
+            return tuple(range(self.network.outputs))
+        if isinstance(name, int | np.integer) and 0 <= name < self.network.outputs:
+            return (int(name),)
+        if name in names:
+            return (names.index(str(name)),)
+        raise OptionError(
+            "constraint: there is no output {name!r}.{hint}",
+            name=str(name),
+            hint=suggest(str(name), names),
+        )
+
+    def rows(self, points: Any) -> Vector:
+        """Points as the network's inputs before scaling, shape (m, n[0]).
+
+        Parameters
+        ----------
+        points : array-like, table, or mapping of column names to values
+        """
+        if isinstance(points, Mapping):
+            points = {name: np.atleast_1d(np.asarray(v)) for name, v in points.items()}
+        elif isinstance(points, int | float):
+            points = [[float(points)]]
+        return self.encoding.inputs(table_of_rows(points, self.encoding), scaled=False)
+
+    @property
+    def blocks(self) -> tuple[tuple[int, ...], ...]:
+        """The places of the indicators of every category column."""
+        found, start = [], 0
+        for column in self.encoding.columns:
+            width = len(column.features)
+            if isinstance(column, CategoryColumn):
+                found.append(tuple(range(start, start + width)))
+            start += width
+        return tuple(found)

@@ -1,0 +1,138 @@
+"""Regions of inputs, points spread over them, and the search for the worst of all points.
+
+A region is a box of the numeric inputs; an input that is a category takes each of its values. What
+is to hold everywhere is looked at on points spread evenly (the additive recurrence of M. Roberts,
+which has low discrepancy in every dimension), half of them moved to faces, edges and corners; from
+the worst of them a compass search climbs to local maxima. Nothing between the points is proved:
+the more inputs there are, the less the points say.
+
+Examples
+--------
+>>> region = Region(np.array([0.0, -1.0]), np.array([2.0, 1.0]))
+>>> points = region.spread(100)
+>>> points.shape, bool(np.all((points >= region.low) & (points <= region.high)))
+((100, 2), True)
+>>> def bump(X):
+...     return -((X[:, 0] - 0.3) ** 2) - (X[:, 1] - 2.0) ** 2
+>>> best = region.climb(bump, points[:3])
+>>> np.round(best, 6).tolist()
+[[0.3, 1.0], [0.3, 1.0], [0.3, 1.0]]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Region"]
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+TIGHT, LOOSE = 1e-9, 0.1  # steps of the search, as parts of the box
+APART = 0.02  # points closer than this part of the box are one
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A box of inputs before scaling.
+
+    Attributes
+    ----------
+    low, high : array of shape (n[0],)
+    blocks : sequence of tuple of int
+        Places of the indicators of each category.
+    """
+
+    low: Vector
+    high: Vector
+    blocks: Sequence[tuple[int, ...]] = ()
+
+    @property
+    def moving(self) -> NDArray[np.int64]:
+        """Places of the numeric inputs that vary."""
+        fixed = {place for block in self.blocks for place in block}
+        wide = np.flatnonzero(self.high > self.low)
+        return np.array([place for place in wide.tolist() if place not in fixed], np.int64)
+
+    def spread(self, count: int, shift: float = 0.5) -> Matrix:
+        """Points spread over the region, shape (count, n[0]); another `shift` gives others."""
+        width, moving = len(self.low), self.moving
+        uniform = _recurrence(count, len(moving) + len(self.blocks) + 1, shift)
+        part = uniform[:, : len(moving)].copy()
+        _to_the_faces(part, uniform[:, -1])
+        X = np.tile(self.low, (count, 1))
+        X[:, moving] = self.low[moving] + part * (self.high - self.low)[moving]
+        for number, block in enumerate(self.blocks, start=len(moving)):
+            chosen = np.minimum((uniform[:, number] * len(block)).astype(int), len(block) - 1)
+            X[:, list(block)] = np.eye(len(block))[chosen]
+        assert X.shape[1] == width
+        return X
+
+    def climb(self, function: Callable[[Matrix], Vector], X: Matrix) -> Matrix:
+        """Local maxima of a function near each of some points, by compass search."""
+        X, moving = X.copy(), self.moving
+        if not len(moving) or not len(X):
+            return X
+        box = (self.high - self.low)[moving]
+        values, steps = function(X), np.full(len(X), LOOSE)
+        arms = np.concatenate([np.eye(len(moving)), -np.eye(len(moving))])
+        while np.any(steps > TIGHT):
+            tried = np.repeat(X[:, None, :], len(arms), axis=1)
+            tried[:, :, moving] += steps[:, None, None] * arms * box
+            tried = np.clip(tried, self.low, self.high)
+            found = function(tried.reshape(-1, X.shape[1])).reshape(len(X), len(arms))
+            best = np.argmax(np.where(np.isfinite(found), found, -np.inf), axis=1)
+            rows = np.arange(len(X))
+            better = found[rows, best] > values
+            X[better] = tried[rows, best][better]
+            values = np.where(better, found[rows, best], values)
+            steps = np.where(better, steps, 0.5 * steps)
+        return X
+
+    def distinct(self, X: Matrix, values: Vector, most: int, known: Matrix | None = None) -> Matrix:
+        """The points of the largest values, no two of them (nor a known one) close together."""
+        box = np.where(self.high > self.low, self.high - self.low, 1.0)
+        taken = [] if known is None else list(known / box)
+        before = len(taken)
+        kept = []
+        for place in np.argsort(-values, kind="stable").tolist():
+            point = X[place] / box
+            near = before and np.min(np.max(np.abs(np.array(taken[:before]) - point), axis=1))
+            if before and near < 1e-4 * APART:
+                continue
+            own = taken[before:]
+            if own and np.min(np.max(np.abs(np.array(own) - point), axis=1)) < APART:
+                continue
+            taken.append(point)
+            kept.append(place)
+            if len(kept) == most:
+                break
+        return X[kept]
+
+
+def _recurrence(count: int, dimensions: int, shift: float) -> Matrix:
+    """The points (shift + i·α) mod 1, αⱼ = φ⁻ʲ, where φ is the root of φᵈ⁺¹ = φ + 1."""
+    phi = 2.0
+    for _ in range(64):
+        phi = (1.0 + phi) ** (1.0 / (dimensions + 1.0))
+    steps = phi ** -np.arange(1.0, dimensions + 1.0)
+    return np.asarray((shift + np.arange(1.0, count + 1.0)[:, None] * steps) % 1.0)
+
+
+def _to_the_faces(part: Matrix, chance: Vector) -> None:
+    """Move half of the points to faces: extremes like to lie there."""
+    count, width = part.shape
+    if not width:
+        return
+    on_face = chance < 0.5
+    bits = (chance * 2.0**20).astype(np.int64)
+    for place in range(width):
+        moved = on_face & ((bits >> (place % 16)) & 1 == 1)
+        part[moved, place] = np.rint(part[moved, place])
+    corners = min(2**width, count // 4) if width < 16 else 0
+    for corner in range(corners):
+        part[corner] = [(corner >> place) & 1 for place in range(width)]

@@ -1,0 +1,65 @@
+"""Loss and gradient over all samples of a table as a quick function of one vector.
+
+A solver asks hundreds of times for the same sums at other parameters. What does not change, the
+samples, the compiled program and the buffers it writes into, is laid out once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.training.batches import Samples
+from thalweg.training.native_program import LARGEST_SUM, NativeProgram
+from thalweg.training.program import batch_count
+from thalweg.training.sensitivities import Places
+
+__all__ = ["NativeSums"]
+
+Array = NDArray[Any]
+
+
+class NativeSums:
+    """The mean loss of a native program, without the penalty, and its gradient.
+
+    Parameters
+    ----------
+    program : NativeProgram
+        In float64.
+    samples : Samples
+        At least one.
+
+    Examples
+    --------
+    >>> from thalweg.nn.losses import loss
+    >>> from thalweg.nn.network import Dense, Network
+    >>> from thalweg.nn.objective import NetworkObjective
+    >>> from thalweg.optim.rules import GD
+    >>> objective = NetworkObjective(Network([Dense(1, 1, bias=False)]), loss("mse"))
+    >>> X = np.array([[1.0], [2.0]])
+    >>> sums = NativeSums(NativeProgram(objective, GD()), Samples(X, 3.0 * X, np.ones(2)))
+    >>> sums(np.zeros(1))
+    (22.5, array([-15.]))
+    """
+
+    def __init__(self, program: NativeProgram, samples: Samples) -> None:
+        count = len(samples.X)
+        places = Places(program.objective.network)
+        self.program, self.size = program, min(count, LARGEST_SUM)
+        self.theta, self.slopes = np.zeros(places.count), np.zeros(places.count)
+        self.state = [*places.leaves(self.theta), *places.leaves(self.slopes)]
+        self.data: list[Array] = [np.ascontiguousarray(a, np.float64) for a in samples]
+        self.data += [np.arange(count), np.zeros(1, np.int64)]
+        self.losses = np.zeros((batch_count(count, self.size), 3))
+        self.scalars = np.zeros((len(self.losses), 0))
+        self.total = float(self.data[2].sum()) or 1.0
+
+    def __call__(self, theta: Array) -> tuple[float, Array]:
+        """At parameters as one vector, shape (P,)."""
+        self.theta[:] = theta
+        self.slopes[:] = 0.0
+        self.program.add_up("gradient", self.size, self.state, self.data, self.scalars, self.losses)
+        value = float(self.losses[:, 0] @ self.losses[:, 2]) / self.total
+        return value, self.slopes / self.total
