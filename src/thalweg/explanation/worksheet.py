@@ -19,6 +19,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from thalweg.errors import DataError
 from thalweg.explanation.notation import Math, digits, text
@@ -26,7 +27,16 @@ from thalweg.explanation.notation.tree import NAMES
 from thalweg.explanation.records import Explanation, Sentence, Step
 from thalweg.language import known_language, tr
 
-__all__ = ["Cell", "Marked", "Marking", "Worksheet", "make_worksheet", "read_answers"]
+__all__ = [
+    "Cell",
+    "Line",
+    "Marked",
+    "Marking",
+    "Worksheet",
+    "make_worksheet",
+    "read_answers",
+    "read_choice",
+]
 
 TOLERANCE = 5e-3
 ROLES = frozenset(
@@ -49,6 +59,45 @@ class Cell:
     def value(self) -> float:
         """The right answer."""
         return float(self.step.value)
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A line of the page.
+
+    Attributes
+    ----------
+    step : Step
+    role, place : str
+        In words.
+    formula : Math or None
+    value : float or None
+        None for what is asked for, here or in another line.
+    blank : int or None
+        The number of the blank.
+    """
+
+    step: Step
+    role: str
+    place: str
+    formula: Math | None
+    value: float | None
+    blank: int | None
+
+    @classmethod
+    def of(cls, step: Step, blank: int | None, hidden: bool, lang: str) -> Line:
+        """The line of a step."""
+        role = tr(f"explanation.role_{step.role}", lang).strip()
+        place = "" if step.place is None else step.place.say(lang)
+        formula = None if step.formula == step.name else step.formula
+        value = None if hidden else float(step.value)
+        return cls(step, role, place, formula, value, blank)
+
+    @property
+    def equation(self) -> str:
+        """Name, formula and place as text."""
+        formula = "" if self.formula is None else f" = {text(self.formula)}"
+        return f"{self.step.id}{formula}" + (f"  ({self.place})" if self.place else "")
 
 
 @dataclass(frozen=True)
@@ -87,6 +136,25 @@ class Marking:
         """The first answer that is wrong, in the order of the chain."""
         return next((a for a in self.answers if not a.right), None)
 
+    def to_json(self, lang: str | None = None) -> dict[str, Any]:
+        """The marking as a record for programs."""
+        first = self.first_wrong
+        return {
+            "right": self.right,
+            "total": len(self.answers),
+            "first_wrong": None if first is None else first.number,
+            "answers": [
+                {
+                    "number": a.number,
+                    "name": self.worksheet.cells[a.number].step.id,
+                    "answer": a.answer,
+                    "right": a.right,
+                    "hint": None if a.hint is None else a.hint.say(lang),
+                }
+                for a in self.answers
+            ],
+        }
+
     def write(self, lang: str | None = None) -> str:
         """The marking in words."""
         lang = known_language(lang)
@@ -121,23 +189,39 @@ class Worksheet:
     cells: Mapping[int, Cell]
     seed: int
 
-    def page(self, lang: str | None = None) -> str:
-        """The page with blanks, in Markdown, and below it the lines to fill in."""
-        lang = known_language(lang)
-        given = ", ".join(f"{text(name)} = {digits(v)}" for name, v in self.given().items())
+    @property
+    def blanks(self) -> int:
+        """How many."""
+        return len(self.cells)
+
+    def page(self, lang: str | None = None, form: str = "markdown") -> str:
+        """The page with blanks.
+
+        Parameters
+        ----------
+        lang : {"en", "ko"}, optional
+        form : {"markdown", "terminal", "latex", "html", "json"}
+            HTML has fields to fill in, the others lines ``1 = `` at the end.
+        """
+        from thalweg.explanation.render.worksheet import write
+
+        return write(self, form, known_language(lang))
+
+    def sections(self, lang: str) -> Iterator[tuple[str, list[Line]]]:
+        """Headings and lines: all single numbers, those that are asked for left out."""
         blank = {id(cell.step): number for number, cell in self.cells.items()}
-        lines = [f"# {self.explanation.title.say(lang)}", "", tr("explanation.sheet_how", lang)]
-        lines += ["", tr("explanation.sheet_given", lang, given=given)]
         hidden = {cell.step.id for cell in self.cells.values()}
         for section in self.explanation.sections:
             steps = [s for s in section.steps if s.value.ndim == 0 and s.value.size]
-            if not steps or section.kind == "result":
-                continue
-            lines += ["", f"## {section.title.say(lang)}", ""]
-            lines += [f"| | | {tr('explanation.column_value', lang)} |", "|---|---|--:|"]
-            lines += [self._line(s, blank.get(id(s)), hidden, lang) for s in steps]
-        lines += ["", "```toml", *(f"{n} = " for n in self.cells), "```", ""]
-        return "\n".join(lines)
+            if steps and section.kind != "result":
+                lines = [Line.of(s, blank.get(id(s)), s.id in hidden, lang) for s in steps]
+                yield section.title.say(lang), lines
+
+    def form(self) -> str:
+        """The lines to fill in, after a comment that says how the blanks were chosen."""
+        return f"# worksheet: blanks = {self.blanks}, seed = {self.seed}\n" + "".join(
+            f"{n} = \n" for n in self.cells
+        )
 
     def given(self) -> dict[Math, float]:
         """The numbers that the chain starts from: used in formulas, computed by no step."""
@@ -150,18 +234,10 @@ class Worksheet:
                         found.setdefault(name, value)
         return found
 
-    def _line(self, step: Step, number: int | None, hidden: set[str], lang: str) -> str:
-        role = tr(f"explanation.role_{step.role}", lang).strip()
-        formula = f" = {text(step.formula)}" if step.formula not in (None, step.name) else ""
-        if number is not None:
-            value = f"({number}) \\_\\_\\_\\_\\_\\_"
-        else:
-            value = "…" if step.id in hidden else digits(float(step.value))
-        return f"| {role} | {step.id}{formula} | {value} |".replace("|z|", "abs z")
-
     def key(self) -> str:
         """The right answers, in the form of an answer file."""
-        return "".join(f"{n} = {cell.value!r}\n" for n, cell in self.cells.items())
+        comment = self.form().splitlines()[0]
+        return f"{comment}\n" + "".join(f"{n} = {c.value!r}\n" for n, c in self.cells.items())
 
     def mark(self, answers: Mapping[int, float | None], tolerance: float = TOLERANCE) -> Marking:
         """Mark answers.
@@ -172,7 +248,20 @@ class Worksheet:
             By the numbers of the blanks; what is left out counts as wrong.
         tolerance : float
             Relative error that is still right, since answers are rounded.
+
+        Raises
+        ------
+        DataError
+            If there is an answer to a blank that the worksheet does not have.
         """
+        strange = [number for number in answers if number not in self.cells]
+        if strange:
+            raise DataError(
+                "the worksheet has blanks 1 to {count}; there is no ({number}). Is it the "
+                "worksheet of another exercise?",
+                count=self.blanks,
+                number=strange[0],
+            )
         marked = []
         for number, cell in self.cells.items():
             answer = answers.get(number)
@@ -255,6 +344,18 @@ def make_worksheet(explanation: Explanation, blanks: int = 10, seed: int = 0) ->
     chosen = random.Random(seed).sample(range(len(choices)), min(blanks, len(choices)))
     cells = {k: Cell(k, choices[i]) for k, i in enumerate(sorted(chosen), start=1)}
     return Worksheet(explanation, cells, seed)
+
+
+def read_choice(given: str) -> tuple[int, int] | None:
+    """How the blanks of a filled page were chosen: their number, and the seed.
+
+    Examples
+    --------
+    >>> read_choice("# worksheet: blanks = 10, seed = 3\\n1 = 0.5")
+    (10, 3)
+    """
+    found = re.search(r"# worksheet: blanks = (\d+), seed = (\d+)", given)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def read_answers(given: str) -> dict[int, float | None]:

@@ -21,7 +21,7 @@ from thalweg.explanation.notation import Math, digits, latex, number, shortened
 from thalweg.explanation.records import Array, Explanation, Section, Step
 from thalweg.language import tr
 
-__all__ = ["matrix", "render"]
+__all__ = ["document", "matrix", "prose", "render"]
 
 MAX_ROWS, MAX_COLUMNS, TERMS_PER_LINE = 8, 7, 3
 _PREAMBLE = r"""\documentclass[11pt]{article}
@@ -66,11 +66,14 @@ def render(explanation: Explanation, lang: str, *, fragment: bool = False) -> st
     for section in explanation.sections:
         parts += _section(section, lang, section.title != explanation.title)
     body = "\n".join(parts) + "\n"
-    if fragment:
-        return body
-    korean = re.search("[가-힣]", body) is not None
-    package = "\\usepackage{kotex}\n" if korean else ""
-    return _PREAMBLE % package + body + "\\end{document}\n"
+    return body if fragment else document(body)
+
+
+def document(body: str, packages: str = "") -> str:
+    """A document that compiles: preamble, body, end."""
+    if re.search("[가-힣]", body):
+        packages += "\\usepackage{kotex}\n"
+    return _PREAMBLE % packages + body + "\\end{document}\n"
 
 
 def prose(text: str) -> str:
