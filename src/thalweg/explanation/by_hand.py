@@ -27,6 +27,7 @@ Examples
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,7 @@ from thalweg.explanation.records import Explanation, Section, Sentence, Step
 from thalweg.nn.losses import loss as find_loss
 from thalweg.nn.network import Dense, Network, Params
 from thalweg.optim.rules import RULES, Rule
+from thalweg.phrases import Phrase
 from thalweg.trees import flatten, unflatten
 
 __all__ = ["Exercise", "parse_exercise", "read_exercise"]
@@ -68,6 +70,8 @@ class Exercise:
         Empty for a network.
     values : dict of str to float
     take_apart : bool
+    done : list of NetworkExplanation
+        The updates that were worked out so far.
     """
 
     title: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +85,7 @@ class Exercise:
     loss: Any = "mse"
     rule: Rule | None = None
     updates: int = 1
+    done: list[NetworkExplanation] = field(default_factory=list, init=False, repr=False)
 
     def told(self, step: int = 1) -> NetworkExplanation:
         """The network's views at an update, counted from 1.
@@ -97,33 +102,57 @@ class Exercise:
                 "updates count from 1, not {step}",
                 step=step,
             )
-        params, memory = self.params, None
-        for number in range(1, step + 1):
-            setting = Setting(memory=memory, step=number)
-            found = explain_network(
-                self.network, params, self.X, self.T, self.loss, self.rule, setting
+        while len(self.done) < step:
+            params, memory = self.params, None
+            if self.done:
+                params, memory = _after(self.done[-1], self.done[-1].passes.params)
+            setting = Setting(memory=memory, step=len(self.done) + 1)
+            self.done.append(
+                explain_network(self.network, params, self.X, self.T, self.loss, self.rule, setting)
             )
-            if number < step:
-                params, memory = _after(found, params)
-        return found
+        return self.done[step - 1]
 
-    def explanation(self, *, sample: int = 1) -> Explanation:
+    def at(self, moment: str) -> NetworkExplanation:
+        """The network's views at a moment.
+
+        Parameters
+        ----------
+        moment : str
+            ``"init"``, ``"epoch=2"`` (after two updates) or ``"end"`` (after all of them).
+
+        Raises
+        ------
+        OptionError
+            For any other text.
+        """
+        found = re.fullmatch(r"init|end|(?:epoch|update|step)=(\d{1,4})", moment.strip())
+        if not found:
+            raise OptionError(
+                "there is no moment {moment!r}: write init, epoch=2 or end.", moment=moment
+            )
+        updates = int(found[1] or 0) if moment.strip() != "end" else self.updates
+        return self.told(updates + 1)
+
+    def explanation(self, *, sample: int = 1, check: bool = False) -> Explanation:
         """Everything: for a formula its steps; for a network each update in turn.
 
         Parameters
         ----------
         sample : int
             Whose neurons are walked through, counted from 1.
+        check : bool
+            With central differences beside the derivatives.
         """
         if self.network is None:
-            record = explain(self.formula, take_apart=self.take_apart)(**self.values)
+            explained = explain(self.formula, take_apart=self.take_apart, check=check)
+            record = explained(**self.values)
             if not self.title:
                 return record
             named = Sentence("title_exercise", {"title": self.title, "what": self.formula})
             return replace(record, title=named)
         first = self.told(1)
-        walk = first.walk(sample=sample)
-        sections = [*first.layers().sections, *walk.sections]
+        walk = first.walk(sample=sample, check=check)
+        sections = [*first.layers(check=check).sections, *walk.sections]
         sections += [self._update(number) for number in range(1, self.updates + 1)]
         title = Sentence("title_network", {"network": repr(self.network)})
         if self.title:
@@ -185,7 +214,7 @@ def read_exercise(path: str | Path) -> Exercise:
         raise DataError(
             "{place}: cannot be read as UTF-8 text ({error})",
             place=place,
-            error=error,
+            error=reason_of(error) if isinstance(error, OSError) else error,
         ) from None
     return parse_exercise(text, str(place), json_form=place.suffix.lower() == ".json")
 
@@ -296,17 +325,19 @@ def _network(data: Mapping[str, Any], name: str) -> Exercise:
             name=name,
         )
     for number, own in enumerate(data["layers"], start=1):
-        where = f"{name}: layer {number}"
+        where = Phrase("{name}: layer {number}", name=name, number=number)
         _only(own, _LAYER_KEYS, where)
         if "W" not in own:
             raise DataError(
                 "{where} has no W: one row for each neuron",
                 where=where,
             )
-        W = np.atleast_2d(_matrix(own["W"], f"{where}: W"))
+        W = np.atleast_2d(_matrix(own["W"], Phrase("{where}: {key}", where=where, key="W")))
         held = {"W": W}
         if "b" in own:
-            held["b"] = np.atleast_1d(_matrix(own["b"], f"{where}: b")).ravel()
+            held["b"] = np.atleast_1d(
+                _matrix(own["b"], Phrase("{where}: {key}", where=where, key="b"))
+            ).ravel()
         layers.append(Dense(W.shape[1], W.shape[0], own.get("activation", "identity"), "b" in own))
         params.append(held)
     network = Network(layers)

@@ -347,11 +347,11 @@ def make_worksheet(explanation: Explanation, blanks: int = 10, seed: int = 0) ->
 
 
 def read_choice(given: str) -> tuple[int, int] | None:
-    """How the blanks of a filled page were chosen: their number, and the seed.
+    r"""How the blanks of a filled page were chosen: their number, and the seed.
 
     Examples
     --------
-    >>> read_choice("# worksheet: blanks = 10, seed = 3\\n1 = 0.5")
+    >>> read_choice("# worksheet: blanks = 10, seed = 3\n1 = 0.5")
     (10, 3)
     """
     found = re.search(r"# worksheet: blanks = (\d+), seed = (\d+)", given)

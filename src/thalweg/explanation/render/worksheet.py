@@ -8,12 +8,8 @@ Examples
 >>> from thalweg.explanation import explain
 >>> from thalweg.explanation.worksheet import make_worksheet
 >>> sheet = make_worksheet(explain("w*x + b")(w=-2.0, x=5.0, b=3.0), blanks=2, seed=1)
->>> print(write(sheet, "markdown", "en")[-48:])
-# worksheet: blanks = 2, seed = 1
-1 =
-2 =
-```
-<BLANKLINE>
+>>> write(sheet, "markdown", "en").splitlines()[-4:]
+['# worksheet: blanks = 2, seed = 1', '1 = ', '2 = ', '```']
 """
 
 from __future__ import annotations
