@@ -58,11 +58,16 @@ class Segment:
 
 
 def segments(
-    extent: int, tile: int, width: int, overlap: bool = False, whole: bool = False
+    extent: int,
+    tile: int,
+    width: int,
+    overlap: bool = False,
+    whole: bool = False,
+    even: bool = False,
 ) -> list[Segment]:
     """Cut an axis into parts whose tiles fit evenly, or let the last vectors overlap.
 
-    A `whole` tile is as long as asked for, or one.
+    A `whole` tile is as long as asked for, or one; an `even` number of them can be shared.
 
     Examples
     --------
@@ -81,6 +86,7 @@ def segments(
         parts = [Segment(0, cut, tile, 1), Segment(cut, extent, 1, 1)]
     elif width == 1:
         count = -(-extent // tile)
+        count += even and count % 2
         large = -(-extent // max(count, 1))
         number = extent - count * (large - 1)
         cut = number * large
@@ -245,7 +251,7 @@ class NestWriter:
         shared = axis == 0 and self.share.rows is not None
         overlap = self.repeatable and not shared
         extent, tile, whole = self.nest.axes[axis], self.nest.tiles[axis], axis == self.nest.turned
-        for part in segments(extent, tile, width, overlap, whole):
+        for part in segments(extent, tile, width, overlap, whole, shared):
             self.tile[axis] = part.tile
             if axis == self.nest.vector:
                 self.width = part.width

@@ -90,7 +90,8 @@ def _with_reciprocals(outputs: Sequence[Node], alone: set[Node]) -> list[Node]:
         divisor = node.inputs[1] if node.name == "divide" and node.shape else None
         if divisor is None or divisor.name != "broadcast_to" or divisor.inputs[0] not in alone:
             return keep(node, inputs)
-        return inputs[0] * (1.0 / divisor.inputs[0])
+        moved: Node = inputs[0] * (1.0 / divisor.inputs[0])
+        return moved
 
     image = rebuild(outputs, change)
     return [image[node] for node in outputs]

@@ -21,6 +21,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from thalweg.compiler.assembly import Assembly, Value, llvm_type
+from thalweg.compiler.crew import run_on_threads
 from thalweg.compiler.decompose import decompose
 from thalweg.compiler.fuse import Fusion
 from thalweg.compiler.llvm import MANY_NESTS, Share, write_nest
@@ -40,7 +41,7 @@ from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.numbers import numbers_first
 from thalweg.compiler.rows import Given, RowWriter
 from thalweg.compiler.target import Target, host
-from thalweg.compiler.threads import Barriers, run_on_threads, split_kind, write_barrier
+from thalweg.compiler.threads import Barriers, split_kind, write_barrier
 from thalweg.compiler.turn import Layout, row_of, turn_sums
 from thalweg.compiler.vectorise import SMALLEST_SQUARE, vectorise
 from thalweg.differentiation.chain_rule import backward
@@ -207,9 +208,7 @@ class BatchProgram:
             if fusion.buffers.get(node) is not buffer:
                 fusion.copy(node, buffer)
         verify(fusion.nests, "fuse")
-        nests = turn_sums(
-            fusion.nests, self.turned, self.lanes, self._per_vector(), FEWEST_USES
-        )
+        nests = turn_sums(fusion.nests, self.turned, self.lanes, self._per_vector(), FEWEST_USES)
         verify(nests, "turn")
         nests = merge(nests)
         verify(nests, "merge")
@@ -499,7 +498,7 @@ class BatchProgram:
             self._function = ctypes.CFUNCTYPE(None, *kinds)(self.code.address)
         function, count = self._function, len(data[3])
 
-        def task(thread: int) -> None:
+        def task(thread: int, threads: int) -> None:
             function(table, span[0], span[1], count, batch_size, thread, threads, block)
 
         run_on_threads(task, threads)

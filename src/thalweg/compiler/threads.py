@@ -1,4 +1,4 @@
-"""Work shared by threads: who does what, where they wait for each other, and the pool.
+"""Work shared by threads: who does what, and where they wait for each other.
 
 All threads run the same native code on parts of the same data (SPMD). A nest over panels is
 split by panels; a sum over samples or an update is split by rows, so that every number is
@@ -8,19 +8,11 @@ depend on how many threads there are.
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from types import FrameType
-
 from thalweg.compiler.assembly import Assembly, Value
 from thalweg.compiler.loops import PANELS, Buffer, Nest
 from thalweg.compiler.target import YIELD
 
-__all__ = ["Barriers", "run_on_threads", "split_kind", "write_barrier"]
+__all__ = ["Barriers", "split_kind", "write_barrier"]
 
 SPINS = 200
 """Looks at the barrier before the processor is offered to others."""
@@ -113,50 +105,3 @@ def write_barrier(code: Assembly, state: Value, threads: Value) -> None:
     code.label(f"again{n}")
     code.do(f"br label %look{n}")
     code.label(f"past{n}")
-
-
-_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
-_lock = threading.Lock()
-
-
-def run_on_threads(task: Callable[[int], None], threads: int) -> None:
-    """Run ``task(number)`` on several threads at once and wait for all of them.
-
-    An interrupt is raised only after all have finished, so that no state is left half changed.
-
-    Parameters
-    ----------
-    task : callable
-        Releases the GIL; waits for the others inside.
-    threads : int
-    """
-    if threads == 1:
-        task(0)
-        return
-    with _lock, _later_interrupts():  # one set of threads at a time: all must be running
-        key = (os.getpid(), threads)  # a forked child has none of its parent's threads
-        pool = _pools.get(key)
-        if pool is None:
-            pool = _pools[key] = ThreadPoolExecutor(threads - 1, thread_name_prefix="thalweg")
-        # The caller works too: a thread that only waits would leave its processor to a late one.
-        futures = [pool.submit(task, number) for number in range(1, threads)]
-        task(0)
-        wait(futures)
-    for future in futures:
-        future.result()
-
-
-@contextmanager
-def _later_interrupts() -> Iterator[None]:
-    """Inside, Ctrl-C is noted and acted upon at the end: arrays in use must not go away."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread is interrupted
-        return
-    noted: list[tuple[int, FrameType | None]] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: noted.append((number, frame)))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
-        if noted and callable(before):
-            before(*noted[0])

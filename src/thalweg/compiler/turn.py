@@ -70,9 +70,7 @@ def transposed(code: Assembly, rows: Sequence[Value]) -> list[Value]:
     return rows
 
 
-def _shuffled(
-    code: Assembly, type: str, pair: tuple[Value, Value], lanes: Sequence[int]
-) -> Value:
+def _shuffled(code: Assembly, type: str, pair: tuple[Value, Value], lanes: Sequence[int]) -> Value:
     mask = ", ".join(f"i32 {lane}" for lane in lanes)
     return code.emit(type, f"shufflevector {pair[0]}, {pair[1]}, <{len(lanes)} x i32> <{mask}>")
 
@@ -119,6 +117,7 @@ def turn_sums(
     """
     there = dict(known)
     result: list[Nest] = []
+    first = next((k for k, nest in enumerate(nests) if PANELS in nest.reduced), len(nests))
     for nest in nests:
         found = _product_over_samples(nest, lanes, fewest)
         if found is None:
@@ -129,7 +128,9 @@ def turn_sums(
         layout = (access.buffer, access.offset, access.strides[1], width)
         if layout not in there:
             there[layout] = row_of(access.buffer, width, lanes, per_vector)
-            result.append(_transposition(layout, there[layout], lanes))
+            # Before all sums, by panels: threads need not wait for each other once more.
+            result.insert(first, _transposition(layout, there[layout], lanes))
+            first += 1
         rows = there[layout]
         seen = Load(Access(rows, (0, 1, rows.size, rows.strides[0])))
         value = Apply("multiply", (other, seen), seen.dtype)
@@ -141,7 +142,8 @@ def turn_sums(
 def _transposition(layout: Layout, rows: Buffer, lanes: int) -> Nest:
     buffer, offset, step, width = layout
     source = Load(Access(buffer, (buffer.size, 1, step), offset))
-    return Nest((PANELS, lanes, width), [Store(Access(rows, (rows.size, rows.strides[0], 1)), source)])
+    place = Access(rows, (rows.size, rows.strides[0], 1))
+    return Nest((PANELS, lanes, width), [Store(place, source)])
 
 
 def _product_over_samples(nest: Nest, lanes: int, fewest: int) -> tuple[Expr, Load] | None:
@@ -159,6 +161,7 @@ def _product_over_samples(nest: Nest, lanes: int, fewest: int) -> tuple[Expr, Lo
         if 1 in one.axes or 0 in other.axes or not isinstance(other, Load):
             continue
         access = other.access
-        if access.buffer.panels and not access.picks and access.strides[2:] == (access.buffer.size, 1):
+        buffer = access.buffer
+        if buffer.panels and not access.picks and access.strides[2:] == (buffer.size, 1):
             return one, other
     return None
