@@ -10,6 +10,7 @@ import scipy.optimize
 
 import thalweg as tw
 import thalweg.numpy as tnp
+from thalweg.errors import OptionError
 from thalweg.optim import Status
 from thalweg.optim.constrained.kkt import KKTSystem, Regulariser
 
@@ -201,3 +202,103 @@ def test_restoration_finds_the_way_back():
     assert result.status in (Status.CONVERGED, Status.INFEASIBLE), result.message
     if result.success:
         np.testing.assert_allclose(result.x, [1.0, 0.0, 0.5], atol=1e-6)
+
+
+def random_program(seed):
+    """A feasible, bounded linear program; every third with an equality stated twice."""
+    generator = np.random.default_rng(seed)
+    n, m = int(generator.integers(3, 20)), int(generator.integers(2, 25))
+    inside, a = generator.normal(size=n), generator.normal(size=(m, n))
+    equal = generator.normal(size=(2, n))
+    if seed % 3 == 0:
+        equal = np.vstack([equal, 2.0 * equal[:1]])
+    low, high = inside - generator.uniform(0, 3, n), inside + generator.uniform(0, 3, n)
+    low = np.where(generator.uniform(size=n) < 0.3, inside, low)  # degenerate vertices
+    return (generator.normal(size=n), a, a @ inside + generator.uniform(0, 1, m), equal,
+            equal @ inside, list(zip(low, high, strict=True)))  # fmt: skip
+
+
+@pytest.mark.parametrize("barrier", ["monotone", "adaptive"])
+@pytest.mark.parametrize("seed", range(6))
+def test_degenerate_linear_programs_with_redundant_equalities(seed, barrier):
+    cost, a, b, equal, right, bounds = random_program(seed)
+    result = tw.minimize(
+        lambda x: cost @ x,
+        np.zeros(cost.size),
+        bounds=bounds,
+        inequalities=lambda x: a @ x - b,
+        equalities=lambda x: equal @ x - right,
+        barrier=barrier,
+    )
+    other = scipy.optimize.linprog(cost, a, b, equal, right, bounds=bounds)
+    assert result.success, result.message
+    np.testing.assert_allclose(result.fun, other.fun, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_infeasible_linear_programs_are_called_so(seed):
+    generator = np.random.default_rng(seed)
+    n = int(generator.integers(2, 10))
+    a, b = generator.normal(size=(n + 5, n)), generator.normal(size=n + 5)
+    y = generator.uniform(0, 1, n + 5)  # Farkas: yᵀA = 0 and yᵀb = -1 with y ≥ 0
+    a[-1] = -(y[:-1] @ a[:-1]) / y[-1]
+    b[-1] = -(y[:-1] @ b[:-1] + 1.0) / y[-1]
+    cost = generator.normal(size=n)
+    result = tw.minimize(lambda x: cost @ x, np.zeros(n), inequalities=lambda x: a @ x - b)
+    assert result.status is Status.INFEASIBLE and result.violation > 1e-3, result.message
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_unbounded_linear_programs_are_called_so(seed):
+    generator = np.random.default_rng(seed)
+    n = int(generator.integers(3, 12))
+    a, ray = generator.normal(size=(2 * n, n)), generator.normal(size=n)
+    a *= -np.sign(a @ ray)[:, None]  # the ray leaves no half space
+    equal = generator.normal(size=(1, n))
+    equal -= (equal @ ray) * ray / (ray @ ray)
+    cost = generator.normal(size=n)
+    cost -= (cost @ ray + 1.0) * ray / (ray @ ray)  # and the cost falls along it
+    result = tw.minimize(
+        lambda x: cost @ x,
+        np.zeros(n),
+        inequalities=lambda x: a @ x - 1.0,
+        equalities=lambda x: equal @ x - 0.5,
+    )
+    assert result.status is Status.UNBOUNDED and not result.success, result.message
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_convex_quadratic_programs_close_the_duality_gap(seed):
+    generator = np.random.default_rng(seed)
+    n, m = int(generator.integers(3, 25)), int(generator.integers(2, 15))
+    root = generator.normal(size=(n, int(generator.integers(0, n))))  # singular Hessians
+    matrix, g, a = root @ root.T, generator.normal(size=n), generator.normal(size=(m, n))
+    b = np.zeros(m) if seed % 2 else generator.uniform(0, 1, m)
+    result = tw.minimize(
+        lambda x: 0.5 * x @ (matrix @ x) + g @ x,
+        np.zeros(n),
+        inequalities=lambda x: a @ x - b,
+        bounds=[(-1, 1)] * n,
+    )
+    y = result.multipliers
+    assert result.success
+    slope = matrix @ result.x + g + a.T @ y.inequalities - y.lower + y.upper
+    np.testing.assert_allclose(slope, 0.0, atol=1e-7)
+    dual = -0.5 * result.x @ matrix @ result.x - b @ y.inequalities - np.sum(y.lower + y.upper)
+    np.testing.assert_allclose(result.fun, dual, rtol=1e-7, atol=1e-8)
+
+
+def test_a_violation_that_the_first_scaling_hid_is_worked_off():
+    result = tw.minimize(  # at the start the constraint's gradient is 1e10 times that at the end
+        lambda x: 5.0 * x[0] + 5e4 / x[0] + 20.0 * x[1] + 72e3 / x[1] + 10.0 * x[2] + 144e3 / x[2],
+        [1e-5, 3.0, 1e-5],
+        inequalities=lambda x: 4.0 / x[0] + 32.0 / x[1] + 120.0 / x[2] - 1.0,
+        bounds=[(1e-5, None)] * 3,
+    )  # HS64
+    assert result.success and result.violation <= 1e-8
+    np.testing.assert_allclose(result.fun, 6299.842428, rtol=1e-8)
+
+
+def test_unknown_barrier_updates_are_refused():
+    with pytest.raises(OptionError, match="adaptive"):
+        tw.minimize(lambda x: x[0], [1.0], "interior-point", bounds=[(0, 2)], barrier="adaptiv")

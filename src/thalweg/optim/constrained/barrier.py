@@ -92,6 +92,16 @@ class Barrier:
         dzu = np.where(self.has_upper, mu / above - it.zu + it.zu / above * dw, 0.0)
         return dzl, dzu
 
+    def mean_of(self, below: Vector, above: Vector, zl: Vector, zu: Vector) -> float:
+        """The mean product of gap and multiplier over all bounds, zero if there are none."""
+        count = int(np.sum(self.has_lower) + np.sum(self.has_upper))
+        total = float(np.sum(below * zl * self.has_lower) + np.sum(above * zu * self.has_upper))
+        return total / max(1, count)
+
+    def mean_product(self, it: Iterate) -> float:
+        """The same at an iterate."""
+        return self.mean_of(*self.gaps(it.w), it.zl, it.zu)
+
     def longest(self, it: Iterate, step: Step, tau: float) -> tuple[float, float]:
         """Fraction to the boundary: the longest primal and dual steps."""
         below, above = self.gaps(it.w)

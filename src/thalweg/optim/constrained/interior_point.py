@@ -1,9 +1,10 @@
 """The primal-dual interior-point method with a filter line search.
 
-For a sequence μ → 0 it takes damped Newton steps on the optimality conditions of the barrier
-problem (see `barrier`), each from one factorisation (see `kkt`). A step must reduce either the
-violation or the barrier objective (see `filter`); a second-order correction helps where curved
-constraints spoil a full step, and restoration (see `restoration`) where no step is acceptable.
+For a sequence μ → 0 (see `barrier_update`) it takes damped Newton steps on the optimality
+conditions of the barrier problem (see `barrier`), each from one factorisation (see `kkt`). A
+step must reduce either the violation or the barrier objective (see `filter`); a second-order
+correction helps where curved constraints spoil a full step, and restoration (see `restoration`)
+where no step is acceptable.
 
 A. Wächter and L. T. Biegler, On the implementation of an interior-point filter line-search
 algorithm for large-scale nonlinear programming, Mathematical Programming 106 (2006) 25-57: the
@@ -26,6 +27,7 @@ from thalweg.optim.constrained.barrier import (
     inside,
     least_squares_multipliers,
 )
+from thalweg.optim.constrained.barrier_update import BarrierUpdate, Monotone, lower
 from thalweg.optim.constrained.filter import MARGIN_OBJECTIVE, MARGIN_VIOLATION, Filter
 from thalweg.optim.constrained.kkt import Factor, KKTSystem, Regulariser
 from thalweg.optim.constrained.program import Program, Values
@@ -35,7 +37,7 @@ from thalweg.optim.layout import Vector
 __all__ = ["ENOUGH", "InteriorPoint", "Outcome"]
 
 EPS = float(np.finfo(np.float64).eps)
-KAPPA_EPS, KAPPA_MU, THETA_MU, TAU_MIN = 10.0, 0.2, 1.5, 0.995
+TAU_MIN = 0.995
 DELTA, S_THETA, S_PHI, ETA_PHI, GAMMA_ALPHA = 1.0, 1.1, 2.3, 1e-8, 0.05
 CORRECTIONS, KAPPA_SOC = 4, 0.99
 IDLE, ENOUGH = 15, 100.0  # iterations without progress; times the tolerance, then accepted
@@ -76,6 +78,8 @@ class InteriorPoint:
         Ends the loop when true of an iterate (used by the restoration).
     mu : float
         The first barrier parameter.
+    update : BarrierUpdate, optional
+        How it goes down.
     """
 
     def __init__(
@@ -85,13 +89,14 @@ class InteriorPoint:
         watch: Callable[[Iterate, float], None],
         until: Callable[[Iterate], bool] | None = None,
         mu: float = 0.1,
+        update: BarrierUpdate | None = None,
     ) -> None:
         self.program, self.tol, self.watch, self.until = program, tol, watch, until
         self.barrier = Barrier(program)
         self.regulariser = Regulariser()
         self.smallest_mu = 0.1 * tol
-        self.mu = mu
-        self.restorations = 0
+        self.mu, self.update = mu, update or Monotone()
+        self.restorations, self.least_violation = 0, np.inf
         self.tiny_steps = 0
         self.short_steps = 0
         self.least_error, self.idle = np.inf, 0
@@ -103,8 +108,7 @@ class InteriorPoint:
         """Run from a point, which is pushed inside its bounds."""
         it = self._first(w, z)
         self.theta_small = 1e-4 * max(1.0, it.theta)
-        ceiling = 1e4 * max(1.0, it.theta)
-        self.filter = Filter(ceiling)
+        self.filter = Filter(1e4 * max(1.0, it.theta))
         while True:
             error = self.barrier.error(it, 0.0)
             if error <= self.tol:
@@ -114,10 +118,7 @@ class InteriorPoint:
                 return Outcome.STUCK, it
             if self.until is not None and self.until(it):
                 return Outcome.ENOUGH, it
-            while self.barrier.error(it, self.mu) <= KAPPA_EPS * self.mu:
-                if not self._lower_mu():
-                    break
-                self.filter = Filter(ceiling)
+            self.update.between(self, it, error)
             following = self._advance(it)
             if isinstance(following, Outcome):
                 return following, it
@@ -141,19 +142,17 @@ class InteriorPoint:
         y = least_squares_multipliers(slopes, *z)
         return Iterate(w, y, *z, self.program.values(w), slopes)
 
-    def _lower_mu(self) -> bool:
-        """(7): faster than linear in the end; whether it went down."""
-        lower = max(self.smallest_mu, min(KAPPA_MU * self.mu, self.mu**THETA_MU))
-        falls = lower < self.mu
-        self.mu = lower
-        return bool(falls)
+    def new_filter(self) -> None:
+        """Forget the pairs of another μ."""
+        self.filter = Filter(self.filter.ceiling)
 
     def _advance(self, it: Iterate) -> Iterate | Outcome:
         """One iteration: direction, line search, or what is done where they fail."""
         factor = self._factor(it)
         if factor is None:
             return self._restored(it)
-        step = self._direction(it, factor)
+        self.update.within(self, it, factor)
+        step = self.direction(it, factor, self.mu)
         if not np.all(np.isfinite(step.w)) or not np.all(np.isfinite(step.y)):
             return self._restored(it)
         tau = max(TAU_MIN, 1.0 - self.mu)
@@ -185,9 +184,9 @@ class InteriorPoint:
         """Steps at rounding level are taken as they are, and μ goes down; twice is the end."""
         self.tiny_steps += 1
         following = self._stepped(it, step.w, step.y, step, primal, dual)
-        if following is None or (self.tiny_steps > 2 and not self._lower_mu()):
+        if following is None or (self.tiny_steps > 2 and not lower(self)):
             return Outcome.STUCK
-        self._lower_mu()
+        lower(self)
         return following
 
     # -- directions -------------------------------------------------------------------------
@@ -201,11 +200,11 @@ class InteriorPoint:
         system = KKTSystem(block, diagonal + sigma[k:], it.slopes.jacobian)
         return self.regulariser.factor(system, self.mu)
 
-    def _direction(self, it: Iterate, factor: Factor) -> Step:
-        """(11), (12): Newton on the optimality conditions of the barrier problem."""
-        gradient = self.barrier.phi_gradient(it.w, it.slopes.g, self.mu)
+    def direction(self, it: Iterate, factor: Factor, mu: float) -> Step:
+        """(11), (12): Newton on the optimality conditions of the barrier problem of μ."""
+        gradient = self.barrier.phi_gradient(it.w, it.slopes.g, mu)
         dw, dy = factor.solve(-(gradient + it.slopes.jacobian.T @ it.y), -it.values.c)
-        return Step(dw, dy, *self.barrier.multiplier_steps(it, dw, self.mu))
+        return Step(dw, dy, *self.barrier.multiplier_steps(it, dw, mu))
 
     def _stepped(
         self, it: Iterate, dw: Vector, dy: Vector, step: Step, primal: float, dual: float
@@ -301,19 +300,28 @@ class InteriorPoint:
         )
         outcome, inner_it = inner.solve(w, z)
         found = self._outer(inner_it, it)
+        at_minimum = outcome is Outcome.CONVERGED or inner.barrier.error(inner_it, 0.0) < 1e-5
         if outcome is not Outcome.ENOUGH and found.theta > max(1e-8, 0.5 * it.theta):
-            converged = outcome is Outcome.CONVERGED or inner.barrier.error(inner_it, 0.0) < 1e-5
             self.watch(found, self.barrier.error(found, 0.0))
-            return Outcome.INFEASIBLE if converged else Outcome.STUCK
+            return Outcome.INFEASIBLE if at_minimum else Outcome.STUCK
         if outcome is not Outcome.ENOUGH:
-            self.filter = Filter(self.filter.ceiling)
+            if (
+                at_minimum
+                and 1e-8 < found.theta < np.inf
+                and (found.theta > 0.99 * self.least_violation)
+            ):
+                self.watch(found, self.barrier.error(found, 0.0))
+                return Outcome.INFEASIBLE
+            self.least_violation = min(self.least_violation, found.theta)
+            self.new_filter()
         return found
 
     def _good_enough(self, inner: Iterate, it: Iterate) -> bool:
         w = inner.w[: it.w.size]
         values = self.program.values(w)
         theta = float(np.sum(np.abs(values.c)))
-        if not values.finite or theta > 0.9 * it.theta:
+        enough = 0.9 * 0.5 ** (self.restorations - 1)  # each time more, lest it come back here
+        if not values.finite or theta > enough * it.theta:
             return False
         return self.filter.accepts(theta, self.barrier.phi(w, values.f, self.mu))
 

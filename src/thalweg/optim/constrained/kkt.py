@@ -30,6 +30,7 @@ from thalweg.optim.layout import Matrix, Vector
 __all__ = ["Factor", "KKTSystem", "Regulariser"]
 
 FIRST, SMALLEST, LARGEST = 1e-4, 1e-20, 1e40
+SLACK, OFTEN = 1e-8, 3
 GROW_FIRST, GROW, SHRINK = 100.0, 8.0, 1.0 / 3.0
 
 
@@ -162,19 +163,25 @@ def _inertia(factors: Matrix, pivots: Vector) -> tuple[int, int, int]:
 
 
 class Regulariser:
-    """Algorithm IC: remembers the last δw that was needed."""
+    """Algorithm IC: remembers the last δw that was needed, and how often δc was.
+
+    Rounding can hide that constraints depend on each other; where it has been seen often, δc is
+    there from the first try.
+    """
 
     def __init__(self) -> None:
-        self.last = 0.0
+        self.last, self.dependent = 0.0, 0
 
     def factor(self, system: KKTSystem, mu: float) -> Factor | None:
         """Factor with as little regularisation as gives the right inertia; None if none does."""
         right = system.block.shape[0], system.jacobian.shape[0]
-        factor = Factor(system, 0.0, 0.0)
+        slack = SLACK * mu**0.25 if self.dependent >= OFTEN else 0.0
+        factor = Factor(system, 0.0, slack)
         if (factor.positive, factor.negative) == right:
             return factor
-        slack = 1e-8 * mu**0.25 if factor.zero else 0.0
-        if factor.zero:
+        if slack == 0.0 and _dependent(factor, right):
+            slack = SLACK * mu**0.25
+            self.dependent += 1
             factor = Factor(system, 0.0, slack)
             if (factor.positive, factor.negative) == right:
                 return factor
@@ -184,7 +191,12 @@ class Regulariser:
             if (factor.positive, factor.negative) == right:
                 self.last = shift
                 return factor
-            if factor.zero and slack == 0.0:
-                slack = 1e-8 * mu**0.25
+            if slack == 0.0 and _dependent(factor, right):
+                slack = SLACK * mu**0.25
             shift *= GROW_FIRST if self.last == 0.0 else GROW
         return None
+
+
+def _dependent(factor: Factor, right: tuple[int, int]) -> bool:
+    """Whether constraints depend on each other: J of full rank gives m negative eigenvalues."""
+    return factor.zero > 0 or factor.negative < right[1]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from thalweg.errors import OptionError, suggest
 from thalweg.optim.constrained.barrier import Iterate
+from thalweg.optim.constrained.barrier_update import BARRIER_UPDATES
 from thalweg.optim.constrained.interior_point import ENOUGH, InteriorPoint, Outcome
 from thalweg.optim.constrained.program import SlackForm
+from thalweg.optim.constrained.recession import Falling
 from thalweg.optim.layout import Vector
 from thalweg.optim.problem import Problem
 from thalweg.optim.result import KKT, Multipliers, Status
@@ -15,7 +18,7 @@ from thalweg.optim.run import Point
 __all__ = ["interior_point"]
 
 
-def interior_point(problem: Problem, x: Vector, tol: float) -> Status:
+def interior_point(problem: Problem, x: Vector, tol: float, barrier: str = "auto") -> Status:
     """Minimise subject to bounds, equalities and inequalities.
 
     Parameters
@@ -26,6 +29,10 @@ def interior_point(problem: Problem, x: Vector, tol: float) -> Status:
     tol : float
         Of the scaled residual of the KKT conditions. Where rounding stops the progress, a
         hundred times as much is accepted, and the message quotes it.
+    barrier : {"auto", "monotone", "adaptive"}
+        How the barrier parameter is lowered (see `barrier_update`). ``"auto"`` is monotone, and
+        where that ends without a solution, adaptive from the same start: another path, which
+        may avoid what the first one ran into.
 
     Notes
     -----
@@ -33,23 +40,59 @@ def interior_point(problem: Problem, x: Vector, tol: float) -> Status:
     damped BFGS approximation. Dense linear algebra: up to about a thousand variables. Linear
     and quadratic programs need no special treatment.
     """
-    program = SlackForm(problem, x)
-    if program.dense == 0:
-        return _nothing_to_do(problem, program)
+    if barrier not in UPDATES:
+        raise OptionError(
+            "unknown barrier update {barrier!r}.{hint}",
+            barrier=barrier,
+            hint=suggest(barrier, UPDATES),
+        )
+    found = []
+    for update in UPDATES[barrier]:
+        found.append(_attempt(problem, x, tol, update))
+        if found[-1] is Status.CONVERGED:
+            return found[-1]
+    return Status.INFEASIBLE if Status.INFEASIBLE in found else found[-1]
+
+
+UPDATES = {"auto": ("monotone", "adaptive"), "monotone": ("monotone",), "adaptive": ("adaptive",)}
+RESCALINGS = 3
+
+
+def _attempt(problem: Problem, x: Vector, tol: float, update: str) -> Status:
+    """One run from a start; again with a new scaling where the old one hides a violation."""
+    for _ in range(RESCALINGS):
+        program = SlackForm(problem, x)
+        if program.dense == 0:
+            return _nothing_to_do(problem, program)
+        status, point = _solved(problem, program, tol, update)
+        if status is not Status.CONVERGED or point.violation <= problem.run.feasible:
+            return status
+        x = point.x
+    return Status.STEP_TOO_SMALL
+
+
+def _solved(problem: Problem, program: SlackForm, tol: float, update: str) -> tuple[Status, Point]:
+    falling = Falling(problem)
 
     def watch(it: Iterate, error: float) -> None:
-        problem.run.iterate(_point(problem, program, it, error))
+        point = _point(problem, program, it, error)
+        problem.run.iterate(point)
+        falling.look(point)
 
-    method = InteriorPoint(program, tol, watch)
+    method = InteriorPoint(program, tol, watch, update=BARRIER_UPDATES[update]())
     outcome, it = method.solve(program.start)
     error = method.barrier.error(it, 0.0)
     point = _point(problem, program, it, error)
-    certify(problem, program, method, it, point)
     if outcome is Outcome.CONVERGED or (outcome is Outcome.STUCK and error <= ENOUGH * tol):
+        certify(problem, program, method, it, point)
         problem.run.conclude(point)
-        return Status.CONVERGED
+        return Status.CONVERGED, point
     problem.run.consider(point)
-    return Status.INFEASIBLE if outcome is Outcome.INFEASIBLE else Status.STEP_TOO_SMALL
+    best = problem.run.best
+    if problem.run.kkt is None or (best is not None and np.array_equal(best.x, point.x)):
+        certify(problem, program, method, it, point)
+    infeasible = outcome is Outcome.INFEASIBLE
+    return Status.INFEASIBLE if infeasible else Status.STEP_TOO_SMALL, point
 
 
 def _nothing_to_do(problem: Problem, program: SlackForm) -> Status:
