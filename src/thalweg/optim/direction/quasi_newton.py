@@ -25,6 +25,10 @@ from thalweg.optim.problem import Mask
 __all__ = ["BFGS", "LBFGS"]
 
 
+ROWS_BYTES = 1 << 17
+"""About the size of what is added to a matrix at once."""
+
+
 def _curved(move: Move) -> bool:
     """Whether a step shows enough positive curvature to learn from."""
     product = float(move.s @ move.y)
@@ -67,12 +71,21 @@ class BFGS(Direction):
         if self.inverse is None:
             self.inverse = np.eye(s.size) / (rho * float(y @ y))
         hy = self.inverse @ y
-        self.inverse += rho * ((1.0 + rho * float(y @ hy)) * np.outer(s, s))
-        cross = rho * np.outer(hy, s)
-        self.inverse -= cross + cross.T
+        v = rho * (0.5 * (1.0 + rho * float(y @ hy)) * s - hy)
+        _add_symmetric(self.inverse, s, v)
 
     def reset(self) -> None:
         self.inverse = None
+
+
+def _add_symmetric(matrix: Matrix, s: Vector, v: Vector) -> None:
+    """Add svᵀ + vsᵀ in place, a few rows at a time, so that what is added stays in the cache."""
+    step = max(1, ROWS_BYTES // (8 * s.size))
+    for start in range(0, s.size, step):
+        rows = slice(start, start + step)
+        part = np.outer(s[rows], v)
+        part += np.outer(v[rows], s)
+        matrix[rows] += part
 
 
 class LBFGS(Direction):
@@ -96,15 +109,15 @@ class LBFGS(Direction):
             pairs = [(s, y) for s, y in pairs if s @ y > 1e-14 * np.sqrt((s @ s) * (y @ y))]
         weights = []
         for s, y in reversed(pairs):
-            rho = 1.0 / float(s @ y)
-            a = rho * float(s @ q)
-            q = q - a * y
-            weights.append((rho, a))
+            product = float(s @ y)
+            a = float(s @ q) / product
+            q -= a * y
+            weights.append((product, a))
         if pairs:
-            s, y = pairs[-1]
-            q = q * (float(s @ y) / float(y @ y))
-        for (s, y), (rho, a) in zip(pairs, reversed(weights), strict=True):
-            q = q + (a - rho * float(y @ q)) * s
+            y = pairs[-1][1]
+            q *= weights[0][0] / float(y @ y)
+        for (s, y), (product, a) in zip(pairs, reversed(weights), strict=True):
+            q += (a - float(y @ q) / product) * s
         return np.where(free, q, 0.0)
 
     def learn(self, move: Move) -> None:
