@@ -14,6 +14,7 @@ An error is raised with an English template and its values, and can be said in K
     ├── DataError           a table that cannot be learned from (command line: exit code 3)
     ├── ModelFileError      a model file that cannot be trusted (command line: exit code 3)
     ├── OptionError         an option or argument with an unknown value (also a ValueError)
+    ├── PositionError       an index outside its axis (also an IndexError)
     ├── FormulaError        a formula that cannot be read (also a ValueError)
     ├── DivergedError       training or a solver left the finite numbers (exit code 4)
     └── CompilerError       native code cannot be made for this function or machine
@@ -27,6 +28,7 @@ True
 '3 rows'
 """
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -40,9 +42,11 @@ __all__ = [
     "FormulaError",
     "ModelFileError",
     "OptionError",
+    "PositionError",
     "ShapeError",
     "ThalwegError",
     "TracingError",
+    "reason_of",
     "suggest",
 ]
 
@@ -103,6 +107,10 @@ class OptionError(ThalwegError, ValueError):
     """An option or argument has a value that is not known or not possible."""
 
 
+class PositionError(ThalwegError, IndexError):
+    """An index is outside its axis."""
+
+
 class FormulaError(ThalwegError, ValueError):
     """A formula cannot be read."""
 
@@ -113,6 +121,33 @@ class DivergedError(ThalwegError, ArithmeticError):
 
 class CompilerError(ThalwegError, RuntimeError):
     """Native code cannot be generated for this function or on this machine."""
+
+
+_REASONS = {
+    errno.ENOENT: Phrase("No such file or directory"),
+    errno.EACCES: Phrase("Permission denied"),
+    errno.EPERM: Phrase("Operation not permitted"),
+    errno.EISDIR: Phrase("Is a directory"),
+    errno.ENOTDIR: Phrase("Not a directory"),
+    errno.ENAMETOOLONG: Phrase("File name too long"),
+    errno.ENOSPC: Phrase("No space left on device"),
+    errno.EDQUOT: Phrase("Disk quota exceeded"),
+    errno.EROFS: Phrase("Read-only file system"),
+    errno.EIO: Phrase("Input/output error"),
+    errno.ELOOP: Phrase("Too many levels of symbolic links"),
+    errno.EMFILE: Phrase("Too many open files"),
+}
+
+
+def reason_of(error: OSError) -> str:
+    """Why the operating system refused, as a phrase where the reason is a usual one.
+
+    Examples
+    --------
+    >>> reason_of(FileNotFoundError(2, "no"))
+    'No such file or directory'
+    """
+    return _REASONS.get(error.errno or 0, error.strerror or str(error))
 
 
 def suggest(found: str, known: Iterable[str]) -> Phrase:

@@ -25,6 +25,7 @@ from functools import cached_property
 from typing import Any, Self, TypeVar
 
 from thalweg.errors import OptionError, suggest
+from thalweg.phrases import Phrase
 
 __all__ = ["Named", "find"]
 
@@ -73,12 +74,11 @@ class Named:
         """
         for key, value in options.items():
             if key not in self.defaults:
-                known = suggest(key, self.defaults) if self.defaults else " It has no options."
+                known = (
+                    suggest(key, self.defaults) if self.defaults else Phrase(" It has no options.")
+                )
                 raise OptionError(
-                    "{name} has no option {key!r}.{known}",
-                    name=self.name,
-                    key=key,
-                    known=known,
+                    "{name} has no option {key!r}.{known}", name=self.name, key=key, known=known
                 )
             if isinstance(value, bool | str) or not math.isfinite(value):
                 raise OptionError(
@@ -113,8 +113,8 @@ def find(
     given : str or Named
         ``"tanh"``, ``"huber(delta=0.5)"``.
     known : mapping of str to Named
-    what : str
-        What is looked for, in words: ``"activation"``.
+    what : str or Phrase
+        What is looked for, in words: ``Phrase("activation")``.
     aliases : mapping of str to str, optional
         Other names by which they are known elsewhere.
 
@@ -162,8 +162,5 @@ def _options(text: str | None, given: str) -> dict[str, float]:
         except ValueError:
             equals = ""
         if not equals or not key.isidentifier():
-            raise OptionError(
-                "{given!r}: options are written as name(option=number).",
-                given=given,
-            )
+            raise OptionError("{given!r}: options are written as name(option=number).", given=given)
     return options

@@ -25,12 +25,13 @@ from __future__ import annotations
 import os
 import string
 import tomllib
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, reduce
 from importlib import resources
 from numbers import Number
 from typing import Any, Self
 
-__all__ = ["LANGUAGES", "PARTICLES", "Phrase", "chosen_language", "in_korean", "speak"]
+__all__ = ["LANGUAGES", "PARTICLES", "Phrase", "chosen_language", "in_korean", "joined", "speak"]
 
 LANGUAGES = ("en", "ko")
 
@@ -119,6 +120,20 @@ class Phrase(str):
         )
 
 
+def joined(parts: Iterable[object]) -> Phrase | str:
+    """The parts with "and" between them.
+
+    Examples
+    --------
+    >>> joined(["en", "ko"]).said("ko")
+    'en과 ko'
+    """
+    return reduce(
+        lambda left, right: Phrase("{left} and {right}", left=left, right=right),
+        (part if isinstance(part, Phrase) else str(part) for part in parts),
+    )
+
+
 class _Shown(str):
     """What a thing looks like, without the thing: phrases keep nothing large alive."""
 
@@ -137,10 +152,10 @@ class _Shown(str):
 
 
 def _kept(value: object) -> object:
-    if value is None or isinstance(value, str | Number):
-        return value
     if isinstance(value, BaseException):
         return getattr(value, "phrase", None) or str(value)
+    if value is None or isinstance(value, str | Number) or hasattr(value, "said"):
+        return value
     if type(value) is tuple:
         return tuple(_kept(part) for part in value)
     if type(value) is list:
@@ -149,7 +164,7 @@ def _kept(value: object) -> object:
 
 
 def _said(value: object, lang: str) -> object:
-    return value.said(lang) if isinstance(value, Phrase) else value
+    return value.said(lang) if hasattr(value, "said") else value
 
 
 @cache

@@ -91,9 +91,7 @@ def unflatten(structure: Structure, values: Sequence[Any]) -> Any:
     """
     if len(values) != structure.count:
         raise ShapeError(
-            "{count} leaves for a structure of {wanted}",
-            count=len(values),
-            wanted=structure.count,
+            "{count} leaves for a structure of {wanted}", count=len(values), wanted=structure.count
         )
     return _build(structure, iter(values))
 

@@ -100,8 +100,7 @@ def _snapshots(text: str | None) -> tuple[int, ...]:
     """
     if text is not None and not re.fullmatch(r"\s*\d+(\s*,\s*\d+)*\s*", text):
         raise OptionError(
-            "--snapshots {text!r} are no epochs: write --snapshots 1,10,100.",
-            text=text,
+            "--snapshots {text!r} are no epochs: write --snapshots 1,10,100.", text=text
         )
     return tuple(sorted({0, *(int(number) for number in re.findall(r"\d+", text or ""))}))
 

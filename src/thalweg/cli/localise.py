@@ -8,6 +8,7 @@ from typing import Any
 
 from thalweg.errors import OptionError
 from thalweg.language import LANGUAGES, catalogue, default_language, tr
+from thalweg.phrases import joined
 
 __all__ = ["checked_language", "localise", "localise_headings", "wanted_language"]
 
@@ -82,8 +83,6 @@ def checked_language(lang: str | None) -> str:
     """The language itself; a plain message for one that is not spoken."""
     if lang is not None and lang not in LANGUAGES:
         raise OptionError(
-            "--lang {lang}: the languages are {names}.",
-            lang=lang,
-            names=" and ".join(LANGUAGES),
+            "--lang {lang}: the languages are {names}.", lang=lang, names=joined(LANGUAGES)
         )
     return readable(lang or default_language())

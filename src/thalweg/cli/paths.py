@@ -35,10 +35,7 @@ def writable(path: str | Path, force: bool, *inputs: str) -> Path:
     """
     path = Path(path)
     if path.is_dir():
-        raise OptionError(
-            "{path} is a folder; name a file in it with --output.",
-            path=path,
-        )
+        raise OptionError("{path} is a folder; name a file in it with --output.", path=path)
     if not path.parent.is_dir():
         raise OptionError(
             "{path} cannot be written: there is no folder {folder!r}.",
@@ -48,8 +45,7 @@ def writable(path: str | Path, force: bool, *inputs: str) -> Path:
     if path.exists():
         if any(os.path.exists(read) and os.path.samefile(path, read) for read in inputs):
             raise OptionError(
-                "{path} is read by this command; give another name with --output.",
-                path=path,
+                "{path} is read by this command; give another name with --output.", path=path
             )
         if not force:
             raise OptionError(
@@ -58,10 +54,7 @@ def writable(path: str | Path, force: bool, *inputs: str) -> Path:
                 path=path,
             )
     if not os.access(path.parent, os.W_OK):
-        raise OptionError(
-            "{path} cannot be written: the folder is read-only.",
-            path=path,
-        )
+        raise OptionError("{path} cannot be written: the folder is read-only.", path=path)
     return path
 
 

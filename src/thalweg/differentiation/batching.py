@@ -140,9 +140,7 @@ def _stand_in(value: Any) -> Any:
 def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
     if not -len(shape) <= axis < len(shape):
         raise ShapeError(
-            "vmap along axis {axis} of an array of shape {shape}",
-            axis=axis,
-            shape=shape,
+            "vmap along axis {axis} of an array of shape {shape}", axis=axis, shape=shape
         )
     return tuple(n for a, n in enumerate(shape) if a != axis % len(shape))
 
@@ -184,7 +182,6 @@ def _count(arrays: Sequence[Any], axes: Sequence[int | None]) -> int:
     if len({n for _, n in counts}) > 1:
         shapes = ", ".join(str(shape) for shape, _ in counts)
         raise ShapeError(
-            "the arguments disagree about the number of samples: shapes {shapes}",
-            shapes=shapes,
+            "the arguments disagree about the number of samples: shapes {shapes}", shapes=shapes
         )
     return counts[0][1]

@@ -78,8 +78,7 @@ def rows_of(estimator: Any, X: Any, **options: Any) -> Any:
     except ValueError as error:
         if len(shape) == 2 and shape[1] != n == shape[0]:
             raise ShapeError(
-                "{error} Rows must be samples; transpose? Use X.T.",
-                error=error,
+                "{error} Rows must be samples; transpose? Use X.T.", error=error
             ) from None
         raise
 

@@ -69,9 +69,7 @@ class TrainingRecord:
         """One figure of all epochs, shape (num_epochs + 1,)."""
         if name not in COLUMNS:
             raise OptionError(
-                "a training record has no {name!r}.{hint}",
-                name=name,
-                hint=suggest(name, COLUMNS),
+                "a training record has no {name!r}.{hint}", name=name, hint=suggest(name, COLUMNS)
             )
         return np.array([row[name] for row in self.rows])
 

@@ -220,8 +220,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         found = find_loss(self.loss)
         if found.classes:
             raise OptionError(
-                "loss={name!r} is for classes; MLPClassifier has it.",
-                name=found.name,
+                "loss={name!r} is for classes; MLPClassifier has it.", name=found.name
             )
         return HALF_SQUARES if found == half_mse and for_rule else found
 

@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.errors import DataError, OptionError, ShapeError, suggest
+from thalweg.errors import DataError, OptionError, ShapeError, reason_of, suggest
 from thalweg.explanation.expression import explain
 from thalweg.explanation.network import NetworkExplanation, Setting, explain_network
 from thalweg.explanation.notation import symbol
@@ -98,10 +98,7 @@ class Exercise:
         if self.network is None or self.params is None:
             raise OptionError("this exercise is a formula: ask for its explanation()")
         if step < 1:
-            raise OptionError(
-                "updates count from 1, not {step}",
-                step=step,
-            )
+            raise OptionError("updates count from 1, not {step}", step=step)
         while len(self.done) < step:
             params, memory = self.params, None
             if self.done:
@@ -206,10 +203,7 @@ def read_exercise(path: str | Path) -> Exercise:
     try:
         text = place.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise DataError(
-            "{place}: there is no such file",
-            place=place,
-        ) from None
+        raise DataError("{place}: there is no such file", place=place) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             "{place}: cannot be read as UTF-8 text ({error})",
@@ -230,27 +224,17 @@ def parse_exercise(text: str, name: str = "exercise", *, json_form: bool = False
     try:
         data = json.loads(text) if json_form else tomllib.loads(text)
     except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(
-            "{name}: {error}",
-            name=name,
-            error=error,
-        ) from None
+        raise DataError("{name}: {error}", name=name, error=error) from None
     if not isinstance(data, dict):
         raise DataError(
-            "{name}: expected keys and values, not {found}",
-            name=name,
-            found=type(data).__name__,
+            "{name}: expected keys and values, not {found}", name=name, found=type(data).__name__
         )
     known = _FORMULA_KEYS if "formula" in data else _NETWORK_KEYS
     _only(data, known, name)
     try:
         return _formula(data, name) if "formula" in data else _network(data, name)
     except (OptionError, ShapeError) as error:
-        raise DataError(
-            "{name}: {error}",
-            name=name,
-            error=error,
-        ) from None
+        raise DataError("{name}: {error}", name=name, error=error) from None
 
 
 def _only(data: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
@@ -275,8 +259,7 @@ def _formula(data: Mapping[str, Any], name: str) -> Exercise:
     values = data.get("values", {})
     if not isinstance(data["formula"], str) or not isinstance(values, dict):
         raise DataError(
-            "{name}: formula must be text and values a table such as {{w = 2}}",
-            name=name,
+            "{name}: formula must be text and values a table such as {{w = 2}}", name=name
         )
     numbers = {key: _number(value, f"{name}: values.{key}") for key, value in values.items()}
     return Exercise(
@@ -286,11 +269,7 @@ def _formula(data: Mapping[str, Any], name: str) -> Exercise:
 
 def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise DataError(
-            "{where} is {value!r}, not a number",
-            where=where,
-            value=value,
-        )
+        raise DataError("{where} is {value!r}, not a number", where=where, value=value)
     return float(value)
 
 
@@ -299,39 +278,25 @@ def _matrix(value: Any, where: str) -> Any:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError):
         raise DataError(
-            "{where} is no table of numbers with rows of equal length",
-            where=where,
+            "{where} is no table of numbers with rows of equal length", where=where
         ) from None
     if not np.isfinite(array).all():
-        raise DataError(
-            "{where} holds numbers that are not finite",
-            where=where,
-        )
+        raise DataError("{where} holds numbers that are not finite", where=where)
     return array
 
 
 def _network(data: Mapping[str, Any], name: str) -> Exercise:
     for key in ("layers", "x", "t"):
         if key not in data:
-            raise DataError(
-                "{name}: {key!r} is missing (or give a formula)",
-                name=name,
-                key=key,
-            )
+            raise DataError("{name}: {key!r} is missing (or give a formula)", name=name, key=key)
     layers, params = [], []
     if not isinstance(data["layers"], list) or not data["layers"]:
-        raise DataError(
-            "{name}: layers must be a list of tables, [[layers]]",
-            name=name,
-        )
+        raise DataError("{name}: layers must be a list of tables, [[layers]]", name=name)
     for number, own in enumerate(data["layers"], start=1):
         where = Phrase("{name}: layer {number}", name=name, number=number)
         _only(own, _LAYER_KEYS, where)
         if "W" not in own:
-            raise DataError(
-                "{where} has no W: one row for each neuron",
-                where=where,
-            )
+            raise DataError("{where} has no W: one row for each neuron", where=where)
         W = np.atleast_2d(_matrix(own["W"], Phrase("{where}: {key}", where=where, key="W")))
         held = {"W": W}
         if "b" in own:

@@ -35,8 +35,6 @@ thalweg.errors.FormulaError: a sign is missing between 2 and x: write 2*x
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -45,7 +43,9 @@ import numpy as np
 
 import thalweg.numpy as tnp
 from thalweg.errors import FormulaError, suggest
+from thalweg.explanation.tokens import Token, fail, tokens
 from thalweg.nn.activations import ACTIVATIONS
+from thalweg.phrases import Phrase
 from thalweg.tracing import label
 
 __all__ = ["CONSTANTS", "FUNCTIONS", "Formula", "parse_formula"]
@@ -97,56 +97,7 @@ FUNCTIONS: dict[str, Function] = (
 )
 CONSTANTS = {"pi": math.pi, "π": math.pi, "e": math.e}
 _VULGAR = {"½": 0.5, "¼": 0.25, "¾": 0.75, "⅓": 1 / 3, "⅔": 2 / 3}
-_SIGNS = {"·": "*", "×": "*", "∙": "*", "÷": "/", "−": "-", "–": "-", "**": "^", "\n": ";"}
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-_TOKEN = re.compile(
-    r"(?P<space>[ \t\r]+)"
-    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[½¼¾⅓⅔])"
-    r"|(?P<name>[^\W\d⁰¹²³⁴-⁹][^\W⁰¹²³⁴-⁹]*'*)"
-    r"|(?P<superscript>⁻?[⁰¹²³⁴-⁹]+)"
-    r"|(?P<sign>\*\*|[-+*/^(),;=\n·×∙÷−–])"
-)
-
-
-@dataclass(frozen=True)
-class Token:
-    """A piece of the text."""
-
-    kind: str
-    text: str
-    start: int
-
-
-def _fail(formula: str, place: int, message: str) -> NoReturn:
-    """Raise an error that shows the text with a caret under the place."""
-    begin = formula.rfind("\n", 0, place) + 1
-    end = formula.find("\n", place)
-    line = formula[begin : end if end >= 0 else len(formula)]
-    before = line[: place - begin]
-    width = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in before)
-    raise FormulaError(
-        "{message}\n    {line}\n    {space}^",
-        message=message,
-        line=line,
-        space=" " * width,
-    )
-
-
-def _tokens(formula: str) -> list[Token]:
-    found, place = [], 0
-    while place < len(formula):
-        match = _TOKEN.match(formula, place)
-        if match is None or match.lastgroup is None:
-            character = formula[place]
-            hint = " (compare with max, min or relu)" if character in "<>" else ""
-            _fail(formula, place, f"{character!r} has no meaning in a formula{hint}")
-        kind, text = match.lastgroup, match[0]
-        if kind == "sign":
-            text = kind = _SIGNS.get(text, text)
-        if kind != "space":
-            found.append(Token(kind, text, place))
-        place = match.end()
-    return [*found, Token("end", "", len(formula.rstrip()))]
 
 
 @dataclass(frozen=True)
@@ -186,8 +137,8 @@ class _Parser:
         self.at += 1
         return token
 
-    def fail(self, token: Token, message: str) -> NoReturn:
-        _fail(self.formula, token.start, message)
+    def fail(self, token: Token, message: Phrase) -> NoReturn:
+        fail(self.formula, token.start, message)
 
     def program(self) -> list[tuple[str | None, Expression]]:
         statements: list[tuple[str | None, Expression]] = []
@@ -215,14 +166,22 @@ class _Parser:
             self.take()
             name = token.text
             if name in self.defined:
-                self.fail(token, f"{name} is defined twice: give the second one another name")
+                self.fail(
+                    token,
+                    Phrase("{name} is defined twice: give the second one another name", name=name),
+                )
             if name in self.free:
-                self.fail(token, f"{name} is used before it is defined: put this part first")
+                self.fail(
+                    token,
+                    Phrase("{name} is used before it is defined: put this part first", name=name),
+                )
             if name in FUNCTIONS:
-                self.fail(token, f"{name} is a function: give the result another name")
+                self.fail(
+                    token, Phrase("{name} is a function: give the result another name", name=name)
+                )
             expression = self.sum()
             if name in self.free:
-                self.fail(token, f"{name} is defined by itself")
+                self.fail(token, Phrase("{name} is defined by itself", name=name))
             self.defined[name] = token.start
         else:
             expression = self.sum()
@@ -231,7 +190,9 @@ class _Parser:
     def sum(self) -> Expression:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            self.fail(self.next, f"the formula is nested deeper than {MAX_DEPTH} levels")
+            self.fail(
+                self.next, Phrase("the formula is nested deeper than {most} levels", most=MAX_DEPTH)
+            )
         left = self.product()
         while self.next.kind in ("+", "-"):
             sign = self.take()
@@ -267,13 +228,15 @@ class _Parser:
             self.take()
             exponent = Expression("number", float(token.text.translate(_SUPERSCRIPTS)))
             if self.next.kind in ("^", "superscript"):
-                self.fail(self.next, "a power of a power needs parentheses")
+                self.fail(self.next, Phrase("a power of a power needs parentheses"))
             return Expression("operation", "^", (base, exponent), token.start)
         if token.kind == "^":
             self.take()
             self.depth += 1
             if self.depth > MAX_DEPTH:
-                self.fail(token, f"the formula is nested deeper than {MAX_DEPTH} levels")
+                self.fail(
+                    token, Phrase("the formula is nested deeper than {most} levels", most=MAX_DEPTH)
+                )
             exponent = self.unary()
             self.depth -= 1
             return Expression("operation", "^", (base, exponent), token.start)
@@ -302,7 +265,11 @@ class _Parser:
             following = self.next.text if self.next.kind in ("name", "number") else "x"
             self.fail(
                 token,
-                f"{token.text} is a function: write {token.text}({following})",
+                Phrase(
+                    "{name} is a function: write {name}({following})",
+                    name=token.text,
+                    following=following,
+                ),
             )
         if token.text not in CONSTANTS:
             self.free.setdefault(token.text, token.start)
@@ -314,10 +281,19 @@ class _Parser:
             if token.text in self.free or token.text in self.defined or len(token.text) == 1:
                 self.fail(
                     self.next,
-                    f"a sign is missing between {token.text} and the parenthesis: write "
-                    f"{token.text}*(...)",
+                    Phrase(
+                        "a sign is missing between {name} and the parenthesis: write {name}*(...)",
+                        name=token.text,
+                    ),
                 )
-            self.fail(token, f"{token.text} is no known function.{suggest(token.text, FUNCTIONS)}")
+            self.fail(
+                token,
+                Phrase(
+                    "{name} is no known function.{hint}",
+                    name=token.text,
+                    hint=suggest(token.text, FUNCTIONS),
+                ),
+            )
         opening = self.take()
         arguments = [self.sum()]
         while self.next.kind == ",":
@@ -325,15 +301,27 @@ class _Parser:
             arguments.append(self.sum())
         self.close(opening)
         if not function.least <= len(arguments) <= function.most:
-            wanted = "one argument" if function.most == 1 else f"at least {function.least}"
-            self.fail(token, f"{token.text} takes {wanted}, not {len(arguments)}")
+            wanted = (
+                Phrase("one argument")
+                if function.most == 1
+                else Phrase("at least {least}", least=function.least)
+            )
+            self.fail(
+                token,
+                Phrase(
+                    "{name} takes {wanted}, not {count}",
+                    name=token.text,
+                    wanted=wanted,
+                    count=len(arguments),
+                ),
+            )
         return Expression("call", token.text, tuple(arguments), token.start)
 
     def close(self, opening: Token) -> None:
         if self.next.kind == ")":
             self.take()
         elif self.next.kind == "end":
-            self.fail(opening, "this parenthesis is never closed")
+            self.fail(opening, Phrase("this parenthesis is never closed"))
         else:
             self.unexpected()
 
@@ -343,19 +331,30 @@ class _Parser:
         if before.kind == "superscript":
             left = self.tokens[self.at - 2].text + left
         right = "(...)" if token.kind == "(" else token.text
-        between = "the parenthesis" if token.kind == "(" else token.text
-        first = "the parenthesis" if before.kind == ")" else left
-        self.fail(token, f"a sign is missing between {first} and {between}: write {left}*{right}")
+        between = Phrase("the parenthesis") if token.kind == "(" else token.text
+        first = Phrase("the parenthesis") if before.kind == ")" else left
+        self.fail(
+            token,
+            Phrase(
+                "a sign is missing between {first} and {between}: write {left}*{right}",
+                first=first,
+                between=between,
+                left=left,
+                right=right,
+            ),
+        )
 
     def unexpected(self) -> NoReturn:
         token = self.next
         if token.kind == "end":
-            self.fail(token, "the formula ends where a number, a name or ( should follow")
+            self.fail(token, Phrase("the formula ends where a number, a name or ( should follow"))
         if token.kind == "=":
-            self.fail(token, "= only names a part, as in t = x + y; it is no comparison")
+            self.fail(token, Phrase("= only names a part, as in t = x + y; it is no comparison"))
         if token.kind == ")":
-            self.fail(token, "this parenthesis was never opened, or nothing stands inside it")
-        self.fail(token, f"{token.text!r} is not expected here")
+            self.fail(
+                token, Phrase("this parenthesis was never opened, or nothing stands inside it")
+            )
+        self.fail(token, Phrase("{name!r} is not expected here", name=token.text))
 
 
 @dataclass(frozen=True)
@@ -418,17 +417,18 @@ class Formula:
                     known=known,
                 )
             if name in values:
-                raise FormulaError(
-                    "{name} is given twice",
-                    name=name,
-                )
+                raise FormulaError("{name} is given twice", name=name)
             values[name] = value
         for name in self.variables:
             if name not in values:
                 others = [n for n in (*named, *self.definitions, *CONSTANTS) if n != name]
                 near = suggest(name, others) if others else ""
-                hint = near if "Did you mean" in near else f" Give {name}=..."
-                _fail(self.text, self.places[name], f"{name} has no value.{hint}")
+                hint = near if "Did you mean" in near else Phrase(" Give {name}=...", name=name)
+                fail(
+                    self.text,
+                    self.places[name],
+                    Phrase("{name} has no value.{hint}", name=name, hint=hint),
+                )
         return {name: values[name] for name in self.variables}
 
     def __str__(self) -> str:
@@ -480,7 +480,7 @@ def parse_formula(text: str) -> Formula:
             count=len(text),
             most=MAX_LENGTH,
         )
-    parser = _Parser(text, _tokens(text))
+    parser = _Parser(text, tokens(text))
     statements = parser.program()
     definitions = tuple(name for name, _ in statements if name is not None)
     result = statements[-1][0] or next(

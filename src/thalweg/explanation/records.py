@@ -304,9 +304,7 @@ class Explanation:
         found = {step.id: step for step in self.steps()}
         if name not in found:
             raise OptionError(
-                "no step is called {name!r}.{hint}",
-                name=name,
-                hint=suggest(name, found),
+                "no step is called {name!r}.{hint}", name=name, hint=suggest(name, found)
             )
         return found[name]
 

@@ -194,10 +194,7 @@ def from_json(data: Any) -> Explanation:
             None if picture is None else _read_picture(picture),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFileError(
-            "this explanation is damaged: {error!r}",
-            error=error,
-        ) from error
+        raise ModelFileError("this explanation is damaged: {error!r}", error=error) from error
 
 
 def _read_number(value: Any) -> float:

@@ -238,8 +238,7 @@ def supported_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     if dtype.kind == "f":
         return DTYPES["float32"] if dtype.itemsize < 4 else DTYPES["float64"]
     raise ShapeError(
-        "dtype {dtype} cannot be traced: use float64, float32, integers or bool.",
-        dtype=dtype,
+        "dtype {dtype} cannot be traced: use float64, float32, integers or bool.", dtype=dtype
     )
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from thalweg.errors import TracingError
 from thalweg.graph.protocol import call_function, call_ufunc
+from thalweg.phrases import Phrase
 
 __all__ = ["ArrayOperators"]
 
@@ -230,7 +231,7 @@ class ArrayOperators:
 
     def item(self) -> float:
         """Refused: a traced array has no known value."""
-        raise self._no_value("x.item()", "keep it an array")
+        raise self._no_value("x.item()", Phrase("keep it an array"))
 
     # -- NumPy's own functions on traced arrays ----------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
@@ -240,7 +241,7 @@ class ArrayOperators:
         return call_function(self.operators, func, args, kwargs)
 
     # -- what a traced array cannot do --------------------------------------------------------
-    def _no_value(self, found: str, advice: str) -> TracingError:
+    def _no_value(self, found: str, advice: Phrase) -> TracingError:
         return TracingError(
             "{found} needs a value, but this is a traced {dtype} array of shape "
             "{shape}, which stands for any value: {advice}.",
@@ -252,28 +253,29 @@ class ArrayOperators:
 
     def __bool__(self) -> bool:
         raise self._no_value(
-            "a Python 'if', 'while', 'and', 'or' or bool()",
-            "write thalweg.numpy.where(condition, a, b) instead, and &, | for 'and', 'or'",
+            Phrase("a Python 'if', 'while', 'and', 'or' or bool()"),
+            Phrase("write thalweg.numpy.where(condition, a, b) instead, and &, | for 'and', 'or'"),
         )
 
     def __float__(self) -> float:
-        raise self._no_value("float(x)", "leave float() away, arrays work everywhere here")
+        raise self._no_value("float(x)", Phrase("leave float() away, arrays work everywhere here"))
 
     def __int__(self) -> int:
-        raise self._no_value("int(x)", "use x.astype('int64') to round towards zero")
+        raise self._no_value("int(x)", Phrase("use x.astype('int64') to round towards zero"))
 
     def __complex__(self) -> complex:
-        raise self._no_value("complex(x)", "only real numbers are traced")
+        raise self._no_value("complex(x)", Phrase("only real numbers are traced"))
 
     def __index__(self) -> int:
         raise self._no_value(
-            "an index or a range()", "index with thalweg.numpy.take, or pass a Python int"
+            Phrase("an index or a range()"),
+            Phrase("index with thalweg.numpy.take, or pass a Python int"),
         )
 
     def __array__(self, *unused: Any, **options: Any) -> Any:
         raise self._no_value(
-            "np.asarray(x) or a NumPy function that wants numbers",
-            "use the function of thalweg.numpy with the same name",
+            Phrase("np.asarray(x) or a NumPy function that wants numbers"),
+            Phrase("use the function of thalweg.numpy with the same name"),
         )
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -284,10 +286,10 @@ class ArrayOperators:
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("len() of a traced array without axes")
+            raise TracingError("len() of a traced array without axes")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
-            raise TypeError("iteration over a traced array without axes")
+            raise TracingError("iteration over a traced array without axes")
         return (self[i] for i in range(self.shape[0]))

@@ -30,7 +30,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.errors import ModelFileError, OptionError
+from thalweg.errors import ModelFileError, OptionError, reason_of
+from thalweg.phrases import Phrase
 
 __all__ = ["FORMAT", "VERSION", "read_container", "write_container"]
 
@@ -79,8 +80,7 @@ def write_container(
     path = Path(path)
     if path.exists() and not force:
         raise OptionError(
-            "{path} exists already; give another name, or force=True (--force).",
-            path=path,
+            "{path} exists already; give another name, or force=True (--force).", path=path
         )
     text = json.dumps(document, ensure_ascii=False, allow_nan=False)
     plain = {name: np.array(array, order="C") for name, array in sorted(arrays.items())}
@@ -100,9 +100,7 @@ def write_container(
             beside.unlink(missing_ok=True)
     except OSError as error:
         raise ModelFileError(
-            "{path} cannot be written: {reason}.",
-            path=path,
-            reason=error.strerror or error,
+            "{path} cannot be written: {reason}.", path=path, reason=reason_of(error)
         ) from None
 
 
@@ -144,11 +142,12 @@ def read_container(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]
         content = path.read_bytes()
     except OSError as error:
         raise ModelFileError(
-            "{path} cannot be read: {reason}.",
-            path=path,
-            reason=error.strerror or error,
+            "{path} cannot be read: {reason}.", path=path, reason=reason_of(error)
         ) from None
     return _Reader(str(path), content).read()
+
+
+_AGAIN = Phrase("Fit and save the model again.")
 
 
 class _Reader:
@@ -157,58 +156,59 @@ class _Reader:
     def __init__(self, name: str, content: bytes) -> None:
         self.name, self.content = name, content
 
-    def _refuse(self, what: str, remedy: str = "Fit and save the model again.") -> NoReturn:
-        raise ModelFileError(
-            "{name}: {what} {remedy}",
-            name=self.name,
-            what=what,
-            remedy=remedy,
-        )
+    def _refuse(self, what: Phrase, remedy: Phrase = _AGAIN) -> NoReturn:
+        raise ModelFileError("{name}: {what} {remedy}", name=self.name, what=what, remedy=remedy)
 
     def read(self) -> tuple[Arrays, dict[str, Any]]:
         """Check everything, then make the arrays."""
         header, data = self._header()
         metadata = header.pop("__metadata__", None)
         if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
-            self._refuse("this is not a model file of thalweg.", "Give a file made by save.")
+            self._refuse(
+                Phrase("this is not a model file of thalweg."), Phrase("Give a file made by save.")
+            )
         self._check_version(metadata.get("version"))
         text, digest = metadata.get("document"), metadata.get("digest")
         if not isinstance(text, str) or not isinstance(digest, str):
-            self._refuse("the file is damaged or was edited (its metadata are incomplete).")
+            self._refuse(Phrase("the file is damaged or was edited (its metadata are incomplete)."))
         arrays = self._arrays(header, data)
         if set(metadata) != {"format", "version", "document", "digest"} or digest != _digest(
             text, arrays
         ):
-            self._refuse("the file is damaged or was edited (its digest does not match).")
+            self._refuse(Phrase("the file is damaged or was edited (its digest does not match)."))
         return arrays, self._document(text)
 
     def _header(self) -> tuple[dict[str, Any], memoryview]:
         content = self.content
         if len(content) < 8:
-            self._refuse("the file is too short to be a model file.")
+            self._refuse(Phrase("the file is too short to be a model file."))
         (length,) = struct.unpack("<Q", content[:8])
         if length > min(len(content) - 8, LONGEST_HEADER):
-            self._refuse("the file is truncated, or is not a model file.")
+            self._refuse(Phrase("the file is truncated, or is not a model file."))
         try:
             header = json.loads(content[8 : 8 + length].decode("utf-8"))
         except (ValueError, RecursionError):
-            self._refuse("the header cannot be read: the file is damaged or no model file.")
+            self._refuse(Phrase("the header cannot be read: the file is damaged or no model file."))
         if not isinstance(header, dict):
-            self._refuse("the header cannot be read: the file is damaged or no model file.")
+            self._refuse(Phrase("the header cannot be read: the file is damaged or no model file."))
         return header, memoryview(content)[8 + length :]
 
     def _check_version(self, version: object) -> None:
         try:
             number = int(str(version))
         except ValueError:
-            self._refuse("the file is damaged or was edited (its version is no number).")
+            self._refuse(Phrase("the file is damaged or was edited (its version is no number)."))
         if number > VERSION:
             self._refuse(
-                f"the file has format version {number}, this thalweg reads up to {VERSION}.",
-                "Update thalweg (pip install --upgrade thalweg).",
+                Phrase(
+                    "the file has format version {number}, this thalweg reads up to {known}.",
+                    number=number,
+                    known=VERSION,
+                ),
+                Phrase("Update thalweg (pip install --upgrade thalweg)."),
             )
         if number != VERSION:
-            self._refuse(f"the file has the unknown format version {number}.")
+            self._refuse(Phrase("the file has the unknown format version {number}.", number=number))
 
     def _arrays(self, header: dict[str, Any], data: memoryview) -> Arrays:
         arrays: Arrays = {}
@@ -217,12 +217,14 @@ class _Reader:
             dtype, shape, first, last = self._facts(name, facts)
             size = math.prod(shape) * dtype.itemsize
             if first != end or last - first != size or last > len(data):
-                self._refuse(f"the file is truncated or damaged (array {name!r}).")
+                self._refuse(
+                    Phrase("the file is truncated or damaged (array {name!r}).", name=name)
+                )
             array = np.frombuffer(data[first:last], dtype).reshape(shape).copy()
             arrays[name] = array.astype(dtype.newbyteorder("="), copy=False)
             end = last
         if end != len(data):
-            self._refuse("the file is damaged (there is more in it than it says).")
+            self._refuse(Phrase("the file is damaged (there is more in it than it says)."))
         return arrays
 
     def _facts(self, name: str, facts: Any) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
@@ -236,7 +238,11 @@ class _Reader:
             or not (isinstance(places, list) and len(places) == 2)
             or not all(type(n) is int and 0 <= n <= len(self.content) for n in [*shape, *places])
         ):
-            self._refuse(f"the file is damaged or was edited (array {name!r} is misdescribed).")
+            self._refuse(
+                Phrase(
+                    "the file is damaged or was edited (array {name!r} is misdescribed).", name=name
+                )
+            )
         return DTYPES[code], tuple(shape), places[0], places[1]
 
     def _document(self, text: str) -> dict[str, Any]:
@@ -245,7 +251,7 @@ class _Reader:
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
-            self._refuse("the document in the file cannot be read.")
+            self._refuse(Phrase("the document in the file cannot be read."))
         return document
 
 

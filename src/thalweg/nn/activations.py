@@ -27,6 +27,7 @@ from typing import Any
 
 import thalweg.numpy as np
 from thalweg.named import Named, find
+from thalweg.phrases import Phrase
 
 __all__ = ["ACTIVATIONS", "Activation", "activation"]
 
@@ -86,7 +87,7 @@ def activation(given: str | Activation) -> Activation:
     OptionError
         If there is none of this name; the nearest is suggested.
     """
-    return find(given, ACTIVATIONS, "activation", ALIASES)
+    return find(given, ACTIVATIONS, Phrase("activation"), ALIASES)
 
 
 def _register(latex: str, **facts: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -143,8 +144,10 @@ def softmax(z: Any) -> Any:
     r"\begin{cases} 1 & z \ge t \\ 0 & \text{otherwise} \end{cases}",
     range=(0.0, 1.0),
     kinks=(0.0,),
-    untrainable="the derivative of the step function is zero almost everywhere, so no gradient "
-    "passes through it and no weight before it would ever move; the sigmoid is its smooth form",
+    untrainable=Phrase(
+        "the derivative of the step function is zero almost everywhere, so no gradient passes "
+        "through it and no weight before it would ever move; the sigmoid is its smooth form"
+    ),
 )
 def step(z: Any, *, threshold: float = 0.0) -> Any:
     """1 if ``z >= threshold``, otherwise 0; a threshold t is a bias of -t on a constant input 1."""

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.named import Named, find
+from thalweg.phrases import Phrase
 
 __all__ = ["INITIALISERS", "Initialiser", "initialiser"]
 
@@ -57,7 +58,7 @@ def initialiser(given: str | Initialiser) -> Initialiser:
     OptionError
         If there is none of this name; the nearest is suggested.
     """
-    return find(given, INITIALISERS, "initialiser")
+    return find(given, INITIALISERS, Phrase("initialiser"))
 
 
 def _register(latex: str) -> Callable[[Callable[..., Drawn]], Callable[..., Drawn]]:

@@ -26,6 +26,7 @@ from typing import Any
 import thalweg.numpy as np
 from thalweg.errors import ShapeError
 from thalweg.named import Named, find
+from thalweg.phrases import Phrase
 
 __all__ = [
     "LOSSES",
@@ -141,7 +142,7 @@ def loss(given: str | Loss) -> Loss:
     OptionError
         If there is none of this name; the nearest is suggested.
     """
-    return find(given, LOSSES, "loss", ALIASES)
+    return find(given, LOSSES, Phrase("loss"), ALIASES)
 
 
 def _register(latex: str, **facts: Any) -> Callable[[Callable[..., Any]], Loss]:

@@ -116,7 +116,12 @@ class Network:
         """Why gradients cannot train it, or an empty text."""
         for number, layer in enumerate(self.layers, start=1):
             if layer.g.untrainable:
-                return f"layer {number} has activation {layer.g}: {layer.g.untrainable}."
+                return Phrase(
+                    "layer {number} has activation {g}: {reason}.",
+                    number=number,
+                    g=layer.g,
+                    reason=layer.g.untrainable,
+                )
         return ""
 
     def initial(self, seed: Any = 0, dtype: DTypeLike = np.float64) -> Params:
@@ -205,10 +210,7 @@ class Network:
         try:
             return cls([layer_from_json(layer) for layer in data["layers"]])
         except (OptionError, ShapeError) as error:
-            raise ModelFileError(
-                "network: {error}",
-                error=error,
-            ) from None
+            raise ModelFileError("network: {error}", error=error) from None
 
     # -- as text ----------------------------------------------------------------------------------
     def __eq__(self, other: object) -> bool:

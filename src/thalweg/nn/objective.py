@@ -60,9 +60,7 @@ class Penalty:
         for name in ("l1", "l2"):
             if not 0.0 <= getattr(self, name) < np.inf:
                 raise OptionError(
-                    "{name}={value} is not a number from 0.",
-                    name=name,
-                    value=getattr(self, name),
+                    "{name}={value} is not a number from 0.", name=name, value=getattr(self, name)
                 )
 
     def __bool__(self) -> bool:

@@ -27,6 +27,7 @@ import numpy as np
 
 from thalweg.errors import ShapeError
 from thalweg.graph import PRIMITIVES, Node, Primitive, as_node, constant, scalar_value
+from thalweg.phrases import joined
 
 __all__ = [
     "Elementwise",
@@ -111,7 +112,7 @@ def _common_shape(nodes: Sequence[Node]) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
-        found = " and ".join(str(node.shape) for node in nodes)
+        found = joined(node.shape for node in nodes)
         raise ShapeError(
             "shapes {found} do not broadcast: axes are compared from the last one, and "
             "must be equal or 1.",

@@ -21,9 +21,7 @@ Shape = tuple[int, ...]
 def _gather_shape(x: Node, *indices: Node) -> Shape:
     if len(indices) > x.ndim:
         raise ShapeError(
-            "{count} indices for an array of shape {shape}",
-            count=len(indices),
-            shape=x.shape,
+            "{count} indices for an array of shape {shape}", count=len(indices), shape=x.shape
         )
     return (*indices[0].shape, *x.shape[len(indices) :])
 

@@ -15,11 +15,7 @@ from thalweg.ops.shape import swap
 
 def _matmul_shape(a: Node, b: Node) -> tuple[int, ...]:
     if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2] or a.shape[:-2] != b.shape[:-2]:
-        raise ShapeError(
-            "matrix product of shapes {left} and {right}",
-            left=a.shape,
-            right=b.shape,
-        )
+        raise ShapeError("matrix product of shapes {left} and {right}", left=a.shape, right=b.shape)
     return (*a.shape[:-1], b.shape[-1])
 
 

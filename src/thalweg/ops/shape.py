@@ -98,11 +98,7 @@ def _broadcast_shape(x: Node, shape: Shape) -> Shape:
     except ValueError:
         fits = False
     if not fits:
-        raise ShapeError(
-            "cannot broadcast {found} to {wanted}",
-            found=x.shape,
-            wanted=shape,
-        )
+        raise ShapeError("cannot broadcast {found} to {wanted}", found=x.shape, wanted=shape)
     return shape
 
 

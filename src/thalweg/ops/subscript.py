@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.errors import ShapeError
+from thalweg.errors import PositionError, ShapeError
 from thalweg.graph import Node, constant
 from thalweg.ops import indexing, shape
 from thalweg.ops.families import broadcast
@@ -40,11 +40,7 @@ def _expand(x: Node, index: Any) -> list[Any]:
         items.extend(_item(item))
     used = sum(item is not None and item is not Ellipsis for item in items)
     if used > x.ndim:
-        raise ShapeError(
-            "{used} indices for an array of shape {shape}",
-            used=used,
-            shape=x.shape,
-        )
+        raise ShapeError("{used} indices for an array of shape {shape}", used=used, shape=x.shape)
     fill = [slice(None)] * (x.ndim - used)
     dots = [k for k, item in enumerate(items) if item is Ellipsis]
     if len(dots) > 1:
@@ -63,10 +59,7 @@ def _item(item: Any) -> list[Any]:
                 "write thalweg.numpy.where(mask, x, 0) and reduce that."
             )
         if item.dtype.kind != "i":
-            raise ShapeError(
-                "an index must be an integer, not {dtype}",
-                dtype=item.dtype,
-            )
+            raise ShapeError("an index must be an integer, not {dtype}", dtype=item.dtype)
         return [_Picked(item)]
     if isinstance(item, bool | np.bool_):
         raise ShapeError("True or False as an index: use slices, integers or integer arrays")
@@ -76,10 +69,7 @@ def _item(item: Any) -> list[Any]:
         return [_Picked(part, length) for part, length in places]
     if array.ndim or array.size == 0:
         if array.size and array.dtype.kind not in "iu":
-            raise ShapeError(
-                "an index must be an integer, not {dtype}",
-                dtype=array.dtype,
-            )
+            raise ShapeError("an index must be an integer, not {dtype}", dtype=array.dtype)
         return [_Picked(array.astype(np.int64))]
     return [operator.index(item)]
 
@@ -94,7 +84,12 @@ def _basic(x: Node, items: list[Any]) -> Node:
         length = x.shape[axis]
         if isinstance(item, int):
             if not -length <= item < length:
-                raise IndexError(f"index {item} is outside axis {axis} of length {length}")
+                raise PositionError(
+                    "index {item} is outside axis {axis} of length {length}",
+                    item=item,
+                    axis=axis,
+                    length=length,
+                )
             start, stop, step = item % length, item % length + 1, 1
         else:
             start, stop, step = item.indices(length)
@@ -140,14 +135,21 @@ def _index_nodes(x: Node, items: list[_Picked], picked: list[int]) -> list[Node]
     for item, axis in zip(items, picked, strict=True):
         index, length = item.index, x.shape[axis]
         if item.length not in (None, length):
-            raise IndexError(f"a mask of length {item.length} along an axis of length {length}")
+            raise PositionError(
+                "a mask of length {found} along an axis of length {length}",
+                found=item.length,
+                length=length,
+            )
         if isinstance(index, Node):
             nodes.append(index)
             continue
         outside = (index < -length) | (index >= length)
         if outside.any():
-            raise IndexError(
-                f"index {index[outside].flat[0]} is outside axis {axis} of length {length}"
+            raise PositionError(
+                "index {item} is outside axis {axis} of length {length}",
+                item=int(index[outside].flat[0]),
+                axis=axis,
+                length=length,
             )
         nodes.append(constant(np.where(index < 0, index + length, index), np.int64))
     common = np.broadcast_shapes(*(node.shape for node in nodes))

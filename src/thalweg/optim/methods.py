@@ -80,9 +80,7 @@ class LineSearchMethod:
         name = self.search if search is None else search
         if name not in SEARCHES:
             raise OptionError(
-                "unknown line search {name!r}.{hint}",
-                name=name,
-                hint=suggest(name, SEARCHES),
+                "unknown line search {name!r}.{hint}", name=name, hint=suggest(name, SEARCHES)
             )
         return descend(problem, x, self.direction(problem, **options), SEARCHES[name], tol)
 

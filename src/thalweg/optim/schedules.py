@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from thalweg.named import Named, find
+from thalweg.phrases import Phrase
 
 __all__ = ["SCHEDULES", "Schedule", "schedule"]
 
@@ -59,7 +60,7 @@ def schedule(given: str | Schedule) -> Schedule:
     OptionError
         If there is none of this name; the nearest is suggested.
     """
-    return find(given, SCHEDULES, "schedule", ALIASES)
+    return find(given, SCHEDULES, Phrase("schedule"), ALIASES)
 
 
 def _register(watches: bool = False) -> Callable[[Callable[..., float]], Callable[..., float]]:

@@ -27,11 +27,7 @@ def method_named(name: str) -> Method:
         With the nearest known name.
     """
     if name not in METHODS:
-        raise OptionError(
-            "unknown method {name!r}.{hint}",
-            name=name,
-            hint=suggest(name, METHODS),
-        )
+        raise OptionError("unknown method {name!r}.{hint}", name=name, hint=suggest(name, METHODS))
     return METHODS[name]
 
 

@@ -126,8 +126,7 @@ def read_mat(path: Path, source: str) -> Table:
         loaded = loadmat(path)
     except NotImplementedError:
         raise DataError(
-            "{source} is a MATLAB 7.3 file; save it with -v7, or export a CSV.",
-            source=source,
+            "{source} is a MATLAB 7.3 file; save it with -v7, or export a CSV.", source=source
         ) from None
     except Exception as error:  # as above
         raise DataError(
@@ -237,9 +236,7 @@ def _uncelled(array: NDArray[Any]) -> NDArray[Any]:
 def _with_rows(table: Table) -> Table:
     if len(table) == 0:
         raise DataError(
-            "{source} has {count} columns but no rows.",
-            source=table.source,
-            count=len(table.names),
+            "{source} has {count} columns but no rows.", source=table.source, count=len(table.names)
         )
     return table
 

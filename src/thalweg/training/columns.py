@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.errors import DataError
+from thalweg.phrases import joined
 
 __all__ = ["Column", "Table", "did_you_mean", "listed"]
 
@@ -79,8 +80,7 @@ class Table:
     def __post_init__(self) -> None:
         if not self.names:
             raise DataError(
-                "{source} has no columns; a table needs at least one.",
-                source=self.source,
+                "{source} has no columns; a table needs at least one.", source=self.source
             )
         repeated = [name for name, count in Counter(self.names).items() if count > 1]
         if repeated:
@@ -91,7 +91,7 @@ class Table:
                 source=self.source,
                 names=listed(repeated),
                 first=repeated[0],
-                places=" and ".join(where),
+                places=joined(where),
             )
         lengths = {name: len(c) for name, c in zip(self.names, self.columns, strict=True)}
         if len(set(lengths.values())) > 1:

@@ -262,8 +262,7 @@ def _plain_encoding(
         classes = ClassLabels.of(table[targets[0]])
         if len(classes.texts) < 2:
             raise DataError(
-                "y holds one class only, {only!r}; two are needed.",
-                only=classes.texts[0],
+                "y holds one class only, {only!r}; two are needed.", only=classes.texts[0]
             )
         return replace(bare, classes=classes, input_scaling=scaling)
     Y = bare.targets(table)[split.train]
@@ -311,8 +310,7 @@ def _of_classes(
     if isinstance(given, str):
         if given != "balanced":
             raise OptionError(
-                "class_weight={given!r} is not 'balanced' or weights by class.",
-                given=given,
+                "class_weight={given!r} is not 'balanced' or weights by class.", given=given
             )
         counts = np.bincount(indices[split.train], minlength=len(classes.texts))
         return np.asarray(counts.sum() / (len(counts) * np.maximum(counts, 1)))

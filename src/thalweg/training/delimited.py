@@ -133,16 +133,11 @@ def _decode(path: Path, source: str) -> _Text:
         start = file.read(8)
     if not start:
         raise DataError(
-            "{source} is empty. Write a header line and one line per sample.",
-            source=source,
+            "{source} is empty. Write a header line and one line per sample.", source=source
         )
     for magic, what in _BINARY.items():
         if start.startswith(magic):
-            raise DataError(
-                "{source} is {what}.",
-                source=source,
-                what=what,
-            )
+            raise DataError("{source} is {what}.", source=source, what=what)
     marked = [known for bom, known in _BOMS.items() if start.startswith(bom)]
     for encoding, name in marked or [("utf-8", ""), ("cp949", "CP949")]:
         try:
@@ -161,8 +156,7 @@ def _survey(path: Path, source: str, encoding: str) -> tuple[int, str | tuple[st
         while chunk := file.read(_CHUNK):
             if "\0" in chunk:
                 raise DataError(
-                    "{source} is not a text file (it holds NUL characters).",
-                    source=source,
+                    "{source} is not a text file (it holds NUL characters).", source=source
                 )
             lines += chunk.count("\n")
             last = chunk
@@ -186,8 +180,7 @@ def _undecodable(path: Path, source: str) -> DataError:
                     line=line,
                 )
     return DataError(
-        "{source} begins as UTF-16 text but does not decode. Save it as UTF-8.",
-        source=source,
+        "{source} begins as UTF-16 text but does not decode. Save it as UTF-8.", source=source
     )
 
 
@@ -388,9 +381,7 @@ def _broken(text: _Text, delimiter: str, width: int, reason: str = "") -> DataEr
     if not ragged or width == 0:
         detail = reason.strip().splitlines()[0] if reason.strip() else "it holds only blank lines"
         return DataError(
-            "{source} cannot be read as a table: {detail}.",
-            source=text.source,
-            detail=detail,
+            "{source} cannot be read as a table: {detail}.", source=text.source, detail=detail
         )
     lines = "1 line" if len(ragged) == 1 else f"{len(ragged)} lines"
     message = (

@@ -215,9 +215,7 @@ class Encoding:
         if not columns:
             left = f": {'; '.join(warnings)}" if warnings else ""
             raise DataError(
-                "{source} has no input column to learn from{left}.",
-                source=table.source,
-                left=left,
+                "{source} has no input column to learn from{left}.", source=table.source, left=left
             )
         X = _matrix(table, columns, _REMEDY)[rows]
         indicators = np.array([f != c.name for c in columns for f in c.features])
@@ -317,9 +315,7 @@ class Encoding:
         binary = self.classes is not None and len(self.classes.texts) == 2 and width == 1
         if width != len(self.outputs) and not binary:
             raise ShapeError(
-                "{width} outputs cannot be {names}.",
-                width=width,
-                names=listed(self.outputs),
+                "{width} outputs cannot be {names}.", width=width, names=listed(self.outputs)
             )
         if self.classes is None:
             return dict(zip(self.names, self.target_scaling.undo(Y).T, strict=True))
@@ -371,8 +367,7 @@ class Encoding:
         all_names = [*columns, *self.names, *self.dropped]
         if not columns or not self.names or len(set(all_names)) < len(all_names):
             raise ModelFileError(
-                "encoding: columns {names} are empty or repeated.",
-                names=listed(all_names),
+                "encoding: columns {names} are empty or repeated.", names=listed(all_names)
             )
         if self.classes is not None and (len(self.names) > 1 or self.target_scaling != Identity()):
             raise ModelFileError("encoding: classes need one target, and that not scaled.")
@@ -392,8 +387,7 @@ def _names(targets: str | Sequence[str]) -> tuple[str, ...]:
     names = (targets,) if isinstance(targets, str) else tuple(targets)
     if not names or len(set(names)) < len(names):
         raise OptionError(
-            "targets {names}: name one column or more, each once.",
-            names=listed(names),
+            "targets {names}: name one column or more, each once.", names=listed(names)
         )
     return names
 
@@ -429,11 +423,7 @@ def _fit_targets(
     """Classes or target scaling, and warnings."""
     if task not in (None, "regression", "classification"):
         hint = suggest(str(task), ("regression", "classification"))
-        raise OptionError(
-            "task={task!r} is not known.{hint}",
-            task=task,
-            hint=hint,
-        )
+        raise OptionError("task={task!r} is not known.{hint}", task=task, hint=hint)
     if task is None:
         task = decide_task(table[names[0]])[0] if len(names) == 1 else "regression"
     if task == "regression":

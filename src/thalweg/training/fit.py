@@ -225,16 +225,12 @@ def train(data: Data, recipe: Recipe) -> Model:
     data = _fitting(data, recipe.network)
     if recipe.network.untrainable:
         raise DifferentiationError(
-            "This network cannot be trained: {untrainable}",
-            untrainable=recipe.network.untrainable,
+            "This network cannot be trained: {untrainable}", untrainable=recipe.network.untrainable
         )
     task = settle(recipe.method, _task(data, recipe))
     outcome = recipe.method.run(task)
     if outcome.stop.kind == "diverged" and outcome.kept_epoch == 0:
-        raise DivergedError(
-            "Nothing was learned. {stop}",
-            stop=outcome.stop,
-        )
+        raise DivergedError("Nothing was learned. {stop}", stop=outcome.stop)
     return _model(data, recipe, task, outcome)
 
 
@@ -268,10 +264,7 @@ def _fitting(data: Data, network: Network) -> Data:
 def _task(data: Data, recipe: Recipe) -> Task:
     dtype = np.dtype(recipe.dtype)
     if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
-        raise OptionError(
-            "dtype {dtype} is not float64 or float32.",
-            dtype=dtype,
-        )
+        raise OptionError("dtype {dtype} is not float64 or float32.", dtype=dtype)
     scaling, width = data.encoding.target_scaling, data.T.shape[1]
     loss, unit = inside(recipe.loss, scaling, width)
     train = data.samples("training", dtype)

@@ -110,9 +110,7 @@ class History:
         """One figure of all epochs, shape (epochs,)."""
         if name not in self.names:
             raise OptionError(
-                "a history has no {name!r}.{hint}",
-                name=name,
-                hint=suggest(name, self.names),
+                "a history has no {name!r}.{hint}", name=name, hint=suggest(name, self.names)
             )
         if name in NAMES:
             return np.array([getattr(e, name) for e in self.epochs], np.float64)
@@ -149,8 +147,7 @@ class History:
         names = [name for name in NAMES if name != "epoch"]
         if not isinstance(data, dict) or set(data) - {"figures"} != {"best_epoch", *names}:
             raise ModelFileError(
-                "history: expected the keys best_epoch, {names}.",
-                names=", ".join(names),
+                "history: expected the keys best_epoch, {names}.", names=", ".join(names)
             )
         figures = data.get("figures", {})
         if not isinstance(figures, dict) or set(figures) & {*NAMES, "best_epoch"}:
@@ -161,9 +158,7 @@ class History:
             raise ModelFileError("history: expected lists of equal length.")
         if type(best) is not int or not 0 <= best <= len(columns[0]):
             raise ModelFileError(
-                "history: best epoch {best!r} of {count}.",
-                best=best,
-                count=len(columns[0]),
+                "history: best epoch {best!r} of {count}.", best=best, count=len(columns[0])
             )
         if any(v is not None and type(v) not in (int, float) for c in columns for v in c):
             raise ModelFileError("history: expected numbers.")

@@ -124,9 +124,7 @@ class ClassLabels:
             proper = False
         if not proper:
             raise ModelFileError(
-                "classes: {names} are not ordered {kind!r} classes.",
-                names=listed(texts),
-                kind=kind,
+                "classes: {names} are not ordered {kind!r} classes.", names=listed(texts), kind=kind
             )
         return labels
 

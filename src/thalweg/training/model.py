@@ -195,8 +195,7 @@ class Model:
         last = self.network.layers[-1].g
         if last.range != (0.0, 1.0):
             raise OptionError(
-                "The outputs ({last}) are no probabilities; use outputs or predict.",
-                last=last,
+                "The outputs ({last}) are no probabilities; use outputs or predict.", last=last
             )
         Y = self.outputs(X)
         return np.hstack([1.0 - Y, Y]) if Y.shape[1] == 1 else Y

@@ -53,8 +53,7 @@ def save(model: Model, path: str | os.PathLike[str], force: bool = False) -> Non
     """
     if model.loss.name not in LOSSES:
         raise OptionError(
-            "{loss!r} is your own loss: a model file holds names only.",
-            loss=model.loss,
+            "{loss!r} is your own loss: a model file holds names only.", loss=model.loss
         )
     arrays = _named(model.network, model.params, "")
     for moment, params in model.snapshots.items():
@@ -85,9 +84,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         return _model(arrays, document)
     except ModelFileError as error:
         raise ModelFileError(
-            "{path}: {error} Fit and save the model again.",
-            path=os.fspath(path),
-            error=error,
+            "{path}: {error} Fit and save the model again.", path=os.fspath(path), error=error
         ) from None
     except (ThalwegError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise ModelFileError(
@@ -164,8 +161,7 @@ def _model(arrays: Arrays, document: dict[str, Any]) -> Model:
     snapshots = {moment: _params(network, arrays, f"{moment}/") for moment in moments}
     if arrays:
         raise ModelFileError(
-            "there is an array {name!r} that belongs nowhere.",
-            name=next(iter(arrays)),
+            "there is an array {name!r} that belongs nowhere.", name=next(iter(arrays))
         )
     return Model(network, params, find_loss(record["loss"]), encoding, origin, snapshots)
 
@@ -174,10 +170,7 @@ def _check_fit(network: Network, encoding: Encoding) -> None:
     outputs = len(encoding.outputs)
     one_for_two = encoding.classes is not None and outputs == 2 and network.outputs == 1
     if network.inputs != len(encoding.features) or not (network.outputs == outputs or one_for_two):
-        raise ModelFileError(
-            "{network!r} does not fit its columns.",
-            network=network,
-        )
+        raise ModelFileError("{network!r} does not fit its columns.", network=network)
 
 
 def _params(network: Network, arrays: Arrays, prefix: str) -> Params:
@@ -225,10 +218,7 @@ def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in data.items():
         inner = value.values() if isinstance(value, dict) else [value]
         if not all(v is None or isinstance(v, str | int | float) for v in inner):
-            raise ModelFileError(
-                "settings: {name!r} is neither a number nor a text.",
-                name=name,
-            )
+            raise ModelFileError("settings: {name!r} is neither a number nor a text.", name=name)
     return dict(data)
 
 
@@ -236,16 +226,11 @@ def _figures(data: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for part, figures in data.items():
         if part not in PARTS or not isinstance(figures, dict):
-            raise ModelFileError(
-                "figures: {part!r} is no part of the rows.",
-                part=part,
-            )
+            raise ModelFileError("figures: {part!r} is no part of the rows.", part=part)
         for name, value in figures.items():
             if value is not None and type(value) not in (int, float):
                 raise ModelFileError(
-                    "figures: {name!r} is {value!r}, not a number.",
-                    name=name,
-                    value=value,
+                    "figures: {name!r} is {value!r}, not a number.", name=name, value=value
                 )
         found[part] = {k: math.nan if v is None else float(v) for k, v in figures.items()}
     return found

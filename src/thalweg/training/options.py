@@ -95,27 +95,19 @@ class Training:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise OptionError(
-                    "{name}={value!r} is not a number above 0.",
-                    name=name,
-                    value=value,
+                    "{name}={value!r} is not a number above 0.", name=name, value=value
                 )
         for name in ("min_change", "min_gradient"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise OptionError(
-                    "{name}={value!r} is not a number from 0.",
-                    name=name,
-                    value=getattr(self, name),
+                    "{name}={value!r} is not a number from 0.", name=name, value=getattr(self, name)
                 )
         if self.keep not in (None, "best", "last"):
-            raise OptionError(
-                "keep={keep!r} is not 'best' or 'last'.",
-                keep=self.keep,
-            )
+            raise OptionError("keep={keep!r} is not 'best' or 'last'.", keep=self.keep)
         for epoch in self.snapshots:
             if epoch != "end" and (not _whole(epoch) or int(epoch) < 0):
                 raise OptionError(
-                    "snapshots: {epoch!r} is not an epoch from 0 or 'end'.",
-                    epoch=epoch,
+                    "snapshots: {epoch!r} is not an epoch from 0 or 'end'.", epoch=epoch
                 )
         object.__setattr__(self, "schedule", schedule(self.schedule))
 
@@ -143,8 +135,6 @@ def training_options(given: Mapping[str, Any], base: Training | None = None) -> 
     for name in given:
         if name not in known:
             raise OptionError(
-                "There is no training option {name!r}.{hint}",
-                name=name,
-                hint=suggest(name, known),
+                "There is no training option {name!r}.{hint}", name=name, hint=suggest(name, known)
             )
     return replace(base or Training(), **given)

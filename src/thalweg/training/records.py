@@ -29,9 +29,7 @@ def fields(data: object, where: str, **types: type | UnionType) -> dict[str, Any
     """The record itself, once it has exactly these keys with values of these types."""
     if not isinstance(data, dict):
         raise ModelFileError(
-            "{where}: expected a record, found {found}.",
-            where=where,
-            found=type(data).__name__,
+            "{where}: expected a record, found {found}.", where=where, found=type(data).__name__
         )
     if set(data) != set(types):
         expected, found = ", ".join(sorted(types)), ", ".join(sorted(map(str, data)))
@@ -66,9 +64,7 @@ def numbers(values: list[Any], where: str) -> tuple[float, ...]:
     for value in values:
         if type(value) not in (int, float) or not math.isfinite(value):
             raise ModelFileError(
-                "{where}: {value!r} is not a finite number.",
-                where=where,
-                value=value,
+                "{where}: {value!r} is not a finite number.", where=where, value=value
             )
     return tuple(float(value) for value in values)
 
@@ -77,16 +73,9 @@ def texts(values: list[Any], where: str) -> tuple[str, ...]:
     """A list of texts, all different."""
     for value in values:
         if not isinstance(value, str):
-            raise ModelFileError(
-                "{where}: {value!r} is not a text.",
-                where=where,
-                value=value,
-            )
+            raise ModelFileError("{where}: {value!r} is not a text.", where=where, value=value)
     if len(set(values)) < len(values):
-        raise ModelFileError(
-            "{where}: a text is repeated.",
-            where=where,
-        )
+        raise ModelFileError("{where}: a text is repeated.", where=where)
     return tuple(values)
 
 

@@ -120,9 +120,7 @@ def split_rows(
         return _given(n, spec)
     if n < 1 or seed < 0:
         raise OptionError(
-            "a split needs at least 1 row and a seed from 0 (n={n}, seed={seed}).",
-            n=n,
-            seed=seed,
+            "a split needs at least 1 row and a seed from 0 (n={n}, seed={seed}).", n=n, seed=seed
         )
     kind, shares = _read_spec(spec, validation)
     if n < SMALLEST_SPLIT or shares[0] == 1:
@@ -134,10 +132,7 @@ def split_rows(
         return _split(parts, f"{spec}, in the table's order", None, _without_rows(parts, shares))
     if kind == "group":
         if groups is None:
-            raise OptionError(
-                "split {spec!r} needs the groups of the rows.",
-                spec=spec,
-            )
+            raise OptionError("split {spec!r} needs the groups of the rows.", spec=spec)
         parts = _by_group(_codes(groups, n), shares, generator, spec)
         made = f"{spec}, whole groups"
     elif stratify is None:
@@ -190,8 +185,7 @@ def _read_spec(spec: str, validation: float) -> tuple[str, NDArray[np.float64]]:
         )
     if validation and len(numbers) == 3:
         raise OptionError(
-            "split {spec!r} names a validation part; leave validation= out.",
-            spec=spec,
+            "split {spec!r} names a validation part; leave validation= out.", spec=spec
         )
     if len(numbers) == 2:
         numbers = [numbers[0] * (1 - validation), numbers[0] * validation, numbers[1]]
@@ -207,9 +201,7 @@ def _given(n: int, parts: Sequence[Any]) -> Split:
     for name, array in zip(names, arrays, strict=True):
         if array.size and array.dtype.kind not in "iu":
             raise OptionError(
-                "the {name} rows are not whole numbers but {dtype}.",
-                name=name,
-                dtype=array.dtype,
+                "the {name} rows are not whole numbers but {dtype}.", name=name, dtype=array.dtype
             )
         outside = array[(array < 0) | (array >= n)]
         if outside.size:
@@ -223,10 +215,7 @@ def _given(n: int, parts: Sequence[Any]) -> Split:
         raise OptionError("the training rows are empty.")
     values, counts = np.unique(np.concatenate(arrays).astype(np.int64), return_counts=True)
     if np.any(counts > 1):
-        raise OptionError(
-            "row index {row} is named more than once.",
-            row=values[counts > 1][0],
-        )
+        raise OptionError("row index {row} is named more than once.", row=values[counts > 1][0])
     if len(arrays) == 2:
         arrays.insert(1, np.empty(0, np.int64))
     return _split(arrays, "given rows")
@@ -268,9 +257,7 @@ def _codes(values: Sequence[Any] | NDArray[Any], n: int) -> tuple[list[Any], Row
     array = np.asarray(values)
     if array.shape != (n,):
         raise OptionError(
-            "one class or group per row is needed: {shape} for {n} rows.",
-            shape=array.shape,
-            n=n,
+            "one class or group per row is needed: {shape} for {n} rows.", shape=array.shape, n=n
         )
     if array.dtype == np.object_:
         array = np.array(["" if value is None else str(value) for value in array])

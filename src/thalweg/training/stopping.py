@@ -82,16 +82,10 @@ class StopReason:
             raise ModelFileError("stop reason: expected the keys kind, values.")
         kind, values = data["kind"], data["values"]
         if kind not in REASONS or not isinstance(values, dict):
-            raise ModelFileError(
-                "stop reason: kind {kind!r} is not known.",
-                kind=kind,
-            )
+            raise ModelFileError("stop reason: kind {kind!r} is not known.", kind=kind)
         reason = cls.of(kind, **{str(key): value for key, value in values.items()})
         try:
             reason.sentence("en")
         except (KeyError, ValueError, TypeError, IndexError, AttributeError):
-            raise ModelFileError(
-                "stop reason: {kind} without its numbers.",
-                kind=kind,
-            ) from None
+            raise ModelFileError("stop reason: {kind} without its numbers.", kind=kind) from None
         return reason

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.errors import DataError, OptionError
+from thalweg.errors import DataError, OptionError, reason_of
 from thalweg.training.arrays import from_array, from_frame, from_mapping, read_mat, read_numpy
 from thalweg.training.columns import Table, did_you_mean
 from thalweg.training.delimited import connect, fetch, read_delimited
@@ -67,8 +67,7 @@ def read_table(source: Any, *, delimiter: str | None = None, header: bool | None
     """
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
         raise OptionError(
-            "delimiter={delimiter!r} is not one character such as ',' or ';'.",
-            delimiter=delimiter,
+            "delimiter={delimiter!r} is not one character such as ',' or ';'.", delimiter=delimiter
         )
     if isinstance(source, Table):
         return source
@@ -125,14 +124,10 @@ def write_table(
     path = Path(path)
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
-        raise OptionError(
-            "{path}: tables are written as .csv, .tsv, .txt or .parquet.",
-            path=path,
-        )
+        raise OptionError("{path}: tables are written as .csv, .tsv, .txt or .parquet.", path=path)
     if path.exists() and not force:
         raise OptionError(
-            "{path} exists already; give another name, or force (--force).",
-            path=path,
+            "{path} exists already; give another name, or force (--force).", path=path
         )
     arrays = tuple(from_mapping({"c": column}, str(path)).columns[0] for column in columns)
     table = Table(tuple(names), arrays, str(path))
@@ -145,9 +140,7 @@ def write_table(
             beside.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(
-            "{path} cannot be written: {reason}.",
-            path=path,
-            reason=error.strerror or error,
+            "{path} cannot be written: {reason}.", path=path, reason=reason_of(error)
         ) from None
 
 
@@ -159,10 +152,7 @@ def _read_file(path: Path, source: str, delimiter: str | None, header: bool | No
     if not path.exists():
         raise _no_such_file(path, source)
     if path.is_dir():
-        raise DataError(
-            "{source} is a folder; give a file in it.",
-            source=source,
-        )
+        raise DataError("{source} is a folder; give a file in it.", source=source)
     reader = _READERS.get(path.suffix.lower())
     try:
         if reader is None:
@@ -170,9 +160,7 @@ def _read_file(path: Path, source: str, delimiter: str | None, header: bool | No
         return reader(path, source)
     except OSError as error:
         raise DataError(
-            "{source} cannot be read: {reason}.",
-            source=source,
-            reason=error.strerror or error,
+            "{source} cannot be read: {reason}.", source=source, reason=reason_of(error)
         ) from None
 
 
@@ -186,9 +174,7 @@ def _no_such_file(path: Path, source: str) -> DataError:
         )
     files = [str(entry) for entry in path.parent.iterdir() if entry.is_file()]
     return DataError(
-        "{source} does not exist.{hint}",
-        source=source,
-        hint=did_you_mean(str(path), files),
+        "{source} does not exist.{hint}", source=source, hint=did_you_mean(str(path), files)
     )
 
 
@@ -207,18 +193,14 @@ def _read_parquet(path: Path, source: str) -> Table:
         except duckdb.Error as error:
             reason = str(error).splitlines()[0].rstrip(".")
             raise DataError(
-                "{source} cannot be read as Parquet: {reason}.",
-                source=source,
-                reason=reason,
+                "{source} cannot be read as Parquet: {reason}.", source=source, reason=reason
             ) from None
         described = connection.execute("DESCRIBE source").fetchall()
         columns = fetch(connection, [_as_column(name, kind) for name, kind, *_ in described])
     table = Table(tuple(name for name, *_ in described), columns, source)
     if len(table) == 0:
         raise DataError(
-            "{source} has {count} columns but no rows.",
-            source=source,
-            count=len(table.names),
+            "{source} has {count} columns but no rows.", source=source, count=len(table.names)
         )
     return table
 

@@ -166,11 +166,7 @@ def table_data(
     if task is None:
         task, sentence = ("regression", "") if len(names) > 1 else decide_task(table[names[0]])
     if task not in TASKS:
-        raise OptionError(
-            "There is no task {task!r}.{hint}",
-            task=task,
-            hint=suggest(task, TASKS),
-        )
+        raise OptionError("There is no task {task!r}.{hint}", task=task, hint=suggest(task, TASKS))
     preparation = preparation or Preparation()
     groups = split[len("group=") :] if str(split).startswith("group=") else None
     purpose = Purpose(split, seed=seed, scale=preparation.scaling)

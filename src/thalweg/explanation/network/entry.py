@@ -71,10 +71,7 @@ def open_entry(
     known = ALIASES.get(name, name) if name not in {s.id for s in layers.steps()} else name
     step = layers.step(known)
     if step.value.size == 0 or step.role in ("rule",):
-        raise OptionError(
-            "{name} has no entries",
-            name=name,
-        )
+        raise OptionError("{name} has no entries", name=name)
     terms = layers.open(known, row, column)
     entry = entry_name(step.name, row, column) if step.value.ndim else step.name
     title = Sentence("title_entry", {"name": entry})

@@ -80,9 +80,7 @@ class Dense:
             count = getattr(self, name)
             if isinstance(count, bool) or not isinstance(count, int | np.integer):
                 raise OptionError(
-                    "Dense: {name}={count!r} is not a whole number.",
-                    name=name,
-                    count=count,
+                    "Dense: {name}={count!r} is not a whole number.", name=name, count=count
                 )
             if not 1 <= count <= MOST_NEURONS:
                 raise OptionError(
@@ -93,14 +91,10 @@ class Dense:
                 )
             object.__setattr__(self, name, int(count))
         if not isinstance(self.bias, bool):
-            raise OptionError(
-                "Dense: bias={bias!r} is not True or False.",
-                bias=self.bias,
-            )
+            raise OptionError("Dense: bias={bias!r} is not True or False.", bias=self.bias)
         if not 0.0 <= self.dropout < 1.0:
             raise OptionError(
-                "Dense: dropout={dropout} is not a share from 0 to below 1.",
-                dropout=self.dropout,
+                "Dense: dropout={dropout} is not a share from 0 to below 1.", dropout=self.dropout
             )
         object.__setattr__(self, "activation", activation(self.activation))
         if self.initialiser != "auto":
@@ -129,10 +123,7 @@ class Dense:
                 advice=Phrase(" Transpose them (.T).") if turned else "",
             )
         if not np.isfinite(array).all():
-            raise ShapeError(
-                "Dense: {name} are not all finite numbers.",
-                name=name,
-            )
+            raise ShapeError("Dense: {name} are not all finite numbers.", name=name)
         array.flags.writeable = False
         object.__setattr__(self, name, array)
 
@@ -227,8 +218,7 @@ class Dense:
         expected = {"kind", "inputs", "outputs", "activation", "bias", "initialiser", "dropout"}
         if set(data) != expected:
             raise ModelFileError(
-                "dense layer: expected the keys {names}.",
-                names=", ".join(sorted(expected)),
+                "dense layer: expected the keys {names}.", names=", ".join(sorted(expected))
             )
         names = data["activation"], data["initialiser"]
         if not all(isinstance(name, str) for name in names) or type(data["dropout"]) is not float:
@@ -236,7 +226,4 @@ class Dense:
         try:
             return cls(**{key: value for key, value in data.items() if key != "kind"})
         except (ThalwegError, TypeError, ValueError) as error:
-            raise ModelFileError(
-                "dense layer: {error}",
-                error=error,
-            ) from None
+            raise ModelFileError("dense layer: {error}", error=error) from None

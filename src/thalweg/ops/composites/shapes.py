@@ -39,10 +39,7 @@ def axes_of(x: Any, axis: Axis) -> tuple[int, ...]:
     given = axis if isinstance(axis, tuple | list) else (axis,)
     found = sorted(axis_of(a, rank) for a in given)
     if len(set(found)) < len(found):
-        raise ShapeError(
-            "axis {axis} names one axis twice",
-            axis=axis,
-        )
+        raise ShapeError("axis {axis} names one axis twice", axis=axis)
     return tuple(found)
 
 
@@ -50,11 +47,7 @@ def axis_of(axis: Any, rank: int) -> int:
     """One axis counted from the front."""
     found = operator.index(axis)
     if not -rank <= found < rank:
-        raise ShapeError(
-            "axis {found} of an array with {rank} axes",
-            found=found,
-            rank=rank,
-        )
+        raise ShapeError("axis {found} of an array with {rank} axes", found=found, rank=rank)
     return found % rank
 
 
@@ -112,11 +105,7 @@ def transpose(x: Array, axes: Sequence[int] | None = None) -> Array:
     rank = x.ndim
     order = tuple(reversed(range(rank))) if axes is None else tuple(axis_of(a, rank) for a in axes)
     if sorted(order) != list(range(rank)):
-        raise ShapeError(
-            "{axes} is no order of the {rank} axes",
-            axes=axes,
-            rank=rank,
-        )
+        raise ShapeError("{axes} is no order of the {rank} axes", axes=axes, rank=rank)
     return x if order == tuple(range(rank)) else primitives.transpose.bind(x, axes=order)
 
 
@@ -143,9 +132,7 @@ def moveaxis(x: Array, source: int | Sequence[int], destination: int | Sequence[
                                          else destination)]  # fmt: skip
     if len(starts) != len(ends):
         raise ShapeError(
-            "moveaxis of {count} axes to {places} places",
-            count=len(starts),
-            places=len(ends),
+            "moveaxis of {count} axes to {places} places", count=len(starts), places=len(ends)
         )
     order = [a for a in range(x.ndim) if a not in starts]
     for end, start in sorted(zip(ends, starts, strict=True)):
@@ -168,9 +155,7 @@ def squeeze(x: Array, axis: Axis = None) -> Array:
     gone = [a for a, n in enumerate(lengths) if n == 1] if axis is None else axes_of(x, axis)
     if builtins.any(lengths[a] != 1 for a in gone):
         raise ShapeError(
-            "cannot squeeze axes {axes} of shape {lengths}",
-            axes=tuple(gone),
-            lengths=lengths,
+            "cannot squeeze axes {axes} of shape {lengths}", axes=tuple(gone), lengths=lengths
         )
     return reshape(x, tuple(n for a, n in enumerate(lengths) if a not in gone))
 
@@ -210,10 +195,7 @@ def stack(arrays: Sequence[Array], axis: int = 0) -> Array:
     if not is_traced(*arrays):
         return np.stack(arrays, axis=axis)
     if len({shape(a) for a in arrays}) > 1:
-        raise ShapeError(
-            "stack of different shapes {shapes}",
-            shapes=[shape(a) for a in arrays],
-        )
+        raise ShapeError("stack of different shapes {shapes}", shapes=[shape(a) for a in arrays])
     return concatenate([expand_dims(a, axis) for a in arrays], axis)
 
 

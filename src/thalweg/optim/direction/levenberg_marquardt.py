@@ -94,9 +94,7 @@ def levenberg_marquardt(problem: Problem, x: Vector, tol: float, scaling: str = 
     """
     if scaling not in SCALINGS:
         raise OptionError(
-            "unknown scaling {scaling!r}.{hint}",
-            scaling=scaling,
-            hint=suggest(scaling, SCALINGS),
+            "unknown scaling {scaling!r}.{hint}", scaling=scaling, hint=suggest(scaling, SCALINGS)
         )
     start = begin(problem, x).x
     places: list[_Place] = []
@@ -138,7 +136,7 @@ def _attempt(
         problem.run.iterate(Point(x, model.cost, measure))
         found = _accepted_step(problem, x, model, region, step_of, count == 0)
         if found is None:
-            return _Place(x, model, columns)
+            return _Place(x, model, columns, _optimality(problem, x, model) <= ARRIVED)
         x, model = found
         region.rescale(model)
         count += 1
@@ -282,12 +280,21 @@ def _polished(problem: Problem, x: Vector, model: Linearisation) -> tuple[Vector
 
 
 def _optimality(problem: Problem, x: Vector, model: Linearisation) -> float:
-    """The smaller of the cosine measure and of what a Gauss-Newton step still promises."""
+    """The smaller of the cosine measure and of what a Gauss-Newton step still promises.
+
+    Less what rounding alone makes of the measure: where residuals are zero, all of it.
+    """
     if model.cost == 0.0:
         return 0.0
     free = problem.bounds.free(x, model.gradient)
     promise = model.predicted(_plain_step(model, free)) / model.cost if free.any() else 0.0
-    return min(_measure(problem, x, model), max(promise, 0.0))
+    return max(min(_measure(problem, x, model), max(promise, 0.0)) - _rounding(x, model), 0.0)
+
+
+def _rounding(x: Vector, model: Linearisation) -> float:
+    """How much of ‖r‖ is rounding: one unit in the last place of every entry of x moves r so."""
+    moved = EPS * float(_norms(model) @ np.abs(x))
+    return moved / float(np.sqrt(2.0 * model.cost)) if np.isfinite(moved) else 0.0
 
 
 def _plain_step(model: Linearisation, free: Mask) -> Vector:

@@ -44,11 +44,7 @@ class Conditioning:
         for name in ("clip_norm", "clip_value"):
             limit = getattr(self, name)
             if limit is not None and not limit > 0:
-                raise OptionError(
-                    "{name}={limit} is not above 0.",
-                    name=name,
-                    limit=limit,
-                )
+                raise OptionError("{name}={limit} is not above 0.", name=name, limit=limit)
 
     def __call__(self, parameters: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:
         """The gradients that the rule is to see.
