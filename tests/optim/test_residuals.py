@@ -157,3 +157,39 @@ def test_limits_and_overflow_on_the_way():
     result = tw.least_squares(lambda b: tnp.exp(b[0] * t) - np.exp(0.01 * t), [3.0])
     assert np.isfinite(result.cost)
     assert tw.least_squares(lambda b: b**2 + 1.0, [3.0], max_iterations=2).nit <= 2
+
+
+BARD = np.array([.14, .18, .22, .25, .29, .32, .35, .39, .37, .58, .73, .96, 1.34, 2.10, 4.39])  # fmt: skip
+
+
+@pytest.mark.parametrize("factor", [1, 10, 100])
+def test_a_plateau_at_infinity_is_not_the_last_word(factor):
+    """From far starts long first steps lead to 17.4287 with two parameters at infinity."""
+    u = np.arange(1.0, 16.0)
+    v, w = 16.0 - u, np.minimum(u, 16.0 - u)
+    result = tw.least_squares(
+        lambda x: BARD - (x[0] + u / (v * x[1] + w * x[2])), factor * np.ones(3)
+    )
+    assert result.success
+    np.testing.assert_allclose(2.0 * result.cost, 8.21487730657e-3, rtol=1e-9)
+
+
+@pytest.mark.parametrize("factor", [1, 10, 100])
+@pytest.mark.parametrize("n", [10, 40])
+def test_residuals_that_are_rounding_are_a_success(n, factor):
+    def variably_dimensioned(x):
+        total = tnp.sum(np.arange(1.0, n + 1) * (x - 1.0))
+        return tnp.concatenate([x - 1.0, tnp.stack([total, total**2])])
+
+    start = 1.0 - np.arange(1.0, n + 1) / n
+    result = tw.least_squares(variably_dimensioned, factor * start)
+    assert result.success and 2.0 * result.cost < 1e-20, result.message
+
+
+def test_rounding_inside_the_residuals_counts_too():
+    i = np.arange(1.0, 11.0)
+    result = tw.least_squares(
+        lambda x: 10.0 - tnp.sum(tnp.cos(x)) + i * (1.0 - tnp.cos(x)) - tnp.sin(x),
+        np.full(10, 0.1),
+    )
+    assert result.success and 2.0 * result.cost < 1e-28, result.message

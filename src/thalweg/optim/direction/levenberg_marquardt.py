@@ -10,8 +10,9 @@ residuals stay large, so that Gauss-Newton steps do not contract, Newton's metho
 Hessian of ½‖r‖² does the rest.
 
 D = I suits parameters of like size and far starts; D = column norms of J makes units irrelevant.
-The first is tried first; if it gets stuck, or has not arrived after `PATIENCE` iterations, the
-second starts afresh, and the better of the two goes on.
+The first is tried first; if it gets stuck, runs away, or has not arrived after `PATIENCE`
+iterations, the second starts afresh; then D = I again in a small first trust region, which long
+first steps cannot leave for a far plateau. The best of these goes on.
 
 K. Levenberg (1944), D. W. Marquardt (1963); J. J. Moré, The Levenberg-Marquardt algorithm:
 implementation and theory, Lecture Notes in Mathematics 630 (1978); M. K. Transtrum and J. P.
@@ -38,6 +39,7 @@ __all__ = ["levenberg_marquardt"]
 EPS = float(np.finfo(np.float64).eps)
 SWITCH = 1e-10  # relative reduction of the cost below which only polishing is left
 ARRIVED = 1e-6  # the optimality measure with which an attempt has not got stuck
+RUNAWAY = 1e8  # so far from the start another attempt is made
 PATIENCE = 300
 BEND = 0.75  # the longest acceleration, relative to the step
 FEW = 200  # up to so many parameters the exact Hessian is worth its price
@@ -70,6 +72,11 @@ class _Place:
     moving: bool = False
 
 
+def _ran_away(x: Vector, start: Vector) -> bool:
+    """Whether a point lies where residuals often level off without being least."""
+    return bool(np.max(np.abs(x)) > RUNAWAY * max(1.0, float(np.max(np.abs(start)))))
+
+
 def _cost(place: _Place) -> float:
     return place.model.cost
 
@@ -98,9 +105,9 @@ def levenberg_marquardt(problem: Problem, x: Vector, tol: float, scaling: str = 
         )
     start = begin(problem, x).x
     places: list[_Place] = []
-    for columns in SCALINGS[scaling]:
-        places.append(_attempt(problem, start, tol, columns, PATIENCE))
-        if places[-1].arrived:
+    for columns, reach in SCALINGS[scaling]:
+        places.append(_attempt(problem, start, tol, columns, PATIENCE, reach))
+        if places[-1].arrived and not _ran_away(places[-1].x, start):
             break
     moving = [place for place in places if place.moving]
     if moving and not places[-1].arrived:
@@ -110,11 +117,21 @@ def levenberg_marquardt(problem: Problem, x: Vector, tol: float, scaling: str = 
     return _finish(problem, best.x, best.model, tol)
 
 
-SCALINGS = {"auto": (False, True), "none": (False,), "columns": (True,)}
+FAR, NEAR = 100.0, 0.1  # the first trust region, relative to the start
+SCALINGS = {
+    "auto": ((False, FAR), (True, FAR), (False, NEAR)),
+    "none": ((False, FAR),),
+    "columns": ((True, FAR),),
+}
 
 
 def _attempt(
-    problem: Problem, x: Vector, tol: float, columns: bool, patience: int | None
+    problem: Problem,
+    x: Vector,
+    tol: float,
+    columns: bool,
+    patience: int | None,
+    reach: float = FAR,
 ) -> _Place:
     """Damped steps until only polishing is left, none is accepted, or patience ends."""
     model = problem.linearise(x)
@@ -123,7 +140,7 @@ def _attempt(
     )
     if not columns:
         region.scale = np.ones_like(x)
-    region.radius = 100.0 * (float(np.linalg.norm(region.scale * x)) or 1.0)
+    region.radius = reach * (float(np.linalg.norm(region.scale * x)) or 1.0)
     count = 0
     while patience is None or count < patience:
         free = problem.bounds.free(x, model.gradient)
@@ -292,8 +309,8 @@ def _optimality(problem: Problem, x: Vector, model: Linearisation) -> float:
 
 
 def _rounding(x: Vector, model: Linearisation) -> float:
-    """How much of ‖r‖ is rounding: one unit in the last place of every entry of x moves r so."""
-    moved = EPS * float(_norms(model) @ np.abs(x))
+    """How much of ‖r‖ may be rounding: what a few last bits of every entry of x move r by."""
+    moved = 10.0 * EPS * float(_norms(model) @ np.abs(x))
     return moved / float(np.sqrt(2.0 * model.cost)) if np.isfinite(moved) else 0.0
 
 
