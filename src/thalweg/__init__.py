@@ -43,7 +43,7 @@ _HOME = {
     "compile": "compiler.function",
     "cross_entropy": "nn.losses",
     "explain": "explanation",
-    "explain_network": "explanation",
+    "explain_network": "training.explaining",
     "fit": "training.fit",
     "fit_table": "training.tabular",
     "fitnet": "estimators",

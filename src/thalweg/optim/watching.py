@@ -20,8 +20,9 @@ array([[2., 0.],
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable
-from copy import deepcopy
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -272,15 +273,24 @@ class _WatchedDirection(Direction):
 
     def propose(self, x: Vector, gradient: Vector, free: Mask) -> Vector:
         if self.notes.now:
-            self.notes.before = deepcopy(self.inner)
+            self.notes.before = _remembered(self.inner)
         return self.inner.propose(x, gradient, free)
 
     def learn(self, move: Move) -> None:
         self.inner.learn(move)
         if self.notes.now:
-            self.notes.move, self.notes.after = move, deepcopy(self.inner)
+            self.notes.move, self.notes.after = move, _remembered(self.inner)
 
     def reset(self) -> None:
         self.inner.reset()
         if self.notes.now:
-            self.notes.before = deepcopy(self.inner)
+            self.notes.before = _remembered(self.inner)
+
+
+def _remembered(direction: Direction) -> Direction:
+    """A copy that keeps what the direction knows now."""
+    twin = copy(direction)
+    for name, value in vars(direction).items():
+        if isinstance(value, np.ndarray | deque):
+            setattr(twin, name, value.copy())
+    return twin

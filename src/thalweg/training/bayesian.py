@@ -183,12 +183,12 @@ class BayesianRegularisation:
         """One step and one re-estimation; returns the loss before the step."""
         assert isinstance(state, LevenbergState)
         if not self.beta:
-            self._set(*self._evidence(state).first())
+            self.believe(*self._evidence(state).first())
         mu = state.damping.mu if state.damping else None
         loss = self.descent.epoch(state)
         evidence, before = self._evidence(state), (self.alpha, self.beta)
         gamma = evidence.gamma(*before)
-        self._set(*evidence.improved(*before))
+        self.believe(*evidence.improved(*before))
         change = np.abs(np.log([self.alpha, self.beta]) - np.log(before)).max()
         if state.finished is not None:
             count = len(state.theta)
@@ -204,7 +204,7 @@ class BayesianRegularisation:
         )
         return loss
 
-    def _set(self, alpha: float, beta: float) -> None:
+    def believe(self, alpha: float, beta: float) -> None:
         """Take over α and β; their ratio is the decay of the mean loss."""
         self.alpha, self.beta = alpha, beta
         self.descent.decay = 2.0 * alpha * self.factor / (beta * self.total)

@@ -1,20 +1,28 @@
-"""A model's rows explained, with the scaling, the rule and the penalty that were in force."""
+"""A model's rows explained, with the scaling, the method and the penalty that were in force."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from thalweg.explanation.network import Columns, NetworkExplanation, Setting, explain_network
+from numpy.typing import ArrayLike
+
+from thalweg import explanation
+from thalweg.errors import OptionError, suggest
+from thalweg.explanation.network import Columns, NetworkExplanation, Setting
+from thalweg.nn.losses import Loss
+from thalweg.nn.network import Network
 from thalweg.nn.objective import Penalty
 from thalweg.optim.rules import RULES, Rule
 from thalweg.training.columns import Table
 from thalweg.training.data import table_of_rows
+from thalweg.training.solver_steps import EXPLAINED, Moment, NextStep
 from thalweg.training.units import inside
 
 if TYPE_CHECKING:
     from thalweg.training.model import Model
 
-__all__ = ["explain_model"]
+__all__ = ["explain_model", "explain_network"]
 
 
 def explain_model(
@@ -52,15 +60,25 @@ def explain_model(
         target_scaling=encoding.target_scaling if quantities else None,
         columns=_columns(model),
     )
-    return explain_network(
+    return explanation.explain_network(
         model.network,
         model.at(at),
         encoding.inputs(table, scaled=False),
         model.targets(X, y, scaled=False),
         loss,
-        _rule(model),
+        _next_step(model, at) if model.origin.method in EXPLAINED else _rule(model),
         setting,
     )
+
+
+def _next_step(model: Model, at: str) -> NextStep:
+    """The solver's step after a moment, with what the history and the first weights tell."""
+    origin = model.origin
+    epoch = {"end": origin.kept_epoch, "init": 0}.get(at)
+    epoch = int(at.partition("=")[2]) if epoch is None else epoch
+    figures = dict(origin.history.epochs[epoch - 1].figures) if epoch else {}
+    moment = Moment(epoch, figures, model.snapshots.get("init"), len(origin.split.train))
+    return NextStep(origin.method, origin.settings.get("engine", "numpy"), moment)
 
 
 def _columns(model: Model) -> Columns:
@@ -76,3 +94,61 @@ def _rule(model: Model) -> Rule | None:
     if kind is None or not isinstance(numbers, dict):
         return None
     return kind(**{**numbers, "learning_rate": settings["learning_rate"]})
+
+
+def explain_network(
+    network: Network,
+    params: Sequence[Mapping[str, Any]],
+    x: ArrayLike,
+    t: ArrayLike,
+    loss: Loss | str = "mse",
+    rule: Rule | str | None = None,
+    setting: Setting | None = None,
+) -> NetworkExplanation:
+    """Show every step of backpropagation of a network at a point.
+
+    Parameters
+    ----------
+    network : Network
+    params : list of dict
+        ``{"W": (n[l], n[l-1]), "b": (n[l],)}`` for each layer.
+    x, t : array-like
+        One sample, shapes (n[0],) and (n[L],), or rows of samples.
+    loss : Loss or str
+    rule : Rule or str, optional
+        The optimiser whose update is shown: a first-order rule, or the name of a solver (``"lm"``,
+        ``"newton"``, ``"bfgs"``, ``"cg"``, ...), which begins here. Gradient descent by default.
+    setting : thalweg.explanation.Setting, optional
+        Optimiser state, sample weights, penalty, scaling.
+
+    Returns
+    -------
+    NetworkExplanation
+        Its methods are the views.
+
+    Raises
+    ------
+    ShapeError
+        If arrays do not fit the network.
+    OptionError
+        If a name is not known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import thalweg as tw
+    >>> net = tw.Network([tw.Dense(1, 1, bias=False)])
+    >>> params = [{"W": np.array([[1.0]])}]
+    >>> told = tw.explain_network(net, params, [[2.0]], [[6.0]], "mse", "newton")
+    >>> told.update().step("H").value  # of (2w - 6)²
+    array([[8.]])
+    """
+    method = NextStep(rule) if isinstance(rule, str) and rule in EXPLAINED else rule
+    if isinstance(method, str) and method not in RULES:
+        known = [*RULES, *EXPLAINED]
+        raise OptionError(
+            "there is no rule or solver {name}.{hint}",
+            name=repr(method),
+            hint=suggest(method, known),
+        )
+    return explanation.explain_network(network, params, x, t, loss, method, setting)

@@ -19,8 +19,8 @@ Examples
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ from thalweg.training.levenberg_marquardt import Damping, LevenbergMarquardt, Le
 from thalweg.training.loop import Task
 from thalweg.training.methods import SOLVERS
 from thalweg.training.options import Training
+from thalweg.training.program import EpochProgram
 from thalweg.training.solvers import NetworkProblem
 
 __all__ = ["EXPLAINED", "Moment", "NextStep"]
@@ -91,6 +92,7 @@ class NextStep:
     moment: Moment = Moment()
 
     def __call__(self, passes: Passes) -> Told:
+        """The step, and what a reader should know of it."""
         samples = Samples(passes.X, passes.T, passes.weights)
         task = Task(
             passes.objective, passes.params, samples, None, Training(), rule=GD(),
@@ -111,23 +113,31 @@ class NextStep:
         figures = self.moment.figures or {}
         if "mu" in figures:
             state.damping = Damping(figures["mu"])
+        evidence = None
         if self.method == "lm":
             descent.epoch(state)
-            return self._noted(descent, state, None), ()
-        program = BayesianRegularisation(inner, task)
+        else:
+            evidence = self._bayesian(inner, task, descent, state)
+        found = descent.notes(state)
+        return replace(found, method=self.method, number=self._number, evidence=evidence), ()
+
+    def _bayesian(
+        self, inner: EpochProgram, task: Task, descent: _Watched, state: LevenbergState
+    ) -> Evidence:
+        program, figures = BayesianRegularisation(inner, task), self.moment.figures or {}
         program.descent = descent
         if "alpha" in figures:
             program.believe(figures["alpha"], figures["beta"])
+        descent.beliefs = lambda: (program.alpha, program.beta)
         program.epoch(state)
-        assert descent.held is not None
-        alpha, beta = descent.held * program.beta_scale, 0.0
-        del alpha, beta
-        return self._noted(descent, state, None), ()
+        before = descent.believed
+        return Evidence(
+            (before[0], program.alpha), (before[1], program.beta), state.figures["gamma"]
+        )
 
-    def _noted(
-        self, descent: _Watched, state: LevenbergState, evidence: Evidence | None
-    ) -> DampedStep:
-        return descent.notes(self.method, self.moment.epoch + 1, state, evidence)
+    @property
+    def _number(self) -> int:
+        return self.moment.epoch + 1
 
     # -- the others -------------------------------------------------------------------------------
     def _watched(self, task: Task) -> Told:
@@ -137,8 +147,77 @@ class NextStep:
         if epoch == 0:
             return watch(problem, x, self.method, 1), ()
         if first is not None:
-            step = watch(problem, vector(first), self.method, epoch + 1)
+            step = watch(problem, vector(first), self.method, self._number)
             distance = float(np.linalg.norm(step.x - x))
             if distance <= NEAR * float(np.linalg.norm(x)):
                 return step, (Sentence("solver_replayed"),)
         return watch(problem, x, self.method, 1), (Sentence("solver_restarts"),)
+
+
+class _Watched(LevenbergMarquardt):
+    """Levenberg-Marquardt, with notes of the last step it took."""
+
+    model_seen: Quadratic
+    damping_seen: _NotedDamping
+    old: Array
+    beliefs: Callable[[], tuple[float, float]] = staticmethod(lambda: (0.0, 0.0))
+    decay_seen: float = 0.0
+    believed: tuple[float, float] = (0.0, 0.0)
+
+    def _step(self, state: LevenbergState, model: Quadratic, damping: Damping) -> None:
+        self.believed, self.decay_seen = self.beliefs(), self.decay
+        self.old, self.model_seen = state.theta, model
+        self.damping_seen = noted = _NotedDamping(damping.mu, damping.largest, damping.growth)
+        super()._step(state, model, noted)
+        damping.mu, damping.growth = noted.mu, noted.growth
+
+    def _value(self, theta: Array) -> float:
+        value = super()._value(theta)
+        self.damping_seen.values[self.damping_seen.mu] = value
+        return value
+
+    def notes(self, state: LevenbergState) -> DampedStep:
+        """The step, as it was taken."""
+        model, damping = self.model_seen, self.damping_seen
+        moved = damping.ratio is not None
+        *refused, mu = damping.tried if moved else [*damping.tried, damping.mu]
+        step = model.step(mu) if moved else None
+        step = np.zeros_like(self.old) if step is None else step
+        predicted = 0.5 * float(step @ (mu * step - model.gradient))
+        new_value = damping.values[mu] if moved else model.value
+        return DampedStep(
+            method="lm",
+            number=1,
+            x=self.old,
+            gradient=model.gradient,
+            step=step,
+            new_x=state.theta,
+            value=model.value,
+            new_value=new_value,
+            mu=mu,
+            next_mu=damping.mu,
+            predicted=predicted,
+            ratio=(model.value - new_value) / predicted if moved else 0.0,
+            refused=tuple((m, damping.values.get(m, np.nan)) for m in refused) if moved else (),
+            decay=self.decay_seen,
+            moved=moved,
+        )
+
+
+class _NotedDamping(Damping):
+    """A damping that remembers what was tried."""
+
+    def __init__(self, mu: float, largest: float, growth: float) -> None:
+        super().__init__(mu, largest, growth)
+        self.tried: list[float] = []
+        self.values: dict[float, float] = {}
+        self.ratio: float | None = None
+
+    def accepted(self, ratio: float) -> None:
+        self.tried.append(self.mu)
+        self.ratio = ratio
+        super().accepted(ratio)
+
+    def refused(self) -> None:
+        self.tried.append(self.mu)
+        super().refused()

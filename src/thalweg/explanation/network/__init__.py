@@ -23,27 +23,36 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from thalweg.errors import OptionError
 from thalweg.explanation.network import names
-from thalweg.explanation.network.entry import of_jacobian, of_parameter, of_sample, open_entry
+from thalweg.explanation.network.entry import (
+    knows,
+    of_jacobian,
+    of_parameter,
+    of_sample,
+    open_entry,
+)
 from thalweg.explanation.network.health import health
 from thalweg.explanation.network.layers import LayerWalk
 from thalweg.explanation.network.names import Columns
 from thalweg.explanation.network.neuron import NeuronWalk, multiplications
 from thalweg.explanation.network.passes import Passes
 from thalweg.explanation.network.scales import Scales
-from thalweg.explanation.network.update import Update
+from thalweg.explanation.network.update import AnyUpdate, Update
 from thalweg.explanation.pictures import network_picture
 from thalweg.explanation.records import Explanation, Section, Sentence
 from thalweg.nn.losses import Loss
 from thalweg.nn.network import Network
 from thalweg.nn.objective import Penalty
 from thalweg.optim.rules import GD, RULES, Rule
+
+if TYPE_CHECKING:
+    from thalweg.explanation.network.solver import Solver
 
 __all__ = ["Columns", "NetworkExplanation", "Setting", "explain_network"]
 
@@ -84,7 +93,7 @@ def explain_network(
     x: ArrayLike,
     t: ArrayLike,
     loss: Loss | str = "mse",
-    rule: Rule | str | None = None,
+    rule: Rule | Solver | str | None = None,
     setting: Setting | None = None,
 ) -> NetworkExplanation:
     """Show every step of backpropagation of a network at a point.
@@ -98,7 +107,8 @@ def explain_network(
         One sample, shapes (n[0],) and (n[L],), or rows of samples.
     loss : Loss or str
     rule : Rule or str, optional
-        The optimiser whose update is shown; gradient descent by default.
+        The optimiser whose update is shown; gradient descent by default. A solver
+        (`thalweg.training.solver_steps`) goes by its name in `thalweg.explain_network`.
     setting : Setting, optional
         Optimiser state, sample weights, penalty, scaling.
 
@@ -115,15 +125,21 @@ def explain_network(
         If a name is not known.
     """
     setting = setting or Setting()
-    rule = _rule(rule)
     scales = _scales(setting, network, x, t)
     rows = x if scales.X is None else setting.input_scaling.apply(scales.X)
     targets = t if scales.T is None else setting.target_scaling.apply(scales.T)
     passes = Passes.of(
         network, params, rows, targets, loss, setting.weights, setting.penalty, setting.columns
     )
-    update = Update(passes, rule, setting.memory, setting.step)
-    return NetworkExplanation(passes, update, scales)
+    return NetworkExplanation(passes, _update(passes, rule, setting), scales)
+
+
+def _update(passes: Passes, rule: Rule | Solver | str | None, setting: Setting) -> AnyUpdate:
+    if callable(rule):
+        from thalweg.explanation.network.solver import SolverUpdate
+
+        return SolverUpdate(passes, rule)
+    return Update(passes, _rule(rule), setting.memory, setting.step)
 
 
 def _rule(rule: Rule | str | None) -> Rule:
@@ -158,12 +174,12 @@ class NetworkExplanation:
     ----------
     passes : Passes
         All arrays, samples as columns.
-    update_step : Update
+    update_step : Update or SolverUpdate
     scales : Scales
     """
 
     passes: Passes
-    update_step: Update
+    update_step: AnyUpdate
     scales: Scales = field(default_factory=Scales)
 
     @property
@@ -269,12 +285,10 @@ class NetworkExplanation:
     def _effect(self) -> Section:
         """After the pass: all updates take effect together; what sharing saved."""
         full, shared = self.multiplications
+        saved = {"full": full, "shared": shared, "saved": full - shared}
         notes = [
-            Sentence("take_effect"),
-            Sentence("saved_in_all", {"full": full, "shared": shared, "saved": full - shared}),
-        ]
-        if self.update_step.afresh:
-            notes.insert(1, Sentence("afresh", {"rule": type(self.update_step.rule).__name__}))
+            Sentence("take_effect"), *self.update_step.notes, Sentence("saved_in_all", saved),
+        ]  # fmt: skip
         return Section("effect", Sentence("title_effect"), (), tuple(notes))
 
     @cached_property
@@ -354,7 +368,8 @@ class NetworkExplanation:
         Parameters
         ----------
         name : str
-            Jacobians too: ``"∂a[2]/∂a[1]"``, or ``"da[2]/da[1]"`` as it is typed.
+            Jacobians too: ``"∂a[2]/∂a[1]"``, or ``"da[2]/da[1]"`` as it is typed; and what a
+            solver's update shows: ``"H"``, ``"JtJ"``, ``"Jtr"``, ``"Jy"``.
         row, column : int
             Counted from 1.
         sample : int
@@ -366,14 +381,24 @@ class NetworkExplanation:
         """
         jacobian = re.sub(r"\bd(?=[az]\[)", "∂", name) if "/" in name else name
         view = self.jacobians(sample=sample) if jacobian.startswith("∂") else self._layers
+        if not knows(view, jacobian):
+            update = self.update(sample=sample)
+            view = update if knows(update, jacobian) else view
         return open_entry(
             self.passes, view, jacobian, row, column, sample=sample, check=check, limit=limit
         )
 
-    def update(self) -> Explanation:
-        """Old value, gradient, optimiser state before and after, new value."""
-        section = self.update_step.section()
-        return Explanation("update", section.title, (section,))
+    def update(self, *, sample: int = 1) -> Explanation:
+        """Old value, gradient, optimiser state before and after, new value.
+
+        Parameters
+        ----------
+        sample : int
+            Whose rows are shown of a solver's Jacobian that is too large to be shown.
+        """
+        self._walk(sample, 1)
+        sections = self.update_step.sections(sample)
+        return Explanation("update", sections[0].title, sections)
 
     def health(self) -> Explanation:
         """Where gradients vanish or explode, dead and saturated neurons."""
@@ -406,7 +431,7 @@ class NetworkExplanation:
         sections = (
             *self.layers(check=check).sections,
             *walk.sections,
-            *self.update().sections,
+            *self.update(sample=sample).sections,
             *self.health().sections,
         )
         title = Sentence("title_network", {"network": repr(self.network)})

@@ -25,9 +25,14 @@ from thalweg.explanation.records import (
 from thalweg.graph import Node
 from thalweg.trees import flatten
 
-__all__ = ["of_jacobian", "of_parameter", "of_sample", "open_entry"]
+__all__ = ["knows", "of_jacobian", "of_parameter", "of_sample", "open_entry"]
 
-ALIASES = {"dX": "dA[0]", "X": "A[0]"}
+ALIASES = {"dX": "dA[0]", "X": "A[0]", "Jy": "J_y", "JtJ": "J_yᵀ J_y", "Jtr": "J_yᵀ r"}
+
+
+def knows(view: Explanation, name: str) -> bool:
+    """Whether a view has a step of this name, or of what it stands for."""
+    return bool({name, ALIASES.get(name, name)} & {step.id for step in view.steps()})
 
 
 def open_entry(

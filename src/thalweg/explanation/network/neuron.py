@@ -24,7 +24,7 @@ from thalweg.explanation.network.scales import (
     scaled_targets,
     unscaled_slopes,
 )
-from thalweg.explanation.network.update import Update
+from thalweg.explanation.network.update import AnyUpdate
 from thalweg.explanation.notation import (
     Math,
     add,
@@ -51,7 +51,7 @@ class NeuronWalk:
     Parameters
     ----------
     passes : Passes
-    update : Update
+    update : AnyUpdate
     sample : int
         Counted from 1.
     limit : int
@@ -60,7 +60,7 @@ class NeuronWalk:
     """
 
     passes: Passes
-    update: Update
+    update: AnyUpdate
     sample: int = 1
     limit: int = 8
     scales: Scales = field(default_factory=Scales)

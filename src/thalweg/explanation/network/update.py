@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from thalweg.graph import Node
 from thalweg.optim.rules import GD, Rule
 from thalweg.tracing import trace_tree
 
-__all__ = ["Update", "rule_formulas"]
+__all__ = ["AnyUpdate", "Update", "rule_formulas"]
 
 LETTERS = {
     "learning_rate": "α", "momentum": "μ", "beta1": "β₁", "beta2": "β₂", "epsilon": "ε",
@@ -41,6 +41,25 @@ STATE_LETTERS = {
     "product": "Π", "before": "g₀", "size": "Δ",
 }  # fmt: skip
 PARAMETER, GRADIENT, STEP = symbol("w"), symbol("g"), symbol("k")
+
+
+class AnyUpdate(Protocol):
+    """What the views ask of an update, be it a rule's or a solver's."""
+
+    @property
+    def notes(self) -> Sequence[Sentence]:
+        """What a reader should know of it."""
+
+    def moved(self, layer: int, kind: str) -> tuple[Array, dict[str, Array]]:
+        """New value of a matrix, and what is remembered of it."""
+
+    def steps(
+        self, name: Math, slope: Math, layer: int, kind: str, place: tuple[int, ...]
+    ) -> list[Step]:
+        """The update of one number."""
+
+    def sections(self, sample: int = 1) -> tuple[Section, ...]:
+        """All there is to say of it."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +148,11 @@ class Update:
         """Whether the rule remembers something, and here has no past to remember."""
         return self.memory is None and bool(self.rule.init(np.zeros(())))
 
+    @property
+    def notes(self) -> Sequence[Sentence]:
+        """That it begins here, where it would remember something."""
+        return [Sentence("afresh", {"rule": type(self.rule).__name__})] if self.afresh else []
+
     def _keys(self) -> list[tuple[int, str]]:
         return [(n, k) for n, own in enumerate(self.passes.params, start=1) for k in own]
 
@@ -205,6 +229,10 @@ class Update:
             put_numbers(formula, values),
         )
         return [*found, step]
+
+    def sections(self, sample: int = 1) -> tuple[Section, ...]:
+        """All there is to say of the update; it is that of all samples."""
+        return (self.section(),)
 
     def section(self) -> Section:
         """The rule, its numbers, and every parameter before and after."""

@@ -18,6 +18,7 @@ held       derivative, name               ``∂f/∂x|t`` (t held: the local der
 of         symbol, parameter              ``v of w[1]₁,₂`` (an optimiser's state)
 entry      formula, row, column           one entry of what has no name of its own
 transpose  one                            ``Aᵀ``
+inverse    one                            ``A⁻¹``
 total      one                            ``Σ x`` (over all entries of one sample)
 rowsum     one                            ``Σ over samples``
 call       name, formula, ...             ``tanh(z)``

@@ -35,8 +35,9 @@ LATEX_FUNCTIONS = {"sin", "cos", "tan", "exp", "log", "sinh", "cosh", "tanh", "m
 }  # fmt: skip
 TEXT_NAMES = {"sigmoid": "σ", "log": "ln", "sqrt": "√"}
 LATEX_NAMES = {"sigmoid": r"\sigma", "log": r"\ln"}
-NUMPY_NAMES = {"max": "np.maximum", "min": "np.minimum"}
+NUMPY_NAMES = {"max": "np.maximum", "min": "np.minimum", "norm": "np.linalg.norm"}
 OWN_FUNCTIONS = {"sigmoid", "softmax", "softplus", "erf", "logsumexp"}
+BARS, LATEX_BARS = {"abs": "|", "norm": "‖"}, {"abs": "|", "norm": r"\|"}
 NUMPY_SIGNS = {"≤": "<=", "≥": ">=", "=": "==", "≠": "!=", "∧": "&", "∨": "|"}
 LATEX_SIGNS = {"≤": r"\le", "≥": r"\ge", "≠": r"\ne", "∧": r"\wedge", "∨": r"\vee"}
 
@@ -163,8 +164,8 @@ def _source_number(value: float) -> str:
 
 # -- calls and fractions --------------------------------------------------------------------------
 def _text_call(name: str, *arguments: str) -> str:
-    if name == "abs":
-        return f"|{arguments[0]}|"
+    if name in BARS:
+        return f"{BARS[name]}{arguments[0]}{BARS[name]}"
     return f"{TEXT_NAMES.get(name, name)}({', '.join(arguments)})"
 
 
@@ -172,9 +173,11 @@ def _latex_call(name: str, *arguments: str) -> str:
     inside = ", ".join(arguments)
     if name == "sqrt":
         return rf"\sqrt{{{inside}}}"
-    if name == "abs":
-        return rf"\left|{inside}\right|"
+    if name in BARS:
+        bar = LATEX_BARS[name]
+        return rf"\left{bar}{inside}\right{bar}"
     plain = "\\" + name if name in LATEX_FUNCTIONS else rf"\operatorname{{{name}}}"
+    plain = name if len(name) == 1 else plain
     plain = plain.replace("_", r"\_")
     return rf"{LATEX_NAMES.get(name, plain)}\left({inside}\right)"
 
@@ -183,6 +186,8 @@ def _mathml_call(name: str, *arguments: str) -> str:
     inside = "<mo>,</mo>".join(f"<mrow>{a}</mrow>" for a in arguments)
     if name == "sqrt":
         return f"<msqrt>{inside}</msqrt>"
+    if name in BARS:
+        return f"<mo>{BARS[name]}</mo>{inside}<mo>{BARS[name]}</mo>"
     shown = TEXT_NAMES.get(name, name)
     return f"<mi>{escape(shown)}</mi><mo>(</mo>{inside}<mo>)</mo>"
 
@@ -293,6 +298,14 @@ FORMS: dict[str, Form] = {
         lambda a: f"<msup><mrow>{a}</mrow><mi mathvariant='normal'>T</mi></msup>",
         lambda a: f"{a}.T",
     ),
+    "inverse": Form(
+        45,
+        lambda a: f"{a}⁻¹",
+        lambda a: rf"{{{a}}}^{{-1}}",
+        lambda a: f"<msup><mrow>{a}</mrow><mn>−1</mn></msup>",
+        lambda a: f"np.linalg.inv({a})",
+        frozenset({"source"}),
+    ),
     "partial": Form(
         ATOM,
         _text_partial,
@@ -343,7 +356,9 @@ FORMS: dict[str, Form] = {
     ),
     "entry": Form(
         ATOM,
-        lambda a, *place: f"{a}" + ",".join(map(str, place)).translate(SUBSCRIPTS),
+        lambda a, *place: (
+            (f"({a})" if " " in a else a) + ",".join(map(str, place)).translate(SUBSCRIPTS)
+        ),
         lambda a, *place: rf"\left[{a}\right]_{{{','.join(map(str, place))}}}",
         lambda a, *place: f"<msub><mrow>{a}</mrow><mn>{','.join(map(str, place))}</mn></msub>",
         lambda a, *place: f"{a}[{', '.join(str(i - 1) for i in place)}]",
@@ -426,10 +441,13 @@ def _needs_parentheses(whole: Math, part: Math, position: int, language: str) ->
     if part.head == "divide" and language in ("latex", "mathml"):
         return False
     if _binds(part) == FORMS["negative"].binds:
-        return whole.head in ("negative", "transpose")
+        return whole.head in ("negative", "transpose", "inverse")
     if position and whole.head in _LEFT_ASSOCIATIVE:
         return _binds(part) <= FORMS[whole.head].binds
-    if whole.head in ("matmul", "divide", "transpose") and part.head in ("hadamard", "times"):
+    if whole.head in ("matmul", "divide", "transpose", "inverse") and part.head in (
+        "hadamard",
+        "times",
+    ):
         return whole.head != "divide" or language == "text"
     return _binds(part) < FORMS[whole.head].binds
 

@@ -12,11 +12,13 @@ f = w*x + b
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from io import StringIO
 
 import numpy as np
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -44,6 +46,8 @@ _PLAIN = str.maketrans(
         "∨": "|", "⎡": "[", "⎣": "[", "⎢": "|", "⎤": "]", "⎦": "]", "⎥": "|", "─": "-", "━": "-",
         "²": "^2", "³": "^3", "₀": "0", "₁": "1", "₂": "2", "₃": "3", "₄": "4", "₅": "5",
         "₆": "6", "₇": "7", "₈": "8", "₉": "9", "ₛ": "_s", "’": "'", "–": "-", "▲": "+", "▼": "-",
+        "θ": "theta", "γ": "gamma", "Λ": "Lambda", "Δ": "Delta", "‖": "||", "⁻": "^-",
+        "¹": "1", "ω": "omega", "è": "e", "ø": "o",
     }
 )  # fmt: skip
 
@@ -107,14 +111,40 @@ def _section(section: Section, lang: str, headed: bool) -> list[RenderableType]:
     heading = Text("\n" + section.title.say(lang), style="bold underline")
     parts: list[RenderableType] = [heading if headed else Text("")]
     if section.steps:
-        parts.append(_table(section, lang))
+        parts.append(_Sheet(section, lang))
     notes = [note.say(lang) for note in section.notes]
     notes += [note.say(lang) for step in section.steps for note in step.notes]
     parts += [Padding(Text(note), (0, 0, 0, 2)) for note in dict.fromkeys(notes)]
     return parts
 
 
-def _table(section: Section, lang: str) -> Table:
+@dataclass(frozen=True)
+class _Sheet:
+    """A section's table, whose matrices are cut to the width of the console."""
+
+    section: Section
+    lang: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield _table(self.section, self.lang, options.max_width)
+
+
+def _room(section: Section, lang: str, width: int, checked: bool) -> int:
+    """How many columns of the console are left for formulas and matrices."""
+    roles = [tr(f"explanation.role_{step.role}", lang) for step in section.steps]
+    values = [_single(step.value) for step in section.steps]
+    shapes = [_shape(step.value) for step in section.steps]
+    others = [("step", roles), ("value", values), ("shape", shapes)]
+    if checked:
+        others.append(("check", [_single(step.estimate) for step in section.steps]))
+    taken = sum(
+        max(cell_len(text) for text in (tr(f"explanation.column_{name}", lang), *cells)) + 1
+        for name, cells in others
+    )
+    return width - taken - len(others) - 1
+
+
+def _table(section: Section, lang: str, width: int) -> Table:
     checked = any(s.estimate is not None and not s.value.ndim for s in section.steps)
     table = Table(
         box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, expand=True
@@ -125,13 +155,13 @@ def _table(section: Section, lang: str) -> Table:
     if checked:
         table.add_column(tr("explanation.column_check", lang), justify="right", no_wrap=True)
     table.add_column(tr("explanation.column_shape", lang), justify="right", no_wrap=True)
-    before = ""
+    before, room = "", _room(section, lang, width, checked)
     for step in section.steps:
         value, estimate = _single(step.value), _single(step.estimate)
         cells = [Text(value), Text(estimate)] if checked else [Text(value)]
         said = "" if step.role == before else tr(f"explanation.role_{step.role}", lang)
         before, role = step.role, Text(said, style=STYLES.get(step.role, ""))
-        table.add_row(role, _formula(step, lang), *cells, _shape(step.value))
+        table.add_row(role, _formula(step, lang, room), *cells, _shape(step.value))
     return table
 
 
@@ -147,7 +177,7 @@ def _shape(value: Array) -> str:
     return "×".join(map(str, value.shape)) if value.shape else "1"
 
 
-def _formula(step: Step, lang: str) -> Text:
+def _formula(step: Step, lang: str, room: int) -> Text:
     """Name = formula, the numbers below, and below that a matrix."""
     written = Text(step.id, style="bold" if step.role in ("global", "common") else "")
     if step.formula is not None and text(step.formula) != step.id:
@@ -157,7 +187,7 @@ def _formula(step: Step, lang: str) -> Text:
     if step.numbers is not None and (step.formula is None or step.numbers != step.formula):
         written.append(f"\n  = {text(shortened(step.numbers, MAX_TERMS))}", style="not bold dim")
     if step.value.ndim and step.value.size:
-        written.append("\n" + matrix(step.value), style="not bold")
+        written.append("\n" + matrix(step.value, room), style="not bold")
         if step.estimate is not None:
             difference = float(np.max(np.abs(step.value - step.estimate)))
             said = tr("explanation.largest_difference", lang, difference=f"{difference:.1e}")
@@ -165,8 +195,14 @@ def _formula(step: Step, lang: str) -> Text:
     return written
 
 
-def matrix(value: Array) -> str:
+def matrix(value: Array, width: int = 60) -> str:
     """A vector or matrix in brackets, large ones with their middle left out.
+
+    Parameters
+    ----------
+    value : array
+    width : int
+        Columns of the terminal that a line may take.
 
     Examples
     --------
@@ -181,16 +217,24 @@ def matrix(value: Array) -> str:
     if value.size == 0:
         return "[ ]"
     rows, more_rows = _clip(value.shape[0], MAX_ROWS)
-    columns, more_columns = _clip(value.shape[1], MAX_COLUMNS)
-    cells = [[digits(float(value[r, c]), 4) for c in columns] for r in rows]
-    for row in cells:
-        if more_columns:
-            row.insert(len(columns) - 1, "…")
-    widths = [max(len(row[c]) for row in cells) for c in range(len(cells[0]))]
-    lines = ["  ".join(f"{x:>{w}}" for x, w in zip(row, widths, strict=True)) for row in cells]
+    for most in range(MAX_COLUMNS, 2, -1):
+        lines = _lines(value, rows, most)
+        if len(lines[0]) + 4 <= width:
+            break
     if more_rows:
         lines.insert(len(rows) - 1, "⋮".center(len(lines[0])))
     return "\n".join(_bracketed(lines))
+
+
+def _lines(value: Array, rows: list[int], most: int) -> list[str]:
+    """Rows of a matrix with at most so many columns, one below the other."""
+    columns, more = _clip(value.shape[1], most)
+    cells = [[digits(float(value[r, c]), 4) for c in columns] for r in rows]
+    for row in cells:
+        if more:
+            row.insert(len(columns) - 1, "…")
+    widths = [max(len(row[c]) for row in cells) for c in range(len(cells[0]))]
+    return ["  ".join(f"{x:>{w}}" for x, w in zip(row, widths, strict=True)) for row in cells]
 
 
 def _clip(length: int, most: int) -> tuple[list[int], bool]:
