@@ -1,0 +1,1 @@
+"""Second-order training beside its peers, and Levenberg-Marquardt on many samples."""
