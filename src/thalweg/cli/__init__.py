@@ -8,6 +8,7 @@ public names of thalweg and nothing else. Nothing heavy is imported before a com
 `orders`        what each command is asked for: a record whose fields are its options
 `options`       the options, one name each
 `given`         what was typed, as the rest of thalweg takes it
+`subjects`      what `explain` is about; `worksheets` what it asks
 `localise`      help in the reader's language
 `screen`        results and messages, on terminals of every encoding
 `failures`      errors as messages and exit codes

@@ -89,7 +89,7 @@ def _register(kind: type[orders.Order]) -> None:
 
 def _signature(kind: type[orders.Order]) -> inspect.Signature:
     """The fields of a record as parameters, panel by panel as `--help` shows them."""
-    hints = get_type_hints(kind, include_extras=True)
+    hints, shared = get_type_hints(kind, include_extras=True), fields(orders.Order)
     parameters = [
         inspect.Parameter(
             field.name,
@@ -97,7 +97,7 @@ def _signature(kind: type[orders.Order]) -> inspect.Signature:
             default=inspect.Parameter.empty if field.default is MISSING else field.default,
             annotation=hints[field.name],
         )
-        for field in fields(kind)
+        for field in (*fields(kind)[len(shared) :], *shared)
     ]
     return inspect.Signature(sorted(parameters, key=_panel))
 

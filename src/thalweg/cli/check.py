@@ -14,9 +14,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from thalweg.cli.orders import Check
-from thalweg.cli.rows import labelled_rows
 from thalweg.cli.screen import Screen, to_json
-from thalweg.cli.things import formula_at, model_and_data
+from thalweg.cli.things import formula_at, model_and_rows
 
 if TYPE_CHECKING:
     from thalweg.training.columns import Table
@@ -105,13 +104,10 @@ def _of(order: Check) -> tuple[str, Callable[[Any], Any], Any]:
 
 
 def _of_model(screen: Screen, order: Check) -> tuple[str, Callable[[Any], Any], Any]:
-    from thalweg.training.model_file import load
-
-    model_path, data_path = model_and_data("check", order.things or ())
-    model = load(model_path)
-    rows = labelled_rows(model, data_path, order.row)
-    title = screen.say("check_title", model=model_path, rows=len(rows), network=repr(model.network))
-    return title, _loss_of(model, rows), _doubles(model.at(order.at))
+    things = order.things or []
+    model, rows = model_and_rows("check", things, order.row)
+    title = screen.say("check_title", model=things[0], rows=len(rows), network=repr(model.network))
+    return title, _loss_of(model, rows), _doubles(model.at(order.at or "end"))
 
 
 def _loss_of(model: Model, rows: Table) -> Callable[[Any], Any]:

@@ -106,7 +106,12 @@ def _names(text: str) -> list[str]:
 def _report(screen: Screen, order: Compare, race: Comparison) -> list[Any]:
     data, say = race.data, screen.say
     ran = [entry for entry in race.entries if entry.model is not None]
-    title = say("compare_title", data=order.data, rows=len(data.X), split=str(data.split))
+    title = say(
+        "compare_title",
+        data=order.data,
+        rows=len(data.X),
+        split=data.split.phrase.said(screen.lang),
+    )
     parts: list[Any] = [Text(title, style="bold")]
     if ran and ran[0].model is not None:
         network = repr(ran[0].model.network).removeprefix("Network ")

@@ -64,7 +64,7 @@ def failures(screen: Screen) -> Iterator[None]:
     try:
         yield
     except ThalwegError as error:
-        complain(screen, str(error))
+        complain(screen, error.said(screen.lang))
         raise typer.Exit(code_of(error)) from None
     except KeyboardInterrupt:
         screen.complain(Text(screen.say("interrupted_early")))

@@ -97,7 +97,7 @@ def _lines(screen: Screen, model: Model) -> list[tuple[str, str]]:
         ("target", f"{targets} ({kinds}{more})" if kinds else targets),
         ("task", _decision(screen, model)),
         ("input", say(key, columns=columns, inputs=inputs, scaling=say(f"scaling_{scaling}"))),
-        ("rows", str(model.split)),
+        ("rows", model.split.phrase.said(screen.lang)),
         ("network", net),
         ("loss", _objective(model)),
         ("method", _method(screen, model)),
@@ -108,7 +108,9 @@ def _decision(screen: Screen, model: Model) -> str:
     """The rule that told regression from classification, or that it was said."""
     task = model.encoding.task
     first = model.origin.notes[0] if model.origin.notes else ""
-    return first if first.endswith(f": {task}") else screen.say("task_given", task=task)
+    return (
+        screen.said(first) if first.endswith(f": {task}") else screen.say("task_given", task=task)
+    )
 
 
 def _objective(model: Model) -> str:
@@ -245,8 +247,9 @@ def _remarks(screen: Screen, model: Model) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for text in overfitting_sentences(screen, model):
         parts.append(_marked(text, "yellow"))
+    notes = [screen.said(note) for note in model.origin.notes]
     decision = _decision(screen, model)
-    parts += [_marked(note, "") for note in model.origin.notes if note != decision]
+    parts += [_marked(note, "") for note in notes if note != decision]
     return ["", *parts] if parts else []
 
 

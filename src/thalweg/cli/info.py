@@ -163,7 +163,7 @@ def _table_file(screen: Screen, file: str, delimiter: str | None, json: bool) ->
     title = say("report_title", data=file, rows=len(table), columns=columns)
     screen.show(Text(title, style="bold"), "", grid)
     for note in table.notes:
-        screen.show(Text(f"• {note}", style="dim"))
+        screen.show(Text(f"• {screen.said(note)}", style="dim"))
 
 
 def _described(table: Table, name: str) -> dict[str, Any]:

@@ -11,7 +11,14 @@ from typer import Argument, Option
 
 __all__: list[str] = []
 
-PANELS = ("panel_data", "panel_network", "panel_training", "panel_view", "panel_output")
+PANELS = (
+    "panel_data",
+    "panel_network",
+    "panel_training",
+    "panel_view",
+    "panel_worksheet",
+    "panel_output",
+)
 """In the order that ``--help`` shows them."""
 
 
@@ -33,7 +40,7 @@ ModelPath = Annotated[str, Argument(help="argument_model", show_default=False)]
 AnyPath = Annotated[str, Argument(help="argument_file", show_default=False)]
 Things = Annotated[
     list[str] | None,
-    Argument(help="argument_things", metavar="MODEL DATA", show_default=False),
+    Argument(help="argument_things", metavar="MODEL [DATA] [NAME=VALUE]", show_default=False),
 ]
 
 Target = Annotated[
@@ -101,13 +108,20 @@ Probabilities = Annotated[bool, _option("probabilities", "output", "--probabilit
 Append = Annotated[bool, _option("append", "output", "--append", "-a")]
 
 # -- explanations and checks -----------------------------------------------------------------------
-Row = Annotated[str, _option("row", "view", "--row", "-r", metavar="ROWS")]
+Row = Annotated[str | None, _option("row", "view", "--row", "-r", metavar="ROWS")]
+Sample = Annotated[int | None, _option("sample", "view", "--sample", "-s", metavar="NUMBER")]
 FormulaText = Annotated[str | None, _option("formula", "view", metavar="TEXT")]
 Neuron = Annotated[str | None, _option("neuron", "view", "--neuron", "-n", metavar="NAME")]
-View = Annotated[str, _option("view", "view", metavar="NAME")]
+View = Annotated[str | None, _option("view", "view", metavar="NAME")]
 Entry = Annotated[str | None, _option("entry", "view", metavar="ENTRY")]
-At = Annotated[str, _option("at", "view", metavar="MOMENT")]
+At = Annotated[str | None, _option("at", "view", metavar="MOMENT")]
+Updates = Annotated[int | None, _option("updates", "view", metavar="NUMBER")]
 WithCheck = Annotated[bool, _option("with_check", "view", "--check")]
 TakeApart = Annotated[bool, _option("take_apart", "view", "--take-apart")]
-Form = Annotated[str, _option("form", "output", "--form", metavar="NAME")]
+Form = Annotated[str | None, _option("form", "output", "--form", metavar="NAME")]
+Worksheet = Annotated[bool, _option("worksheet", "worksheet", "--worksheet", "-w")]
+Blanks = Annotated[int | None, _option("blanks", "worksheet", metavar="NUMBER")]
+SheetSeed = Annotated[int | None, _option("sheet_seed", "worksheet", "--seed", metavar="NUMBER")]
+Key = Annotated[bool, _option("key", "worksheet", "--key")]
+Answers = Annotated[str | None, _option("answers", "worksheet", metavar="FILE")]
 Tolerance = Annotated[float, _option("tolerance", "view", metavar="NUMBER")]

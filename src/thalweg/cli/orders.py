@@ -97,18 +97,25 @@ class Predict(Order):
 
 @dataclass(frozen=True, kw_only=True)
 class Explain(Order):
-    """Show every derivative of a model on some rows, or of a formula."""
+    """Show every derivative of a model on some rows, of an exercise, or of a formula."""
 
     things: o.Things = None
-    row: o.Row = "1"
+    row: o.Row = None
+    sample: o.Sample = None
     neuron: o.Neuron = None
-    view: o.View = "layers"
+    view: o.View = None
     entry: o.Entry = None
-    at: o.At = "end"
+    at: o.At = None
+    updates: o.Updates = None
     formula: o.FormulaText = None
     take_apart: o.TakeApart = False
     check: o.WithCheck = False
-    form: o.Form = "terminal"
+    worksheet: o.Worksheet = False
+    blanks: o.Blanks = None
+    seed: o.SheetSeed = None
+    key: o.Key = False
+    answers: o.Answers = None
+    form: o.Form = None
     output: o.TextOutput = None
     force: o.Force = False
 
@@ -118,8 +125,8 @@ class Check(Order):
     """Hold exact derivatives against central differences."""
 
     things: o.Things = None
-    row: o.Row = "1"
-    at: o.At = "end"
+    row: o.Row = None
+    at: o.At = None
     formula: o.FormulaText = None
     tolerance: o.Tolerance = 1e-6
     json: o.Json = False

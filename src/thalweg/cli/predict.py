@@ -123,7 +123,7 @@ def _remarks(screen: Screen, order: Predict, model: Model, table: Table) -> None
     """Notes on stderr; also how good the predictions are, where the table knows the truth."""
     extra = [note for note in model.encoding.notes(table) if note]
     for note in (*table.notes, *extra):
-        screen.note(Text(f"{order.data}: {note}", style="dim"))
+        screen.note(Text(f"{order.data}: {screen.said(note)}", style="dim"))
     if not all(name in table for name in model.encoding.names):
         return
     try:

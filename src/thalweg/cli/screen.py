@@ -27,6 +27,8 @@ from typing import IO, Any
 
 from rich.console import Console, RenderableType
 
+from thalweg.phrases import Phrase
+
 __all__ = ["Screen", "degrade_gracefully", "plain", "to_json"]
 
 _PLAIN = {
@@ -120,6 +122,10 @@ class Screen:
         from thalweg.language import tr
 
         return tr(f"cli.{key}", self.lang, **values)
+
+    def said(self, text: str) -> str:
+        """A phrase in the language of the command; any other text as it is."""
+        return text.said(self.lang) if isinstance(text, Phrase) else text
 
     def show(self, *parts: RenderableType) -> None:
         """Write results to stdout."""

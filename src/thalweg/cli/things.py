@@ -1,35 +1,64 @@
-"""What ``explain`` and ``check`` are about: a model and a table, or a formula and its numbers."""
+"""What ``explain`` and ``check`` are about: a model and rows, or a formula and its numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thalweg.cli.rows import labelled_rows, typed_row, with_values
 from thalweg.errors import FormulaError, OptionError
 
 if TYPE_CHECKING:
     from thalweg.explanation import Formula
+    from thalweg.training.columns import Table
+    from thalweg.training.model import Model
 
-__all__ = ["formula_at", "model_and_data"]
+__all__ = ["formula_at", "is_exercise", "model_and_rows"]
 
 
-def model_and_data(command: str, things: Sequence[str]) -> tuple[str, str]:
-    """The two paths.
+def is_exercise(path: str) -> bool:
+    """Whether a file is an exercise, by its name: networks and formulas typed in by hand."""
+    return Path(path).suffix.lower() in (".toml", ".json")
+
+
+def model_and_rows(command: str, things: Sequence[str], row: str | None) -> tuple[Model, Table]:
+    """A model, and the rows of a table or one typed row.
+
+    Parameters
+    ----------
+    command : str
+    things : sequence of str
+        A model and a table; or a model and the values of one row, ``"age=50"``. With all three,
+        the values stand in place of the table's.
+    row : str or None
+        Which rows of the table, as in ``"1-10"``; the first by default.
 
     Raises
     ------
     OptionError
-        If there are not two.
+        If there is no model, or neither rows nor values.
+    DataError, ModelFileError
+        If a file cannot be used, or a column has no value.
     """
-    if len(things) == 2:
-        return things[0], things[1]
-    given = f"{len(things)} {'is' if len(things) == 1 else 'are'} given"
+    from thalweg.training.model_file import load
+
+    values = [thing for thing in things if "=" in thing and not Path(thing).exists()]
+    paths = [thing for thing in things if thing not in values]
+    if len(paths) == 2:
+        model = load(paths[0])
+        return model, with_values(labelled_rows(model, paths[1], row or "1"), values)
+    if len(paths) == 1 and values:
+        if row is not None:
+            raise OptionError("--row {row} chooses rows of a table, and there is none.", row=row)
+        model = load(paths[0])
+        return model, typed_row(model, values)
     raise OptionError(
-        "thalweg {command} takes a model and a table ({given}): thalweg {command} "
-        'm.thalweg data.csv --row 1, or a formula: thalweg {command} --formula "w*x + b" '
-        "w=-2 x=5 b=3.",
+        "thalweg {command} takes a model and a table ({count} given): thalweg {command} "
+        "m.thalweg data.csv --row 1; or a model and the values of its columns; or a formula: "
+        'thalweg {command} --formula "w*x + b" w=-2 x=5 b=3.',
         command=command,
-        given=given,
+        count=len(things),
     )
 
 
@@ -94,9 +123,7 @@ def _value(thing: str, variables: Sequence[str]) -> tuple[str, Any]:
         found = [float(part) for part in number.split(",")]
     except ValueError:
         raise OptionError(
-            "{thing!r}: {number!r} is not a number.",
-            thing=thing,
-            number=number,
+            "{thing!r}: {number!r} is not a number.", thing=thing, number=number
         ) from None
     if len(found) == 1:
         return name, found[0]
