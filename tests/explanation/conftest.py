@@ -1,6 +1,7 @@
 """Golden files lie in ``golden/``; ``pytest tests/explanation --refresh-golden`` writes them."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """Compare a text with the golden file of a name; numbers in JSON to 1e-12."""
+    """Compare a text with the golden file of a name; numbers up to rounding."""
 
     def compare(name: str, text: str) -> None:
         path = HERE / "golden" / name
@@ -31,10 +32,27 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         expected = path.read_text(encoding="utf-8")
         if name.endswith(".json"):
             assert_near(json.loads(text), json.loads(expected))
-        else:
-            assert text == expected
+        elif text != expected:
+            assert_near_text(text, expected)
 
     return compare
+
+
+NUMBER = re.compile(r"[-−]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+
+
+def assert_near_text(found: str, expected: str) -> None:
+    """Equal words, and numbers equal up to the rounding of their last digit."""
+    assert NUMBER.sub("#", found) == NUMBER.sub("#", expected)
+    numbers = (map(_number, NUMBER.findall(text)) for text in (found, expected))
+    for (one, digits), (other, _) in zip(*numbers, strict=True):
+        assert one == pytest.approx(other, rel=max(1e-12, 10.0 ** (1 - digits)), abs=1e-15)
+
+
+def _number(text: str) -> tuple[float, int]:
+    """A number, and how many digits it is written with."""
+    plain = text.replace("−", "-")
+    return float(plain), len(re.sub(r"e.*|[-.]", "", plain).lstrip("0"))
 
 
 def assert_near(found: Any, expected: Any) -> None:

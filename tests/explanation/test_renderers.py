@@ -1,4 +1,4 @@
-"""Golden texts of the shipped examples, in both languages; and what must hold of any text."""
+"""What must hold of any text; golden ones are in `test_golden`."""
 
 import re
 import shutil
@@ -17,24 +17,6 @@ from thalweg.nn.network import Dense, Network
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "examples/explain").glob("*.toml"))
 LANGUAGES = ("en", "ko")
-
-
-@pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("form", "suffix"), [("terminal", "txt"), ("latex", "tex")])
-def test_golden(example, golden, name: str, lang: str, form: str, suffix: str) -> None:
-    golden(f"{name}.{lang}.{suffix}", example(name).explanation().write(form, lang))
-
-
-@pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("name", ["line", "two_neuron_chain"])
-def test_golden_of_data_and_pages(example, golden, name: str, lang: str) -> None:
-    explanation = example(name).explanation()
-    golden(f"{name}.{lang}.json", explanation.write("json", lang))
-    page = explanation.write("html", lang)
-    page = re.sub(r"<style>.*?</style>|<script>.*?</script>", "", page, flags=re.S)
-    golden(f"{name}.{lang}.html", page.replace("<tr", "\n<tr").replace("<section", "\n<section"))
-    golden(f"{name}.{lang}.md", explanation.write("markdown", lang))
 
 
 def _width(line: str) -> int:
