@@ -100,6 +100,29 @@ def test_many_parameters_with_products_only():
         assert result.success and result.fun < 1e-12
 
 
+@pytest.mark.parametrize("method", ["newton", "newton-cg", "lbfgs", "bfgs"])
+def test_many_bounds_become_active_together(method):
+    """A membrane over an obstacle, and a curved chain against a wall: 60 bounds each."""
+    n, h = 60, 1.0 / 61.0
+    obstacle = 0.2 - 4.0 * (np.arange(1, n + 1) * h - 0.5) ** 2
+
+    def membrane(x):
+        return (tnp.sum((x[1:] - x[:-1]) ** 2) + x[0] ** 2 + x[-1] ** 2) / (2.0 * h)
+
+    def chain(x):
+        return tnp.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
+
+    for f, start, lower, upper in (
+        (membrane, np.maximum(obstacle, 0.0), obstacle, None),
+        (chain, np.tile([-1.2, 1.0], n // 2), None, 0.9),
+    ):
+        bounds = (lower, upper)
+        result = tw.minimize(f, start, method, bounds=bounds, max_iterations=500)
+        assert result.success, result.message
+        inside = tw.minimize(f, result.x, "interior-point", bounds=bounds)
+        np.testing.assert_allclose(result.fun, inside.fun, rtol=1e-7)
+
+
 def test_maximize_returns_the_utility_itself():
     result = tw.maximize(lambda x: 3.0 - (x[0] - 1.0) ** 2, [0.0])
     assert result.success

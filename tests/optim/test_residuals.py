@@ -159,7 +159,9 @@ def test_limits_and_overflow_on_the_way():
     assert tw.least_squares(lambda b: b**2 + 1.0, [3.0], max_iterations=2).nit <= 2
 
 
-BARD = np.array([.14, .18, .22, .25, .29, .32, .35, .39, .37, .58, .73, .96, 1.34, 2.10, 4.39])  # fmt: skip
+BARD = np.array(
+    [.14, .18, .22, .25, .29, .32, .35, .39, .37, .58, .73, .96, 1.34, 2.10, 4.39]
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("factor", [1, 10, 100])

@@ -8,7 +8,7 @@ import numpy as np
 
 from thalweg.optim.descent import begin, small_enough
 from thalweg.optim.layout import Vector
-from thalweg.optim.problem import Mask, Problem
+from thalweg.optim.problem import Bounds, Mask, Problem
 from thalweg.optim.result import Status
 from thalweg.optim.run import Point
 from thalweg.optim.search.line import Trial
@@ -18,6 +18,7 @@ __all__ = ["exact_model", "product_model", "trust"]
 
 Model = Callable[[Problem, Trial], Quadratic]
 
+ROUNDS = 20  # of the subproblem, where bounds come in
 NOISE = 1e-11  # relative differences of f below this say less than gradients do
 
 
@@ -39,9 +40,11 @@ def trust(
     Notes
     -----
     Algorithm 4.1 of Nocedal and Wright (2006). Bounds: entries held by a bound leave the
-    subproblem, the step is projected, and the ratio of actual to predicted reduction is taken
-    of the projected step. Where both reductions are within rounding, a step is accepted if it
-    lowers the gradient.
+    subproblem; where its step meets further bounds, it is projected and the subproblem solved
+    again among the entries that are free there, until the model is minimal within the bounds
+    (C.-J. Lin and J. J. Moré, Newton's method for large bound-constrained optimization problems,
+    SIAM J. Optimization 9 (1999) 1100-1127). Where both reductions are within rounding, a step
+    is accepted if it lowers the gradient.
     """
     here, bounds = begin(problem, x), problem.bounds
     radius = max(1.0, 0.1 * float(np.linalg.norm(here.x)))
@@ -89,25 +92,57 @@ def _step(
     subproblem: Subproblem,
     radius: float,
 ) -> Vector:
-    """The projected step of the subproblem among free entries, at least as good as Cauchy's."""
-    inner = _restricted(model, free)
-    bounds = problem.bounds
-    step = np.zeros_like(here.x)
+    """The step of the subproblem within the bounds, at least as good as Cauchy's."""
+    bounds, none = problem.bounds, np.zeros_like(here.x)
+    inner, step = _restricted(model, free), none.copy()
     if inner.matrix is None or np.all(np.isfinite(inner.matrix)):
         step[free] = subproblem(inner, radius)
-    if not bounds.any:
+    there = here.x + step
+    if np.array_equal(bounds.project(there), there):
         return step
-    step = bounds.project(here.x + step) - here.x
-    simple = np.zeros_like(here.x)
+    step = _searched(bounds, here.x, model, none, step)
+    simple = none.copy()
     simple[free] = cauchy(inner, radius)
-    if model.reduction(step) >= 0.1 * inner.reduction(simple[free]):
-        return step
+    if model.reduction(step) < 0.1 * inner.reduction(simple[free]):
+        simple = _searched(bounds, here.x, model, none, simple)
+        step = simple if model.reduction(simple) > model.reduction(step) else step
+    return _refined(bounds, here, model, step, subproblem, radius)
+
+
+def _refined(
+    bounds: Bounds, here: Trial, model: Quadratic, step: Vector, subproblem: Subproblem,
+    radius: float,
+) -> Vector:  # fmt: skip
+    """The subproblem again from the projected step, until no bound that matters changes."""
+    first = float(np.max(np.abs(bounds.projected_gradient(here.x, here.gradient))))
+    for _ in range(ROUNDS):
+        slope, x = model.gradient + model.product(step), here.x + step
+        free = bounds.free(x, slope)
+        rest = float(np.max(np.abs(bounds.projected_gradient(x, slope))))
+        if rest <= 1e-3 * first or not free.any():
+            break
+        onward = np.zeros_like(step)
+        onward[free] = subproblem(
+            _restricted(Quadratic(slope, model.matrix, model.multiply), free), radius
+        )
+        better = _searched(bounds, here.x, model, step, onward)
+        if float(np.linalg.norm(better)) > 2.0 * radius or (
+            model.reduction(better) <= (1.0 + 1e-6) * model.reduction(step)
+        ):
+            break
+        step = better
+    return step
+
+
+def _searched(bounds: Bounds, x: Vector, model: Quadratic, base: Vector, step: Vector) -> Vector:
+    """The first point of the projected path P(x + base + a·step), a = 1, ½ ..., that is lower."""
+    slope, before = model.gradient + model.product(base), model.reduction(base)
     for _ in range(30):
-        trial = bounds.project(here.x + simple) - here.x
-        if model.reduction(trial) >= 0.1 * -float(here.gradient @ trial):
+        trial = bounds.project(x + base + step) - x
+        if model.reduction(trial) - before >= 1e-2 * -float(slope @ (trial - base)) > 0:
             return trial
-        simple = 0.4 * simple
-    return trial
+        step = 0.5 * step
+    return base
 
 
 def _restricted(model: Quadratic, free: Mask) -> Quadratic:

@@ -92,3 +92,22 @@ def test_cheaper_subproblems_do_better_than_cauchy(solve, radius):
     assert np.linalg.norm(p) <= radius * (1 + 1e-10)
     assert model.reduction(p) >= model.reduction(-step * g) * (1 - 1e-10)
     assert model.reduction(p) <= model.reduction(more_sorensen(model, radius)) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_more_sorensen_by_cholesky_factors_agrees_with_the_eigenvalues(seed):
+    generator = np.random.default_rng(seed)
+    n = 40  # beyond the size up to which eigenvalues are used
+    basis = np.linalg.qr(generator.normal(size=(n, n)))[0]
+    values, g = generator.normal(size=n) + seed - 2.0, generator.normal(size=n)
+    if seed == 0:  # the hard case
+        g -= basis[:, np.argmin(values)] * (basis[:, np.argmin(values)] @ g)
+    matrix = (basis * values) @ basis.T
+    for radius in (0.01, 1.0, 100.0):
+        model = Quadratic(g, 0.5 * (matrix + matrix.T))
+        p = more_sorensen(model, radius)
+        assert np.linalg.norm(p) <= radius * (1 + 1e-6)
+        rest = matrix @ p + g
+        lam = -float(rest @ p) / float(p @ p)
+        assert lam >= -1e-7 and lam >= -np.min(values) - 1e-6
+        np.testing.assert_allclose(rest, -lam * p, atol=1e-6 * (1 + abs(lam)) * (1 + radius))

@@ -60,6 +60,8 @@ class Quadratic:
         return -float(self.gradient @ p + 0.5 * p @ self.product(p))
 
 
+LARGE = 30  # rows from which one eigendecomposition costs more than a few Cholesky factors
+
 Subproblem = Callable[[Quadratic, float], Vector]
 
 
@@ -70,9 +72,16 @@ def more_sorensen(model: Quadratic, radius: float) -> Vector:
     -----
     The characterisation and the hard case are those of J. J. Moré and D. C. Sorensen, Computing
     a trust region step, SIAM J. Sci. Stat. Comput. 4 (1983) 553-572. With the eigenvalues of B
-    at hand 1/‖p(λ)‖ is nearly linear in λ and Newton's method on it takes a few divisions.
+    at hand 1/‖p(λ)‖ is nearly linear in λ and Newton's method on it takes a few divisions. Of
+    larger matrices eigenvalues are asked for only in the hard case; else a few Cholesky factors
+    do, as in their Algorithm 3.14.
     """
-    values, basis = np.linalg.eigh(model.dense())
+    matrix = model.dense()
+    if model.gradient.size > LARGE:
+        found = _by_cholesky(matrix, model.gradient, radius)
+        if found is not None:
+            return found
+    values, basis = np.linalg.eigh(matrix)
     g = basis.T @ model.gradient
     lowest = float(values[0])
     size = max(float(np.max(np.abs(values))), 1e-300)
@@ -90,6 +99,32 @@ def more_sorensen(model: Quadratic, radius: float) -> Vector:
             p[0] += np.sqrt(rest) if lowest < -1e-14 * size else 0.0
             return np.asarray(basis @ p)
     return np.asarray(basis @ _on_boundary(g, values, radius))
+
+
+def _by_cholesky(matrix: Matrix, g: Vector, radius: float) -> Vector | None:
+    """The same from factors of B + λI; None where they do not settle it."""
+    from scipy.linalg import lapack
+
+    norm, size = float(np.linalg.norm(g)), float(np.max(np.sum(np.abs(matrix), axis=1)))
+    low = max(0.0, -float(np.min(np.diag(matrix))), norm / radius - size)
+    high, lam = norm / radius + size, low
+    for _ in range(20):
+        shifted = np.array(matrix, order="F")
+        np.einsum("ii->i", shifted)[:] += lam
+        factor, failed = lapack.dpotrf(shifted, lower=1, clean=0, overwrite_a=1)
+        if failed:
+            low, lam = lam, max(float(np.sqrt(lam * high)), lam + 0.01 * (high - lam))
+            continue
+        p = -lapack.dpotrs(factor, g[:, None], lower=1)[0][:, 0]
+        length = float(np.linalg.norm(p))
+        if abs(length - radius) <= 1e-7 * radius or (lam == 0.0 and length <= radius):
+            return np.asarray(p)
+        low, high = (lam, high) if length > radius else (low, lam)
+        q = lapack.dtrtrs(factor, p[:, None], lower=1)[0]
+        lam += length**2 / float(np.sum(q**2)) * (length - radius) / radius
+        if not low <= lam <= high:
+            lam = max(float(np.sqrt(low * high)), low + 0.01 * (high - low))
+    return None
 
 
 def _on_boundary(g: Vector, values: Vector, radius: float) -> Vector:
