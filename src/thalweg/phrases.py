@@ -120,18 +120,18 @@ class Phrase(str):
         )
 
 
-def joined(parts: Iterable[object]) -> Phrase | str:
-    """The parts with "and" between them.
+def joined(parts: Iterable[object], between: str = "{left} and {right}") -> Phrase:
+    """The parts in one phrase, by default with "and" between them.
 
     Examples
     --------
     >>> joined(["en", "ko"]).said("ko")
     'en과 ko'
+    >>> joined([Phrase("loss"), 3], "{left}, {right}").said("ko")
+    '손실 함수, 3'
     """
-    return reduce(
-        lambda left, right: Phrase("{left} and {right}", left=left, right=right),
-        (part if isinstance(part, Phrase) else str(part) for part in parts),
-    )
+    phrases = (part if isinstance(part, Phrase) else Phrase(str(part)) for part in parts)
+    return reduce(lambda left, right: Phrase(between, left=left, right=right), phrases)
 
 
 class _Shown(str):

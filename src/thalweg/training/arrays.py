@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.errors import DataError
+from thalweg.phrases import Phrase
 from thalweg.training.columns import Column, Table, listed
 
 __all__ = ["from_array", "from_frame", "from_mapping", "read_mat", "read_numpy"]
@@ -90,7 +91,7 @@ def from_frame(frame: Any, source: str | None = None) -> Table:
     if isinstance(found, nw.Series):
         found = found.alias(found.name or "x1").to_frame()
     names = tuple(str(name) for name in found.columns)
-    source = source or "the dataframe"
+    source = source or Phrase("the dataframe")
     Table(names, tuple(np.empty(0) for _ in names), source)  # names all different
     columns = tuple(_from_series(found[:, j], source, name) for j, name in enumerate(names))
     return _with_rows(Table(names, columns, source))
@@ -214,7 +215,7 @@ def _turned(arrays: dict[str, Any], source: str) -> tuple[dict[str, Any], tuple[
     if len(widths) == 1:
         n = widths.pop()
         turned = {name: a if len(a) == n and a.shape[1] == 1 else a.T for name, a in arrays.items()}
-        return turned, (f"samples were in columns ({n} of them): turned round",)
+        return turned, (Phrase("samples were in columns ({n} of them): turned round", n=n),)
     found = ", ".join(f"{name!r} {array.shape}" for name, array in arrays.items())
     raise DataError(
         "{source} holds arrays with different numbers of rows: {found}. Keep only those "

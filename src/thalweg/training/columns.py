@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.errors import DataError
-from thalweg.phrases import joined
+from thalweg.phrases import Phrase, joined
 
 __all__ = ["Column", "Table", "did_you_mean", "listed"]
 
@@ -72,7 +72,7 @@ class Table:
 
     names: tuple[str, ...]
     columns: tuple[Column, ...]
-    source: str = "the table"
+    source: str = Phrase("the table")
     notes: tuple[str, ...] = ()
     rows: NDArray[np.int64] | None = None
     lines: NDArray[np.int64] | None = None
@@ -117,15 +117,17 @@ class Table:
             raise _unknown_column(self, name)
         return self.columns[self.names.index(name)]
 
-    def place(self, index: int) -> str:
+    def place(self, index: int) -> Phrase:
         """Where a person finds the row with this index: ``"row 3 (line 4)"``."""
         row = index + 1 if self.rows is None else self.rows[index]
-        return f"row {row}" if self.lines is None else f"row {row} (line {self.lines[index]})"
+        if self.lines is None:
+            return Phrase("row {row}", row=row)
+        return Phrase("row {row} (line {line})", row=row, line=self.lines[index])
 
-    def places(self, indices: Sequence[int] | NDArray[np.int64], limit: int = 3) -> str:
+    def places(self, indices: Sequence[int] | NDArray[np.int64], limit: int = 3) -> Phrase:
         """The first few of these rows as text: ``"row 3 (line 4), row 9 (line 10), ..."``."""
-        text = ", ".join(self.place(int(i)) for i in indices[:limit])
-        return f"{text}, ..." if len(indices) > limit else text
+        more = ["..."] * (len(indices) > limit)
+        return joined([*(self.place(int(i)) for i in indices[:limit]), *more], "{left}, {right}")
 
     def take(self, indices: NDArray[np.int64]) -> "Table":
         """The rows with these indices, which keep the row and line numbers of their source."""
@@ -155,7 +157,7 @@ class Table:
         return replace(self, notes=self.notes + notes)
 
 
-def listed(names: Iterable[Any]) -> str:
+def listed(names: Iterable[Any]) -> Phrase:
     """The first dozen names as text, and how many there are beyond them.
 
     Examples
@@ -165,10 +167,12 @@ def listed(names: Iterable[Any]) -> str:
     """
     known = list(names)
     text = ", ".join(repr(name) for name in known[:_LISTED])
-    return f"{text}, ... ({len(known)} in all)" if len(known) > _LISTED else text
+    if len(known) > _LISTED:
+        return Phrase("{names}, ... ({count} in all)", names=text, count=len(known))
+    return Phrase("{names}", names=text)
 
 
-def did_you_mean(found: str, known: Iterable[str]) -> str:
+def did_you_mean(found: str, known: Iterable[str]) -> Phrase:
     """The nearest of the known words as a sentence to append, or nothing if none is near.
 
     Examples
@@ -177,7 +181,7 @@ def did_you_mean(found: str, known: Iterable[str]) -> str:
     " Did you mean 'price'?"
     """
     near = get_close_matches(found, list(known), n=1, cutoff=0.6)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    return Phrase(" Did you mean {name!r}?", name=near[0]) if near else Phrase("")
 
 
 def _unknown_column(table: Table, name: str) -> DataError:

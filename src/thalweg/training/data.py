@@ -28,7 +28,7 @@ from thalweg.training.encoding import Encoding, Preparation, prepare
 from thalweg.training.labels import ClassLabels
 from thalweg.training.predictors import NumberColumn
 from thalweg.training.scaling import SCALINGS, Identity
-from thalweg.training.splits import Split, split_rows
+from thalweg.training.splits import VALIDATION_GIVEN, Split, split_rows
 from thalweg.training.tables import read_table
 from thalweg.training.values import as_texts
 
@@ -166,7 +166,7 @@ def from_arrays(X: Any, y: Any, purpose: Purpose) -> Data:
     if count is not None:
         rows = np.arange(len(table))
         split = split_rows(len(table), (rows[:count], rows[count:], rows[:0]), purpose.seed)
-        split = replace(split, made="validation rows given")
+        split = replace(split, made=VALIDATION_GIVEN)
     else:
         stratify = as_texts(table[targets[0]]) if labelled else None
         split = split_rows(len(table), purpose.split, purpose.seed, stratify=stratify)
@@ -238,7 +238,11 @@ def _table_of(X: Any, y: Any) -> tuple[Table, tuple[str, ...], tuple[str, ...]]:
             advice=Phrase(" Samples must be rows of X: transpose it (X.T).") if turned else "",
         )
     names = (*left.names, *right.names)
-    return Table(names, (*left.columns, *right.columns), "the data"), left.names, right.names
+    return (
+        Table(names, (*left.columns, *right.columns), Phrase("the data")),
+        left.names,
+        right.names,
+    )
 
 
 def _are_classes(table: Table, targets: Sequence[str]) -> bool:

@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.errors import DataError
+from thalweg.phrases import Phrase
 from thalweg.training.columns import Column, Table
 from thalweg.training.values import MISSING, is_number
 
@@ -47,14 +48,14 @@ _DELIMITERS = ",;\t|"
 _SAMPLE = 100
 _CHUNK = 1 << 20
 _BINARY = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook: save the sheet as CSV",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save the sheet as CSV",
-    b"\x1f\x8b": "compressed with gzip: unpack it first",
-    b"PAR1": "a Parquet file: name it .parquet",
-    b"\x93NUMPY": "a NumPy array: name it .npy",
+    b"PK\x03\x04": Phrase("a zip archive or an Excel workbook: save the sheet as CSV"),
+    b"\xd0\xcf\x11\xe0": Phrase("an old Excel workbook: save the sheet as CSV"),
+    b"\x1f\x8b": Phrase("compressed with gzip: unpack it first"),
+    b"PAR1": Phrase("a Parquet file: name it .parquet"),
+    b"\x93NUMPY": Phrase("a NumPy array: name it .npy"),
 }
 _BOMS = {
-    b"\xef\xbb\xbf": ("utf-8-sig", "UTF-8 with BOM"),
+    b"\xef\xbb\xbf": ("utf-8-sig", Phrase("UTF-8 with BOM")),
     b"\xff\xfe": ("utf-16", "UTF-16"),
     b"\xfe\xff": ("utf-16", "UTF-16"),
 }
@@ -120,7 +121,11 @@ def read_delimited(
         )
     notes = text.notes
     if not dialect.header:
-        notes += (f"no header line: columns are named {', '.join(dialect.names[:2])}, ...",)
+        notes += (
+            Phrase(
+                "no header line: columns are named {names}, ...", names=", ".join(dialect.names[:2])
+            ),
+        )
     return Table(dialect.names, columns, source, notes, lines=_line_numbers(text, dialect, rows))
 
 
@@ -145,7 +150,14 @@ def _decode(path: Path, source: str) -> _Text:
         except UnicodeDecodeError:
             continue
         plain = encoding.startswith("utf-8") and isinstance(endings, str)
-        return _Text(path, source, encoding, lines, plain, (f"read as {name}",) if name else ())
+        return _Text(
+            path,
+            source,
+            encoding,
+            lines,
+            plain,
+            (Phrase("read as {name}", name=name),) if name else (),
+        )
     raise _undecodable(path, source)
 
 
@@ -194,7 +206,9 @@ def _records(text: _Text, delimiter: str) -> Iterator[tuple[int, list[str]]]:
                 yield line, record
                 line = reader.line_num + 1
         except csv.Error as error:
-            raise csv.Error(f"line {line}: {error}") from None
+            raise csv.Error(
+                Phrase("line {line}: {error}", line=line, error=_csv_reason(error))
+            ) from None
 
 
 def _sample(text: _Text, delimiter: str) -> list[list[str]]:
@@ -234,9 +248,11 @@ def _refuse_other_delimiter(source: str, delimiter: str, records: list[list[str]
     for other in _DELIMITERS:
         if all(other in record[0] for record in records[:3]):
             remedy = (
-                "remove the quotes around whole lines"
+                Phrase("remove the quotes around whole lines")
                 if other == delimiter
-                else f"its fields seem to be divided by {other!r}; give that delimiter"
+                else Phrase(
+                    "its fields seem to be divided by {other!r}; give that delimiter", other=other
+                )
             )
             raise DataError(
                 "{source} has only one column, {name!r}, when split at {delimiter!r}: {remedy}.",
@@ -376,19 +392,34 @@ def _broken(text: _Text, delimiter: str, width: int, reason: str = "") -> DataEr
             "{source} cannot be read from {error}. Close every quote and double those "
             "inside a field.",
             source=text.source,
-            error=error,
+            error=error.args[0],
         )
     if not ragged or width == 0:
-        detail = reason.strip().splitlines()[0] if reason.strip() else "it holds only blank lines"
+        detail = (
+            reason.strip().splitlines()[0]
+            if reason.strip()
+            else Phrase("it holds only blank lines")
+        )
         return DataError(
             "{source} cannot be read as a table: {detail}.", source=text.source, detail=detail
         )
-    lines = "1 line" if len(ragged) == 1 else f"{len(ragged)} lines"
-    message = (
-        f"{text.source} has {lines} with another number of fields than the first line: line "
-        f"{ragged[0][0]} has {ragged[0][1]}, the first has {width} (split at {delimiter!r}). "
-        "Quote fields that contain the delimiter, or fill in what is missing."
+    return DataError(
+        "{source} has {count} line{s} with another number of fields than the first line: line "
+        "{line} has {found}, the first has {width} (split at {delimiter!r}). Quote fields that "
+        "contain the delimiter, or fill in what is missing.{advice}",
+        source=text.source,
+        count=len(ragged),
+        s="s" * (len(ragged) != 1),
+        line=ragged[0][0],
+        found=ragged[0][1],
+        width=width,
+        delimiter=delimiter,
+        advice=Phrase(" If another delimiter is meant, give it.") if width == 1 else "",
     )
-    if width == 1:
-        message += " If another delimiter is meant, give it."
-    return DataError(message)
+
+
+def _csv_reason(error: csv.Error) -> Phrase:
+    """What Python's reader says about quotes, in words that can be translated."""
+    if "unexpected end" in str(error):
+        return Phrase("unexpected end of data")
+    return Phrase("a quote is neither closed nor doubled")

@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.errors import DataError, ModelFileError, OptionError, ShapeError, suggest
+from thalweg.phrases import Phrase, joined
 from thalweg.training import records
 from thalweg.training.columns import Table, did_you_mean, listed
 from thalweg.training.labels import ClassLabels, Task, decide_task
@@ -71,7 +72,7 @@ FEWEST_ROWS = 3
 
 _MANY_ROWS = 20
 
-_REMEDY = "Fill them in, or choose missing=mean, median or drop."
+_REMEDY = Phrase("Fill them in, or choose missing=mean, median or drop.")
 
 
 def prepare(table: Table, targets: str | Sequence[str], missing: str = "refuse") -> Table:
@@ -114,8 +115,13 @@ def prepare(table: Table, targets: str | Sequence[str], missing: str = "refuse")
                 lost |= gone
         rows = np.flatnonzero(lost)
         if len(rows):
-            note = f"{len(rows)} row{'s' * (len(rows) > 1)} with missing values left out: "
-            table = table.take(np.flatnonzero(~lost)).noting(note + table.places(rows))
+            note = Phrase(
+                "{count} row{s} with missing values left out: {places}",
+                count=len(rows),
+                s="s" * (len(rows) > 1),
+                places=table.places(rows),
+            )
+            table = table.take(np.flatnonzero(~lost)).noting(note)
     if len(table) < FEWEST_ROWS:
         raise DataError(
             "{source} has {count} usable row{s}; at least {fewest} are needed to learn from.",
@@ -124,7 +130,7 @@ def prepare(table: Table, targets: str | Sequence[str], missing: str = "refuse")
             s="s" * (len(table) != 1),
             fewest=FEWEST_ROWS,
         )
-    refuse_missing(table, targets, "A target is never filled in; choose missing=drop.")
+    refuse_missing(table, targets, Phrase("A target is never filled in; choose missing=drop."))
     return table
 
 
@@ -213,7 +219,7 @@ class Encoding:
                 dropped.append(name)
                 warnings += (reason,)
         if not columns:
-            left = f": {'; '.join(warnings)}" if warnings else ""
+            left = Phrase(": {all}", all=joined(warnings, "{left}; {right}")) if warnings else ""
             raise DataError(
                 "{source} has no input column to learn from{left}.", source=table.source, left=left
             )
@@ -326,7 +332,11 @@ class Encoding:
         """What a person should know about using this encoding on a table: columns passed over."""
         used = {column.name for column in self.columns} | {*self.names, *self.dropped}
         extra = [name for name in table.names if name not in used]
-        return (f"columns not used by the model: {listed(extra)}",) if extra else ()
+        return (
+            (Phrase("columns not used by the model: {names}", names=listed(extra)),)
+            if extra
+            else ()
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The record for a model file: JSON-safe, and floats come back exactly."""
@@ -404,11 +414,20 @@ def _remarks(table: Table, column: InputColumn) -> tuple[str, ...]:
     if isinstance(column, NumberColumn):
         steps = np.diff(column.encode(table)[:, 0])
         if len(steps) >= _MANY_ROWS and np.all(steps == 1):
-            return (f"column {column.name!r} counts the rows; leave it out if it means no more",)
+            return (
+                Phrase(
+                    "column {name!r} counts the rows; leave it out if it means no more",
+                    name=column.name,
+                ),
+            )
     elif column.unseen:
         return (
-            f"column {column.name!r}: {listed(column.unseen)} in no training row, so treated as "
-            "none of the known categories",
+            Phrase(
+                "column {name!r}: {names} in no training row, so treated as none of the known "
+                "categories",
+                name=column.name,
+                names=listed(column.unseen),
+            ),
         )
     return ()
 
@@ -447,7 +466,7 @@ def _fit_targets(
     classes = ClassLabels.of(table[names[0]])
     trained = set(classes.indices(table, names[0])[train].tolist())
     if len(trained) < 2:
-        where = " in the training rows" if len(classes.texts) > 1 else ""
+        where = Phrase(" in the training rows") if len(classes.texts) > 1 else ""
         only = classes.texts[trained.pop()]
         raise DataError(
             "{source}: target {name!r} has one class only{where}, {only!r}; at least 2 are needed.",
@@ -457,5 +476,9 @@ def _fit_targets(
             only=only,
         )
     untrained = [text for i, text in enumerate(classes.texts) if i not in trained]
-    told = f"target {names[0]!r}: no training row has the class {listed(untrained)}"
+    told = Phrase(
+        "target {name!r}: no training row has the class {names}",
+        name=names[0],
+        names=listed(untrained),
+    )
     return classes, Identity(), (told,) if untrained else ()

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.errors import DataError, ModelFileError
+from thalweg.phrases import Phrase
 from thalweg.training import records
 from thalweg.training.columns import Column, Table, did_you_mean, listed
 from thalweg.training.values import as_texts, is_missing, is_number, looks_numeric
@@ -129,7 +130,7 @@ class ClassLabels:
         return labels
 
 
-def decide_task(column: Column) -> tuple[Task, str]:
+def decide_task(column: Column) -> tuple[Task, Phrase]:
     """Whether a target asks for regression or classification, and a sentence that says why.
 
     Texts and flags are classes, numbers with fractions a quantity. Whole numbers are classes if
@@ -153,21 +154,26 @@ def decide_task(column: Column) -> tuple[Task, str]:
     ('regression', 'target with fractions: regression')
     """
     if column.dtype == np.bool_:
-        return "classification", "true/false target: classification"
+        return "classification", Phrase("true/false target: classification")
     present = column[~is_missing(column)]
     if column.dtype == np.object_ and not looks_numeric(column):
         different = len(set(present))
-        return "classification", f"text target with {different} different values: classification"
+        return "classification", Phrase(
+            "text target with {count} different values: classification", count=different
+        )
     present = np.array([float(v) for v in present if is_number(v)], np.float64)
     different = len(np.unique(present))
     if np.any(np.mod(present, 1.0) != 0):
-        return "regression", "target with fractions: regression"
+        return "regression", Phrase("target with fractions: regression")
     if different == 2:
-        return "classification", "integer target with 2 different values: classification"
+        return "classification", Phrase("integer target with 2 different values: classification")
     if different <= _MANY and different * _ROWS_PER_CLASS <= len(present):
-        return "classification", (
-            f"integer target with {different} different values in {len(present)} rows: "
-            "classification"
+        return "classification", Phrase(
+            "integer target with {count} different values in {rows} rows: classification",
+            count=different,
+            rows=len(present),
         )
-    few = f" in only {len(present)} rows" if different <= _MANY else ""
-    return "regression", f"integer target with {different} different values{few}: regression"
+    few = Phrase(" in only {rows} rows", rows=len(present)) if different <= _MANY else ""
+    return "regression", Phrase(
+        "integer target with {count} different values{few}: regression", count=different, few=few
+    )

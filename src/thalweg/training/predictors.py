@@ -244,43 +244,49 @@ def refuse_missing(table: Table, names: Sequence[str], remedy: str) -> None:
         return
     name, rows = next(iter(found.items()))
     infinite = table[name].dtype == np.float64 and np.isinf(table[name][rows]).any()
-    plural = "value" if len(rows) == 1 else "values"
     others = [other for other in found if other != name]
-    also = f" (missing values too in: {listed(others)})" if others else ""
+    also = Phrase(" (missing values too in: {names})", names=listed(others)) if others else ""
     raise DataError(
-        "{source}: column {name!r} has {count} missing {infinite}{plural}: "
+        "{source}: column {name!r} has {count} missing {infinite}value{s}: "
         "{places}{also}. {remedy}",
         source=table.source,
         name=name,
         count=len(rows),
         infinite=Phrase("or infinite ") if infinite else "",
-        plural=plural,
+        s="s" * (len(rows) != 1),
         places=table.places(rows),
         also=also,
         remedy=remedy,
     )
 
 
-def dropped_because(table: Table, name: str, train: NDArray[np.int64]) -> str | None:
+def dropped_because(table: Table, name: str, train: NDArray[np.int64]) -> Phrase | None:
     """Why nothing can be learned from an input column, or None if something can."""
     column = table[name]
     if is_missing(column).all():
-        return f"column {name!r} is empty: left out"
+        return Phrase("column {name!r} is empty: left out", name=name)
     present = column[train][~is_missing(column[train])]
     values = set(present.tolist())
     if not values:
-        return f"column {name!r} is empty in the training rows: left out"
+        return Phrase("column {name!r} is empty in the training rows: left out", name=name)
     if len(values) == 1:
         only = as_texts(present[:1])[0]
-        return f"column {name!r} is constant in the training rows (always {only}): left out"
+        return Phrase(
+            "column {name!r} is constant in the training rows (always {only}): left out",
+            name=name,
+            only=only,
+        )
     if (
         column.dtype == np.object_
         and not looks_numeric(column)
         and len(values) > max(_FEW_TEXTS, len(present) / 2)
     ):
-        return (
-            f"column {name!r} has {len(values)} different texts in {len(present)} training rows, "
-            "as names have: left out"
+        return Phrase(
+            "column {name!r} has {count} different texts in {rows} training rows, as names have: "
+            "left out",
+            name=name,
+            count=len(values),
+            rows=len(present),
         )
     return None
 

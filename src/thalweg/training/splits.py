@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.errors import DataError, OptionError
+from thalweg.phrases import Phrase, joined
 
 __all__ = ["SMALLEST_SPLIT", "Split", "apportion", "split_rows"]
 
@@ -30,6 +31,21 @@ SMALLEST_SPLIT = 20
 
 Rows = NDArray[np.int64]
 _PARTS = ("training", "validation", "test")
+_WORDS = {
+    "training": Phrase("training"),
+    "validation": Phrase("validation"),
+    "test": Phrase("test"),
+}
+_WAYS = (
+    Phrase("in the table's order"),
+    Phrase("whole groups"),
+    Phrase("shuffled"),
+    Phrase("shuffled within classes"),
+    Phrase("all rows train"),
+    Phrase("given rows"),
+    Phrase("validation rows given"),
+)
+_IN_ORDER, _GROUPS, _SHUFFLED, _IN_CLASSES, _ALL, _GIVEN, VALIDATION_GIVEN = _WAYS
 _FEW = 5
 
 
@@ -56,11 +72,24 @@ class Split:
     seed: int | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def phrase(self) -> Phrase:
+        """The split in words, which can be said in every language."""
+        counts = [
+            Phrase("{count} {name}", count=len(rows), name=_WORDS[name])
+            for name, rows in self.parts().items()
+            if len(rows)
+        ]
+        head = joined(counts[:-1], "{left}, {right}") if len(counts) > 1 else None
+        return Phrase(
+            "{parts} rows ({made}{seed})",
+            parts=counts[-1] if head is None else joined([head, counts[-1]]),
+            made=self.made,
+            seed="" if self.seed is None else Phrase(", seed {seed}", seed=self.seed),
+        )
+
     def __str__(self) -> str:
-        counts = [f"{len(rows)} {name}" for name, rows in self.parts().items() if len(rows)]
-        head = f"{', '.join(counts[:-1])} and {counts[-1]}" if len(counts) > 1 else counts[0]
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        return f"{head} rows ({self.made}{seed})"
+        return str(self.phrase)
 
     def parts(self) -> dict[str, Rows]:
         """The three parts by name: training, validation, test."""
@@ -124,23 +153,23 @@ def split_rows(
         )
     kind, shares = _read_spec(spec, validation)
     if n < SMALLEST_SPLIT or shares[0] == 1:
-        few = (f"fewer than {SMALLEST_SPLIT} rows: all of them train",) if shares[0] < 1 else ()
-        return _split([np.arange(n)], "all rows train", None, few)
+        few = Phrase("fewer than {least} rows: all of them train", least=SMALLEST_SPLIT)
+        return _split([np.arange(n)], _ALL, None, (few,) if shares[0] < 1 else ())
     generator = np.random.Generator(np.random.PCG64(seed))
     if kind == "block":
         parts = _cut(np.arange(n), apportion(n, shares))
-        return _split(parts, f"{spec}, in the table's order", None, _without_rows(parts, shares))
+        return _split(parts, _made(spec, _IN_ORDER), None, _without_rows(parts, shares))
     if kind == "group":
         if groups is None:
             raise OptionError("split {spec!r} needs the groups of the rows.", spec=spec)
         parts = _by_group(_codes(groups, n), shares, generator, spec)
-        made = f"{spec}, whole groups"
+        made = _made(spec, _GROUPS)
     elif stratify is None:
         parts = _cut(generator.permutation(n), apportion(n, shares))
-        made = f"{spec}, shuffled"
+        made = _made(spec, _SHUFFLED)
     else:
         parts, small = _by_class(_codes(stratify, n), shares, generator)
-        return _split(parts, f"{spec}, shuffled within classes", seed, small)
+        return _split(parts, _made(spec, _IN_CLASSES), seed, small)
     return _split(parts, made, seed, _without_rows(parts, shares))
 
 
@@ -157,6 +186,17 @@ def apportion(n: int, shares: Sequence[float] | NDArray[np.float64]) -> NDArray[
 
 
 # --- reading the specification -------------------------------------------------------------------
+
+
+def _made(spec: object, way: Phrase) -> Phrase:
+    return Phrase("{spec}, {way}", spec=str(spec), way=way)
+
+
+def made_again(text: str) -> Phrase:
+    """How a split was made, from the English words for it."""
+    spec, _, said = text.rpartition(", ")
+    way = next((way for way in _WAYS if way == said), Phrase(said))
+    return _made(spec, way) if spec else way
 
 
 def _read_spec(spec: str, validation: float) -> tuple[str, NDArray[np.float64]]:
@@ -201,13 +241,15 @@ def _given(n: int, parts: Sequence[Any]) -> Split:
     for name, array in zip(names, arrays, strict=True):
         if array.size and array.dtype.kind not in "iu":
             raise OptionError(
-                "the {name} rows are not whole numbers but {dtype}.", name=name, dtype=array.dtype
+                "the {name} rows are not whole numbers but {dtype}.",
+                name=_WORDS[name],
+                dtype=array.dtype,
             )
         outside = array[(array < 0) | (array >= n)]
         if outside.size:
             raise OptionError(
                 "the {name} rows name row index {row}; there are {n} rows.",
-                name=name,
+                name=_WORDS[name],
                 row=outside[0],
                 n=n,
             )
@@ -218,7 +260,7 @@ def _given(n: int, parts: Sequence[Any]) -> Split:
         raise OptionError("row index {row} is named more than once.", row=values[counts > 1][0])
     if len(arrays) == 2:
         arrays.insert(1, np.empty(0, np.int64))
-    return _split(arrays, "given rows")
+    return _split(arrays, _GIVEN)
 
 
 # --- dealing out rows ----------------------------------------------------------------------------
@@ -246,7 +288,7 @@ def _cut(rows: Rows, counts: Rows) -> list[Rows]:
 def _without_rows(parts: Sequence[Rows], shares: NDArray[np.float64]) -> tuple[str, ...]:
     """A note for each part that was asked for and got nothing."""
     return tuple(
-        f"no rows are left for the {name} part"
+        Phrase("no rows are left for the {name} part", name=_WORDS[name])
         for name, rows, share in zip(_PARTS, parts, shares, strict=True)
         if share > 0 and not len(rows)
     )
@@ -279,13 +321,22 @@ def _by_class(
         carried += exact - counts
         dealt.append(_cut(rows, counts))
         if np.any((counts == 0) & (shares > 0)):
-            reached = " and ".join(np.array(_PARTS)[counts > 0].tolist())
-            small.append(f"{_shown(name)} ({len(rows)}: {reached} only)")
+            reached = joined(_WORDS[part] for part in np.array(_PARTS)[counts > 0].tolist())
+            small.append(
+                Phrase(
+                    "{name} ({rows}: {reached} only)",
+                    name=_shown(name),
+                    rows=len(rows),
+                    reached=reached,
+                )
+            )
     parts = [np.concatenate(part) for part in zip(*dealt, strict=True)]
     if not small:
         return parts, ()
-    more = f", ... ({len(small)} in all)" if len(small) > _FEW else ""
-    return parts, (f"classes with too few rows for every part: {', '.join(small[:_FEW])}{more}",)
+    names = joined(small[:_FEW], "{left}, {right}")
+    if len(small) > _FEW:
+        names = Phrase("{names}, ... ({count} in all)", names=names, count=len(small))
+    return parts, (Phrase("classes with too few rows for every part: {names}", names=names),)
 
 
 def _shown(name: Any) -> str:

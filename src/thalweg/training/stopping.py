@@ -32,6 +32,10 @@ REASONS: Mapping[str, bool] = MappingProxyType(
         "time": True,
         "callback": True,
         "solver": True,
+        "constrained": True,
+        "feasible": True,
+        "violated": False,
+        "infeasible": False,
         "diverged": False,
         "interrupted": False,
     }
@@ -67,6 +71,8 @@ class StopReason:
     def sentence(self, lang: str | None = None) -> str:
         """The reason in words, in English ("en") or Korean ("ko"); the locale's by default."""
         return tr(f"training.stop_{self.kind}", lang, **dict(self.values))
+
+    said = sentence
 
     def __str__(self) -> str:
         return self.sentence("en")

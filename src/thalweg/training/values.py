@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.errors import DataError
-from thalweg.phrases import Phrase
+from thalweg.phrases import Phrase, joined
 from thalweg.training.columns import Column, Table
 
 __all__ = ["MISSING", "as_numbers", "as_texts", "is_missing", "is_number", "looks_numeric"]
@@ -118,12 +118,18 @@ def as_numbers(table: Table, name: str) -> NDArray[np.float64]:
     wrong = [i for i, text in enumerate(texts) if text and not is_number(text)]
     if not wrong:
         return np.array([float(text or "nan") for text in texts], np.float64)
-    shown = ", ".join(f"{table.place(i)} {texts[i]!r}" for i in wrong[:3])
+    shown = joined(
+        [Phrase("{place} {text!r}", place=table.place(i), text=texts[i]) for i in wrong[:3]],
+        "{left}, {right}",
+    )
     them = "it" if len(wrong) == 1 else "them"
     if all(_COMMAS.fullmatch(texts[i].strip()) for i in wrong):
-        remedy = "Write numbers without thousands commas and with a decimal point."
+        remedy = Phrase("Write numbers without thousands commas and with a decimal point.")
     else:
-        remedy = f"Correct {them}, or leave {them} empty and choose missing=mean, median or drop."
+        remedy = Phrase(
+            "Correct {them}, or leave {them} empty and choose missing=mean, median or drop.",
+            them=them,
+        )
     raise DataError(
         "{source}: column {name!r} should hold numbers, but {count} of {all} values "
         "{are} text: {shown}{more}. {remedy}",
