@@ -197,7 +197,11 @@ class NativeGraph:
         """
         for node, argument in zip(self.graph.inputs, arguments, strict=True):
             if np.shape(argument) != node.shape:
-                raise ShapeError(f"an argument has shape {np.shape(argument)}, not {node.shape}")
+                raise ShapeError(
+                    "an argument has shape {found}, not {wanted}",
+                    found=np.shape(argument),
+                    wanted=node.shape,
+                )
         return self.quickest(*arguments)
 
     @property
@@ -263,7 +267,9 @@ class NativeGraph:
     def show(self, stage: str = "loops") -> str:
         """One stage of the compilation as text: graph, loops, llvm or asm."""
         if stage not in STAGES:
-            raise OptionError(f"unknown stage {stage!r}.{suggest(stage, STAGES)}")
+            raise OptionError(
+                "unknown stage {stage!r}.{hint}", stage=stage, hint=suggest(stage, STAGES)
+            )
         if stage == "graph":
             return str(self.graph)
         if stage == "loops":

@@ -474,16 +474,25 @@ def verify(nests: Sequence[Nest], after: str) -> None:
             _check_access(access, nest, where)
         for expr in nest.walk():
             if isinstance(expr, Reduced) and expr.number >= len(nest.reductions):
-                raise CompilerError(f"{where}: no reduction {expr.number}")
+                raise CompilerError(
+                    "{where}: no reduction {number}", where=where, number=expr.number
+                )
         unwritten = {b for b in nest.reads() - nest.writes() if b.role == "temporary"} - written
         if unwritten:
-            raise CompilerError(f"{where}: {unwritten} read before written")
+            raise CompilerError(
+                "{where}: {unwritten} read before written", where=where, unwritten=unwritten
+            )
         written |= nest.writes()
 
 
 def _check_access(access: Access, nest: Nest, where: str) -> None:
     if len(access.strides) not in (len(nest.axes), len(nest.extents)):
-        raise CompilerError(f"{where}: {access} has {len(access.strides)} strides")
+        raise CompilerError(
+            "{where}: {access} has {count} strides",
+            where=where,
+            access=access,
+            count=len(access.strides),
+        )
     if access.picks:
         return
     low = high = access.offset
@@ -493,4 +502,11 @@ def _check_access(access: Access, nest: Nest, where: str) -> None:
             high += max(0, stride * (extent - 1))
     empty = 0 in nest.extents
     if not empty and (low < 0 or high >= max(access.buffer.size, 1)):
-        raise CompilerError(f"{where}: {access} reaches [{low}, {high}] of {access.buffer.size}")
+        raise CompilerError(
+            "{where}: {access} reaches [{low}, {high}] of {size}",
+            where=where,
+            access=access,
+            low=low,
+            high=high,
+            size=access.buffer.size,
+        )

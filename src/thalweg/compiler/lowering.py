@@ -67,7 +67,7 @@ def lower(code: Assembly, expr: Apply, args: Sequence[Value], width: int) -> Val
         return rule(Builder(code, width, dtype), *args)
     row = LOWERING.get(expr.op)
     if row is None:
-        raise CompilerError(f"operation {expr.op!r} has no row in compiler/lowering.py")
+        raise CompilerError("operation {op!r} has no row in compiler/lowering.py", op=expr.op)
     return row(Builder(code, width, dtype), args, expr)
 
 

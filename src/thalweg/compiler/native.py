@@ -157,7 +157,9 @@ class NativeCode:
             module = llvm.parse_assembly(self.text, context)
         except RuntimeError as error:
             context.close()
-            raise CompilerError(f"the generated assembly is not valid: {error}") from None
+            raise CompilerError(
+                "the generated assembly is not valid: {error}", error=error
+            ) from None
         module.triple = self.target.triple
         try:
             yield module

@@ -68,7 +68,9 @@ class Target:
             "aarch64": Target("aarch64-unknown-linux-gnu", "generic", "+neon", 16, 32),
         }
         if name not in known:
-            raise OptionError(f"unknown target {name!r}.{suggest(name, known)}")
+            raise OptionError(
+                "unknown target {name!r}.{hint}", name=name, hint=suggest(name, known)
+            )
         return known[name]
 
 

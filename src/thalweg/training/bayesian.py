@@ -92,8 +92,10 @@ def squared_error_factor(loss: Loss, outputs: int) -> float:
     """
     if loss.name not in SQUARED:
         raise OptionError(
-            f"Bayesian regularisation takes errors as normal and needs a squared error "
-            f"({', '.join(SQUARED)}), not {loss}: choose one, or method 'lm' with l2=..."
+            "Bayesian regularisation takes errors as normal and needs a squared error "
+            "({names}), not {loss}: choose one, or method 'lm' with l2=...",
+            names=", ".join(SQUARED),
+            loss=loss,
         )
     unit = np.eye(1, outputs)[0]
     return loss.sign * float(loss.sample(unit, np.zeros(outputs)))
@@ -263,8 +265,10 @@ class Posterior:
         factor = squared_error_factor(objective.loss, objective.network.outputs)
         if len(self.theta) > MOST_PARAMETERS:
             raise OptionError(
-                f"Error bars need the factors of a matrix with a row for each of the "
-                f"{len(self.theta)} parameters: choose a network of at most {MOST_PARAMETERS}."
+                "Error bars need the factors of a matrix with a row for each of the "
+                "{count} parameters: choose a network of at most {most}.",
+                count=len(self.theta),
+                most=MOST_PARAMETERS,
             )
         equations = NormalEquations(objective, *samples, native=False, form="primal")
         hessian = beta * equations.total / factor * equations.at(self.theta).matrix()
@@ -330,8 +334,8 @@ def predictive_std(
     epoch = model.origin.kept_epoch
     if "gamma" not in model.history.names or not epoch:
         raise OptionError(
-            f"Error bars need a model of method 'br'; this one was trained by "
-            f"{model.origin.method!r}."
+            "Error bars need a model of method 'br'; this one was trained by {method!r}.",
+            method=model.origin.method,
         )
     scaling, width = model.encoding.target_scaling, model.network.outputs
     T = model.targets(seen, y)

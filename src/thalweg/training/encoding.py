@@ -278,7 +278,9 @@ class Encoding:
                 hint=did_you_mean(absent[0], table.names),
                 known=listed(table.names),
             )
-        X = _matrix(table, self.columns, "Fill them in, or fit with missing=mean or median.")
+        X = _matrix(
+            table, self.columns, Phrase("Fill them in, or fit with missing=mean or median.")
+        )
         return self.input_scaling.apply(X) if scaled else X
 
     def targets(self, table: Table, scaled: bool = True) -> NDArray[np.float64]:
@@ -290,7 +292,7 @@ class Encoding:
         """
         if self.classes is not None:
             return np.eye(len(self.classes.texts))[self.class_indices(table)]
-        refuse_missing(table, self.names, "A target is never filled in.")
+        refuse_missing(table, self.names, Phrase("A target is never filled in."))
         Y = np.column_stack([as_numbers(table, name) for name in self.names])
         return self.target_scaling.apply(Y) if scaled else Y
 
@@ -298,7 +300,7 @@ class Encoding:
         """The class of every row as an index from 0, shape (n,)."""
         if self.classes is None:
             raise OptionError("A regression has no classes.")
-        refuse_missing(table, self.names, "A target is never filled in.")
+        refuse_missing(table, self.names, Phrase("A target is never filled in."))
         return self.classes.indices(table, self.names[0])
 
     def decode(self, Y: NDArray[np.float64]) -> dict[str, NDArray[Any]]:

@@ -186,7 +186,9 @@ class NormalEquations:
         form: str = "auto",
     ) -> None:
         if form not in FORMS:
-            raise OptionError(f"There is no form {form!r}.{suggest(form, FORMS)}")
+            raise OptionError(
+                "There is no form {form!r}.{hint}", form=form, hint=suggest(form, FORMS)
+            )
         self.objective = objective
         self.X, self.T, self.weights = samples = Samples(
             *(np.ascontiguousarray(a, np.float64) for a in (X, T, weights))

@@ -144,9 +144,10 @@ class Products:
     @cached_property
     def _refusal(self) -> OptionError:
         return OptionError(
-            f"Bayesian regularisation needs the eigenvalues of H, which are out of reach for "
-            f"{len(self.theta)} parameters and so many samples: choose a smaller network, or "
-            "method 'lm' with l2=..."
+            "Bayesian regularisation needs the eigenvalues of H, which are out of reach "
+            "for {count} parameters and so many samples: choose a smaller network, or "
+            "method 'lm' with l2=...",
+            count=len(self.theta),
         )
 
     def eigenvalues(self) -> Array:

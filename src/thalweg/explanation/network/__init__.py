@@ -150,7 +150,9 @@ def _rule(rule: Rule | str | None) -> Rule:
     if rule not in RULES:
         from thalweg.errors import suggest
 
-        raise OptionError(f"there is no first-order rule {rule!r}.{suggest(rule, RULES)}")
+        raise OptionError(
+            "there is no first-order rule {rule!r}.{hint}", rule=rule, hint=suggest(rule, RULES)
+        )
     made: Any = RULES[rule]
     found: Rule = made()
     return found
@@ -189,7 +191,11 @@ class NetworkExplanation:
 
     def _walk(self, sample: int, limit: int) -> NeuronWalk:
         if not 1 <= sample <= self.passes.samples:
-            raise OptionError(f"there are samples 1 to {self.passes.samples}, not {sample}")
+            raise OptionError(
+                "there are samples 1 to {samples}, not {sample}",
+                samples=self.passes.samples,
+                sample=sample,
+            )
         return NeuronWalk(self.passes, self.update_step, sample, limit, self.scales)
 
     def neuron(

@@ -142,9 +142,16 @@ def find_neuron(network: Network, text: str | tuple[int, int]) -> tuple[int, int
     layer, index = _read(network, text)
     sizes = network.sizes
     if not 1 <= layer < len(sizes):
-        raise OptionError(f"the network has layers 1 to {len(sizes) - 1}, not {layer}")
+        raise OptionError(
+            "the network has layers 1 to {last}, not {layer}", last=len(sizes) - 1, layer=layer
+        )
     if not 1 <= index <= sizes[layer]:
-        raise OptionError(f"layer {layer} has neurons 1 to {sizes[layer]}, not {index}")
+        raise OptionError(
+            "layer {layer} has neurons 1 to {count}, not {index}",
+            layer=layer,
+            count=sizes[layer],
+            index=index,
+        )
     return layer, index
 
 
@@ -157,15 +164,17 @@ def _read(network: Network, text: str | tuple[int, int]) -> tuple[int, int]:
     found = _NEURON.fullmatch(text.lower())
     if not found:
         raise OptionError(
-            f"{text!r} names no neuron: write 'hidden 2', 'output 1', or layer:neuron as in 1:2"
+            "{text!r} names no neuron: write 'hidden 2', 'output 1', or layer:neuron as in 1:2",
+            text=text,
         )
     last = len(network.layers)
     if found["kind"] in ("output", "출력"):
         return last, int(found["index"])
     if found["layer"] is None and last != 2:
         raise OptionError(
-            f"the network has {last - 1} hidden layers: write "
-            f"'hidden {found['index']} of layer 1', for example"
+            "the network has {count} hidden layers: write 'hidden {index} of layer 1', for example",
+            count=last - 1,
+            index=found["index"],
         )
     return int(found["layer"] or 1), int(found["index"])
 

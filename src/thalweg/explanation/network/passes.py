@@ -113,12 +113,18 @@ class Passes:
         objective = NetworkObjective(network, find_loss(loss), penalty or Penalty())
         rows, targets = rows_of(X, network.inputs, "x"), rows_of(T, network.outputs, "t")
         if len(rows) != len(targets):
-            raise ShapeError(f"{len(rows)} rows of inputs and {len(targets)} rows of targets")
+            raise ShapeError(
+                "{rows} rows of inputs and {targets} rows of targets",
+                rows=len(rows),
+                targets=len(targets),
+            )
         own = [{k: np.asarray(v, np.float64) for k, v in layer.items()} for layer in params]
         network.check(own)
         w = np.ones(len(rows)) if weights is None else np.asarray(weights, np.float64)
         if w.shape != (len(rows),):
-            raise ShapeError(f"sample weights of shape {w.shape} for {len(rows)} samples")
+            raise ShapeError(
+                "sample weights of shape {shape} for {rows} samples", shape=w.shape, rows=len(rows)
+            )
         return replace(_run(objective, own, rows, targets, w), columns=columns or Columns())
 
     @property
@@ -232,8 +238,10 @@ def rows_of(values: ArrayLike, width: int, name: str) -> Array:
         rows = rows.reshape(1, -1) if rows.size == width else rows.reshape(-1, 1)
     if rows.ndim != 2 or rows.shape[1] != width or not len(rows):
         raise ShapeError(
-            f"{name} has shape {np.shape(values)}: {width} number(s) for one sample, or rows of "
-            f"{width}"
+            "{name} has shape {shape}: {width} number(s) for one sample, or rows of {width}",
+            name=name,
+            shape=np.shape(values),
+            width=width,
         )
     return rows
 
