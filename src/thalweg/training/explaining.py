@@ -16,11 +16,11 @@ from thalweg.nn.objective import Penalty
 from thalweg.optim.rules import RULES, Rule
 from thalweg.training.columns import Table
 from thalweg.training.data import table_of_rows
-from thalweg.training.solver_steps import EXPLAINED, Moment, NextStep
 from thalweg.training.units import inside
 
 if TYPE_CHECKING:
     from thalweg.training.model import Model
+    from thalweg.training.solver_steps import NextStep
 
 __all__ = ["explain_model", "explain_network"]
 
@@ -66,13 +66,24 @@ def explain_model(
         encoding.inputs(table, scaled=False),
         model.targets(X, y, scaled=False),
         loss,
-        _next_step(model, at) if model.origin.method in EXPLAINED else _rule(model),
+        _method(model, at),
         setting,
     )
 
 
+def _method(model: Model, at: str) -> Rule | NextStep | None:
+    """The rule, or the solver's next step; solvers are not even loaded for models of a rule."""
+    if model.origin.method in RULES:
+        return _rule(model)
+    from thalweg.training.solver_steps import EXPLAINED
+
+    return _next_step(model, at) if model.origin.method in EXPLAINED else None
+
+
 def _next_step(model: Model, at: str) -> NextStep:
     """The solver's step after a moment, with what the history and the first weights tell."""
+    from thalweg.training.solver_steps import Moment, NextStep
+
     origin = model.origin
     epoch = {"end": origin.kept_epoch, "init": 0}.get(at)
     epoch = int(at.partition("=")[2]) if epoch is None else epoch
@@ -143,12 +154,20 @@ def explain_network(
     >>> told.update().step("H").value  # of (2w - 6)²
     array([[8.]])
     """
-    method = NextStep(rule) if isinstance(rule, str) and rule in EXPLAINED else rule
-    if isinstance(method, str) and method not in RULES:
-        known = [*RULES, *EXPLAINED]
+    if isinstance(rule, str) and rule not in RULES:
+        method: Any = _solver(rule)
+    else:
+        method = rule
+    return explanation.explain_network(network, params, x, t, loss, method, setting)
+
+
+def _solver(name: str) -> NextStep:
+    from thalweg.training.solver_steps import EXPLAINED, NextStep
+
+    if name not in EXPLAINED:
         raise OptionError(
             "there is no rule or solver {name}.{hint}",
-            name=repr(method),
-            hint=suggest(method, known),
+            name=repr(name),
+            hint=suggest(name, [*RULES, *EXPLAINED]),
         )
-    return explanation.explain_network(network, params, x, t, loss, method, setting)
+    return NextStep(name)
