@@ -20,7 +20,7 @@ from importlib import resources
 from typing import Any
 
 from thalweg.errors import OptionError, suggest
-from thalweg.phrases import LANGUAGES, PARTICLES, chosen_language, speak
+from thalweg.phrases import LANGUAGES, PARTICLES, chosen_language, in_language, speak
 
 __all__ = [
     "LANGUAGES",
@@ -138,7 +138,8 @@ def tr(key: str, lang: str | None = None, **values: Any) -> str:
         For a key that the catalogue lacks.
     """
     room, _, name = key.partition(".")
-    sentences = catalogue(room, known_language(lang))
+    lang = known_language(lang)
+    sentences = catalogue(room, lang)
     if name not in sentences:
         raise OptionError(
             "no sentence {key!r} in {lang}.{hint}",
@@ -146,4 +147,4 @@ def tr(key: str, lang: str | None = None, **values: Any) -> str:
             lang=lang,
             hint=suggest(name, sentences),
         )
-    return PARTICLES.vformat(sentences[name], (), values)
+    return PARTICLES.vformat(sentences[name], (), in_language(values, lang))

@@ -25,13 +25,22 @@ from __future__ import annotations
 import os
 import string
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache, reduce
 from importlib import resources
 from numbers import Number
 from typing import Any, Self
 
-__all__ = ["LANGUAGES", "PARTICLES", "Phrase", "chosen_language", "in_korean", "joined", "speak"]
+__all__ = [
+    "LANGUAGES",
+    "PARTICLES",
+    "Phrase",
+    "chosen_language",
+    "in_korean",
+    "in_language",
+    "joined",
+    "speak",
+]
 
 LANGUAGES = ("en", "ko")
 
@@ -99,6 +108,10 @@ class Phrase(str):
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, object]]:
         return (self.template,), self.values
 
+    def filled(self, **values: object) -> Phrase:
+        """The same template with these values."""
+        return Phrase(self.template, **values)
+
     def said(self, lang: str | None = None) -> str:
         """The text in a language; where no translation is known, in English.
 
@@ -115,9 +128,7 @@ class Phrase(str):
         template = in_korean().get(self.template, self.template) if lang == "ko" else self.template
         if not self.values:
             return template
-        return PARTICLES.vformat(
-            template, (), {name: _said(value, lang) for name, value in self.values.items()}
-        )
+        return PARTICLES.vformat(template, (), in_language(self.values, lang))
 
 
 def joined(parts: Iterable[object], between: str = "{left} and {right}") -> Phrase:
@@ -163,8 +174,12 @@ def _kept(value: object) -> object:
     return _Shown(str(value), repr(value))
 
 
-def _said(value: object, lang: str) -> object:
-    return value.said(lang) if hasattr(value, "said") else value
+def in_language(values: Mapping[str, Any], lang: str) -> dict[str, Any]:
+    """The values, and those among them that can be said, in a language."""
+    return {
+        name: value.said(lang) if hasattr(value, "said") else value
+        for name, value in values.items()
+    }
 
 
 @cache

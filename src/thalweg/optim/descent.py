@@ -13,10 +13,12 @@ from thalweg.optim.result import Status
 from thalweg.optim.run import UNBOUNDED_BELOW, Halt, Point
 from thalweg.optim.search.hager_zhang import hager_zhang
 from thalweg.optim.search.line import DECREASE, LineSearch, Trial
+from thalweg.phrases import Phrase
 
-__all__ = ["begin", "descend", "small_enough"]
+__all__ = ["begin", "descend", "size_of", "small_enough"]
 
 NOISE, IDLE = 1e-14, 10
+DEEP = 1e4
 
 
 def begin(problem: Problem, x: Vector) -> Trial:
@@ -31,14 +33,29 @@ def begin(problem: Problem, x: Vector) -> Trial:
     value, gradient = problem.value_and_gradient(x)
     if not np.isfinite(value) or not np.all(np.isfinite(gradient)):
         problem.run.consider(Point(x, value))
-        what = f"the objective is {value}" if not np.isfinite(value) else "the gradient is not"
-        raise Halt(Status.NOT_FINITE, f"{what} at the start; choose another x0")
+        if np.isfinite(value):
+            raise Halt(
+                Status.NOT_FINITE, Phrase("the gradient is not at the start; choose another x0")
+            )
+        raise Halt(
+            Status.NOT_FINITE,
+            Phrase("the objective is {value} at the start; choose another x0", value=float(value)),
+        )
     return Trial(0.0, value, 0.0, x, gradient)
 
 
 def small_enough(measure: float, value: float, tol: float) -> bool:
     """Whether a projected gradient is zero to tolerance, relative to a large objective."""
-    return value > UNBOUNDED_BELOW and measure <= tol * max(1.0, abs(value))
+    return value > UNBOUNDED_BELOW and measure <= tol * size_of(value)
+
+
+def size_of(value: float) -> float:
+    """What a gradient is compared with: an objective above one, in either direction.
+
+    Far below zero the comparison ends: where f falls for ever like -x², its gradient grows
+    without limit and yet vanishes relative to f.
+    """
+    return max(1.0, value, min(-value, DEEP))
 
 
 def descend(

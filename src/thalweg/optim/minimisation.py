@@ -25,6 +25,7 @@ from thalweg.optim.result import Iteration, Result
 from thalweg.optim.run import Limits, Run
 from thalweg.optim.scipy_style import split_bounds, split_constraints
 from thalweg.optim.solution import method_named, solve
+from thalweg.phrases import Phrase
 
 __all__ = ["maximize", "minimize"]
 
@@ -257,7 +258,9 @@ def check(function: Smooth, layout: Layout) -> None:
     errors = np.where(np.isfinite(exact), np.abs(exact - numerical) / scale, np.inf)
     row, column = (int(k) for k in np.unravel_index(np.argmax(errors), errors.shape))
     if errors[row, column] > 1e-5:
-        where = layout.name(column) + (f" of output {row}" if function.m > 1 else "")
+        where: str = layout.name(column)
+        if function.m > 1:
+            where = Phrase("{name} of output {row}", name=where, row=row)
         raise DifferentiationError(
             "the given derivative is wrong: with respect to {where} it is {exact:.8g}, "
             "and central differences give {numerical:.8g}. Correct jac, or leave it away "

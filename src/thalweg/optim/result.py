@@ -21,7 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from thalweg.language import known_language
 from thalweg.optim.sentences import sentence
+from thalweg.phrases import Phrase
 
 __all__ = ["KKT", "Iteration", "Multipliers", "Result", "Status"]
 
@@ -176,12 +178,17 @@ class Result:
 
     @property
     def message(self) -> str:
-        """Why it stopped, in English."""
-        return self.message_in("en")
+        """Why it stopped, in English unless another language was chosen (`set_language`)."""
+        return self.phrase.said()
+
+    @property
+    def phrase(self) -> Phrase:
+        """Why it stopped, as a sentence that can be said in every language."""
+        return sentence(self.status.name.lower(), **self.facts)
 
     def message_in(self, language: str) -> str:
         """Why it stopped, in ``"en"`` or ``"ko"``."""
-        return sentence(self.status.name.lower(), language, **self.facts)
+        return self.phrase.said(known_language(language))
 
     def __getitem__(self, name: str) -> Any:
         return getattr(self, name)

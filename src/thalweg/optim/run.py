@@ -15,6 +15,7 @@ import numpy as np
 
 from thalweg.optim.layout import Vector
 from thalweg.optim.result import KKT, Iteration, Multipliers, Status
+from thalweg.phrases import Phrase
 
 __all__ = ["UNBOUNDED_BELOW", "Halt", "Limits", "Point", "Run"]
 
@@ -26,7 +27,7 @@ MANY = 1000  # the history keeps points of up to so many entries
 class Halt(Exception):
     """A solver must stop now."""
 
-    def __init__(self, status: Status, detail: str = "") -> None:
+    def __init__(self, status: Status, detail: str | Phrase = "") -> None:
         super().__init__(status.name)
         self.status, self.detail = status, detail
 
@@ -150,7 +151,10 @@ class Run:
         if feasible and point.fun < UNBOUNDED_BELOW:
             raise Halt(Status.UNBOUNDED)
         if np.max(np.abs(point.x)) > FAR_AWAY:
-            raise Halt(Status.DIVERGED, f"|x| reached {np.max(np.abs(point.x)):.1e}")
+            raise Halt(
+                Status.DIVERGED,
+                Phrase("|x| reached {size:.1e}", size=float(np.max(np.abs(point.x)))),
+            )
         if self.nit >= self.limits.iterations:
             raise Halt(Status.ITERATIONS_USED_UP)
         self.nit += 1

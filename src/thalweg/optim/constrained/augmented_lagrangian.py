@@ -16,15 +16,18 @@ from collections.abc import Callable
 import numpy as np
 
 from thalweg.errors import OptionError
+from thalweg.optim.descent import size_of
 from thalweg.optim.layout import Matrix, Vector
 from thalweg.optim.problem import Bounds, Objective, Problem
 from thalweg.optim.result import KKT, Multipliers, Status
 from thalweg.optim.run import Halt, Limits, Point, Run
+from thalweg.phrases import Phrase
 
 __all__ = ["augmented_lagrangian"]
 
 ROUNDS = 60
 LARGEST_PENALTY = 1e12
+LARGEST_PRESSURE = 1e6  # multipliers beyond are no excuse for a gradient that does not vanish
 NOT_INNER = ("lm", "marquardt", "gauss-newton", "interior-point", "augmented-lagrangian")
 
 Inner = Callable[..., Status]
@@ -101,7 +104,9 @@ def augmented_lagrangian(problem: Problem, x: Vector, tol: float, inner: str = "
     c = problem.constraints(x)
     f = problem.value(x)
     if not (np.isfinite(f) and np.all(np.isfinite(c))):
-        raise Halt(Status.NOT_FINITE, "objective or constraints are not finite at the start")
+        raise Halt(
+            Status.NOT_FINITE, Phrase("objective or constraints are not finite at the start")
+        )
     rho = min(max(10.0 * max(1.0, abs(f)) / max(1.0, 0.5 * float(c @ c)), 1e-3), 1e4)
     y, last, exact = np.zeros(c.size), np.inf, 1e-2
     point = Point(x, f, violation=problem.violation(x, c))
@@ -175,5 +180,5 @@ def _measured(problem: Problem, lagrangian: _Penalised, x: Vector, c: Vector, y:
     upper = np.where(x >= problem.bounds.upper, np.maximum(-rest, 0.0), 0.0)
     problem.run.kkt = KKT(stationarity, violation, products)
     problem.run.multipliers = Multipliers(y[:cut], y[cut:], lower, upper)
-    scale = max(1.0, abs(f), float(np.max(np.abs(y), initial=0.0)))
+    scale = max(size_of(f), min(float(np.max(np.abs(y), initial=0.0)), LARGEST_PRESSURE))
     return Point(x, f, max(stationarity, products) / scale, violation)

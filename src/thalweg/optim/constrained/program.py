@@ -18,6 +18,7 @@ from thalweg.optim.layout import Matrix, Vector
 from thalweg.optim.problem import Problem
 from thalweg.optim.result import Status
 from thalweg.optim.run import Halt, Point
+from thalweg.phrases import Phrase
 
 __all__ = ["Derivatives", "Program", "SlackForm", "Values"]
 
@@ -118,7 +119,9 @@ class SlackForm(Program):
         f, g, c, jacobian = self._raw(self.base)
         if not (np.isfinite(f) and np.all(np.isfinite(g)) and np.all(np.isfinite(c))):
             problem.run.consider(Point(self.base, f, violation=problem.violation(self.base, c)))
-            raise Halt(Status.NOT_FINITE, "objective or constraints are not finite at the start")
+            raise Halt(
+                Status.NOT_FINITE, Phrase("objective or constraints are not finite at the start")
+            )
         self.m = c.size
         self.slacks = self.m - self.equal
         self.n = self.dense + self.slacks
