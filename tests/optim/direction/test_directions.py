@@ -64,6 +64,32 @@ def test_lbfgs_with_enough_memory_is_bfgs():
     np.testing.assert_allclose(a.propose(s, g, FREE), b.propose(s, g, FREE), rtol=1e-12)
 
 
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("steps", [1, 3, 4, 11, 30])
+def test_lbfgs_is_bfgs_over_what_it_remembers(steps, held):
+    """The BFGS formula applied to the last four pairs, from γI, in dense matrices."""
+    rng = np.random.default_rng(steps)
+    free = np.array([True, True, not held, True, True, not held])
+    direction, moves = LBFGS(4), []
+    for _ in range(steps):
+        s = rng.normal(size=6)
+        moves.append(Move(s, MATRIX @ s, s, s, s))
+        direction.learn(moves[-1])
+    assert len(direction.pairs) == min(steps, 4)
+    cut = [(np.where(free, m.s, 0.0), np.where(free, m.y, 0.0)) for m in moves[-4:]]
+    cut = [(s, y) for s, y in cut if s @ y > 1e-14 * np.sqrt((s @ s) * (y @ y))]
+    g = rng.normal(size=6)
+    if not cut:
+        return
+    s, y = cut[-1]
+    inverse = np.diag(np.where(free, s @ y / (y @ y), 0.0))
+    for s, y in cut:
+        across = np.eye(6) - np.outer(s, y) / (s @ y)
+        inverse = across @ inverse @ across.T + np.outer(s, s) / (s @ y)
+    expected = np.where(free, -inverse @ g, 0.0)
+    np.testing.assert_allclose(direction.propose(s, g, free), expected, rtol=1e-8, atol=1e-10)
+
+
 def test_held_entries_stay_and_bfgs_solves_among_the_free_ones():
     bfgs = BFGS()
     exact_run(bfgs, 6)
