@@ -11,7 +11,7 @@ from thalweg.nn.losses import loss
 from thalweg.nn.network import Dense, Network
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.rules import Adam
-from thalweg.training import native_program
+from thalweg.training import native_plan
 from thalweg.training.native_program import NativeProgram
 from thalweg.trees import leaves
 
@@ -21,10 +21,13 @@ RNG = np.random.default_rng(5)
 X, T = RNG.normal(size=(301, 9)), RNG.normal(size=(301, 3))
 
 
-def trained(threads: int, dtype: str, monkeypatch: pytest.MonkeyPatch, cache_bytes: int) -> list:
-    monkeypatch.setattr(native_program, "WORK_PER_THREAD", 1.0)
-    monkeypatch.setattr(native_program, "WEIGHTS_PER_VALUE", 0)
-    monkeypatch.setattr(native_program, "CACHE_BYTES", cache_bytes)
+def trained(
+    threads: int, dtype: str, monkeypatch: pytest.MonkeyPatch, cache_bytes: int, chunk_bytes: int
+) -> list:
+    monkeypatch.setattr(native_plan, "WORK_PER_THREAD", 1.0)
+    monkeypatch.setattr(native_plan, "WEIGHTS_PER_VALUE", 0)
+    monkeypatch.setattr(native_plan, "CACHE_BYTES", cache_bytes)
+    monkeypatch.setattr(native_plan, "CHUNK_BYTES", chunk_bytes)
     program = NativeProgram(OBJECTIVE, Adam(), dtype, threads=threads)
     state = program.start(NET.initial(0))
     data = [a.astype(dtype) for a in (X, T, np.ones(301))]
@@ -33,26 +36,31 @@ def trained(threads: int, dtype: str, monkeypatch: pytest.MonkeyPatch, cache_byt
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("cache_bytes", [1 << 20, 20_000])
-def test_bits_do_not_depend_on_the_number_of_threads(dtype, cache_bytes, monkeypatch):
-    one = trained(1, dtype, monkeypatch, cache_bytes)
+@pytest.mark.parametrize(
+    ("cache_bytes", "chunk_bytes"),
+    [(1 << 20, 0), (20_000, 0), (20_000, 1 << 20)],
+    ids=["whole", "blocked", "chunked"],
+)
+def test_bits_do_not_depend_on_the_number_of_threads(dtype, cache_bytes, chunk_bytes, monkeypatch):
+    one = trained(1, dtype, monkeypatch, cache_bytes, chunk_bytes)
     for threads in (2, 3, 4):
-        assert trained(threads, dtype, monkeypatch, cache_bytes) == one
+        assert trained(threads, dtype, monkeypatch, cache_bytes, chunk_bytes) == one
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as on Unix")
 def test_ctrl_c_waits_for_all_threads(monkeypatch):
-    monkeypatch.setattr(native_program, "WORK_PER_THREAD", 1.0)
-    monkeypatch.setattr(native_program, "WEIGHTS_PER_VALUE", 0)
+    monkeypatch.setattr(native_plan, "WORK_PER_THREAD", 1.0)
+    monkeypatch.setattr(native_plan, "WEIGHTS_PER_VALUE", 0)
     program = NativeProgram(OBJECTIVE, Adam(), threads=2)
     state = program.start(NET.initial(0))
     order = np.tile(np.arange(301), 20)
     rates = np.full(-(-len(order) // 50), 1e-3)
+    program.epoch(state, X, T, np.ones(301), order, 50, rates)  # compiled before it is interrupted
     for delay in (0.05, 0.06, 0.07):
         timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
         timer.start()
         with pytest.raises(KeyboardInterrupt):
-            while True:
+            for _ in range(100_000):
                 program.epoch(state, X, T, np.ones(301), order, 50, rates)
         timer.join()
     assert all(np.isfinite(leaf).all() for leaf in leaves(state.params))

@@ -93,6 +93,15 @@ class Fusion:
         store = Store(access, total)
         self.nests.append(Nest(extents, [store], reduced, [Reduction("sum", value)]))
 
+    def add_parts(self, stack: Buffer, buffer: Buffer) -> None:
+        """Write a nest that adds up the first axis of one buffer into another."""
+        axes = tuple(range(len(buffer.shape)))
+        part = Load(Access(stack, (*stack.strides[1:], stack.strides[0])))
+        total = Reduced(0, buffer.dtype, frozenset(axes))
+        store = Store(Access(buffer, buffer.strides), total)
+        sums = [Reduction("sum", part)]
+        self.nests.append(Nest(buffer.shape, [store], stack.shape[:1], sums))
+
     def copy(self, node: Node, buffer: Buffer) -> None:
         """Write a nest that copies a node to a buffer (merging then drops the detour)."""
         if self.buffers.get(node) is buffer:

@@ -21,6 +21,10 @@ from thalweg.ops import Elementwise
 __all__ = ["Numbers", "numbers_first"]
 
 
+TABLE = 64
+"""Consecutive powers that share a factor."""
+
+
 @dataclass(frozen=True)
 class Numbers:
     """A small program on columns of numbers, one row for each step.
@@ -65,11 +69,25 @@ class Numbers:
                     values[node] = np.float64(node.attributes["value"].reshape(()))
                 elif node not in values and node.primitive is not None:
                     arguments = [values[i] for i in node.inputs]
-                    values[node] = node.primitive.evaluate(*arguments)
+                    evaluate = _powers if node.name == "power" else node.primitive.evaluate
+                    values[node] = evaluate(*arguments)
         columns = np.empty((steps, len(self.results)), dtype)
         for position, result in enumerate(self.results):
             columns[:, position] = values[result]
         return columns
+
+
+def _powers(base: Any, exponent: Any) -> Any:
+    """``base ** exponent``; consecutive exponents from a table of two factors each."""
+    steps = np.shape(exponent)
+    if np.shape(base) or not steps or steps[0] < 4 * TABLE:
+        return np.power(base, exponent)
+    first = exponent[0]
+    if not np.array_equal(exponent, first + np.arange(steps[0])):
+        return np.power(base, exponent)
+    near = np.power(base, np.arange(TABLE, dtype=np.float64))
+    far = np.power(base, first + np.arange(0.0, steps[0], TABLE))
+    return np.multiply.outer(far, near).ravel()[: steps[0]]
 
 
 def _alone(outputs: Sequence[Node], scalars: Sequence[Node]) -> set[Node]:

@@ -13,18 +13,18 @@ with weight zero.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.compiler.assembly import Assembly, Value, llvm_type
 from thalweg.compiler.crew import run_on_threads
 from thalweg.compiler.decompose import decompose
+from thalweg.compiler.epoch import ARGUMENTS, Layout, phases, write_epoch
 from thalweg.compiler.fuse import Fusion
-from thalweg.compiler.llvm import MANY_NESTS, Share, write_nest
 from thalweg.compiler.loops import (
     ITEM_BYTES,
     PANELS,
@@ -39,18 +39,19 @@ from thalweg.compiler.memory import MemoryPlan, plan_memory
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.numbers import numbers_first
-from thalweg.compiler.rows import Given, RowWriter
 from thalweg.compiler.target import Target, host
-from thalweg.compiler.threads import Barriers, split_kind, write_barrier
-from thalweg.compiler.turn import Layout, row_of, turn_sums
+from thalweg.compiler.turn import Seen, row_of, turn_sums
 from thalweg.compiler.vectorise import SMALLEST_SQUARE, vectorise
 from thalweg.differentiation.chain_rule import backward
 from thalweg.graph import Graph, Node, substitute, topological, variable
 
-__all__ = ["BatchProgram", "Step"]
+__all__ = ["BatchProgram", "Batches", "Step"]
 
 FEWEST_USES = 8
-"""Rows of a sum over samples from which the other factor is transposed for it."""
+"""Rows of a sum over samples from which the other factor is transposed for it,"""
+
+USES_IN_BLOCKS = 64
+"""and the same where sums are long."""
 
 Array = NDArray[Any]
 Update = Callable[
@@ -97,6 +98,38 @@ class Step:
         return self.sample.inputs[: -3 if self.keyed else -2]
 
 
+@dataclass(frozen=True)
+class Batches:
+    """What a program is run on.
+
+    Attributes
+    ----------
+    state : sequence of array
+        Parameters, then memory; changed in place, contiguous, of the program's dtype.
+    data : sequence of array
+        X, T, weights (of the program's dtype), order and keys (int64, one for each place in
+        the order; anything where samples have none), contiguous.
+    scalars : array of shape (batches, number of scalars)
+        As the program's `numbers` makes them from the step's own.
+    losses : array of shape (batches, 3)
+        Receives mean loss, penalty and sum of weights of every batch.
+    size : int
+        Samples in a batch.
+    threads : int
+        More than one only for a threaded program.
+    block : int
+        Samples in a block, a multiple of the lanes, for a blocked program.
+    """
+
+    state: Sequence[Array]
+    data: Sequence[Array]
+    scalars: Array
+    losses: Array
+    size: int
+    threads: int = 1
+    block: int = 0
+
+
 class BatchProgram:
     """Steps over batches, compiled for one network, loss and rule.
 
@@ -110,6 +143,8 @@ class BatchProgram:
     blocked : bool
         Whether a batch is worked off in blocks of samples that fit the cache, sums over
         samples being added up from block to block.
+    chunks : int
+        In how many chunks with sums of their own the blocks come; 0 for none.
     target : Target, optional
     """
 
@@ -119,20 +154,25 @@ class BatchProgram:
         lanes: int,
         threaded: bool = False,
         blocked: bool = False,
+        chunks: int = 0,
         target: Target | None = None,
     ) -> None:
         self.step = replace(step, sample=_fresh(step.sample))
         self.lanes = lanes
         self.threaded = threaded
         self.blocked = blocked
+        self.chunks = chunks
         self.target = target or host()
         self.dtype = step.sample.outputs[0].dtype.name
         self._variables()
         self.nests = self._nests()
         # Threads may be at different nests, and sums must outlive the next block: no place twice.
-        self.memory: MemoryPlan = plan_memory(self.nests, reuse=not threaded and not blocked)
-        self.code = NativeCode(self._text(), "train", self.target)
+        memory = plan_memory(self.nests, reuse=not threaded and not blocked)
+        self.layout = self._layout(memory)
+        text = module_text(write_epoch(self.nests, self.layout), "train", ARGUMENTS)
+        self.code = NativeCode(text, "train", self.target)
         self._function: Any = None
+        self._spaces: list[Array] = []
 
     # -- graphs to nests --------------------------------------------------------------------
     def _variables(self) -> None:
@@ -181,6 +221,7 @@ class BatchProgram:
         for node in self.key:
             buffers[node] = Buffer("key", (self.lanes,), "int64", "input", True)
         self.rows = Buffer("rows", (self.lanes,), "int64", "input", True)
+        self.stacks: dict[Buffer, Buffer] = {}
         self.state, self.buffers = list(state.values()), buffers
         fusion = Fusion(buffers, self.lanes, self._sampled(per_sample))
         self._gather(fusion)
@@ -192,12 +233,12 @@ class BatchProgram:
         heads = [s for s in slopes if s in fusion.sampled]
         fusion.prepare([first, *heads])
         keep = buffers[self.keep] if self.blocked else None
-        fusion.sum_over_samples(first, self.losses[0], keep)
+        self._sum_up(fusion, first, self.losses[0], keep)
         for variable_, slope in zip(self.gradients, slopes, strict=False):
             buffer = Buffer(f"g{len(buffers)}", variable_.shape, self.dtype, "temporary")
             buffers[variable_] = buffer
             if slope in fusion.sampled:
-                fusion.sum_over_samples(slope, buffer, keep)
+                self._sum_up(fusion, slope, buffer, keep)
             else:
                 fusion.copy(slope, buffer)
         if priced:
@@ -208,13 +249,53 @@ class BatchProgram:
             if fusion.buffers.get(node) is not buffer:
                 fusion.copy(node, buffer)
         verify(fusion.nests, "fuse")
-        nests = turn_sums(fusion.nests, self.turned, self.lanes, self._per_vector(), FEWEST_USES)
+        fewest = USES_IN_BLOCKS if self.blocked else FEWEST_USES
+        nests = turn_sums(fusion.nests, self.turned, self.lanes, self._per_vector(), fewest)
         verify(nests, "turn")
-        nests = merge(nests)
+        groups = phases(nests, set(self.stacks.values())) if self.chunks else [nests]
+        nests = [nest for group in groups for nest in merge(group)]
         verify(nests, "merge")
         vectorise(nests, self.target)
         verify(nests, "vectorise")
         return nests
+
+    def _sum_up(self, fusion: Fusion, node: Node, buffer: Buffer, keep: Buffer | None) -> None:
+        """Sum over all samples, chunk by chunk where there are chunks."""
+        if not self.chunks:
+            fusion.sum_over_samples(node, buffer, keep)
+            return
+        name, shape = buffer.name, buffer.shape
+        part = Buffer(f"{name}_part", shape, buffer.dtype, "output")
+        stack = Buffer(f"{name}_parts", (self.chunks, *shape), buffer.dtype, "input")
+        self.stacks[part] = stack
+        fusion.sum_over_samples(node, part, keep)
+        fusion.add_parts(stack, buffer)
+
+    def _layout(self, memory: MemoryPlan) -> Layout:
+        """What the writer of the epoch needs to know."""
+        buffers = self.buffers
+        keys = [buffers[node] for node in self.key]
+        return Layout(
+            dtype=self.dtype,
+            lanes=self.lanes,
+            memory=memory,
+            state=self.state,
+            sources=self.sources,
+            constants=[b for b in buffers.values() if b.role == "constant"],
+            rows=self.rows,
+            weight=buffers[self.weight],
+            samples=[buffers[self.x], buffers[self.t], *keys],
+            keys=keys,
+            total=buffers[self.total],
+            inverse=buffers[self.inverse],
+            keep=buffers[self.keep],
+            numbers=[buffers[node] for node in self.numbers.inputs_after],
+            losses=self.losses,
+            stacks=self.stacks,
+            chunks=self.chunks,
+            threaded=self.threaded,
+            blocked=self.blocked,
+        )
 
     def _sampled(self, outputs: Sequence[Node]) -> set[Node]:
         found = {self.x, self.t, self.weight, *self.key}
@@ -225,8 +306,8 @@ class BatchProgram:
 
     def _gather(self, fusion: Fusion) -> None:
         """Nests that bring the rows of a batch into panels, features before lanes."""
-        self.sources = []
-        self.turned: dict[Layout, Buffer] = {}
+        self.sources: list[Buffer] = []
+        self.turned: dict[Seen, Buffer] = {}
         for name, node in (("X", self.x), ("T", self.t)):
             (width,) = node.shape
             source = Buffer(name, (1 << 40, width), self.dtype, "input")
@@ -250,269 +331,47 @@ class BatchProgram:
     def _per_vector(self) -> int:
         return self.target.lanes(ITEM_BYTES[self.dtype])
 
-    # -- the native function --------------------------------------------------------------------
-    ARGUMENTS = (
-        "ptr noalias %arguments, i64 %first, i64 %last, i64 %count, i64 %size, "
-        "i64 %thread, i64 %threads, i64 %block"
-    )
-
-    def _text(self) -> str:
-        code = Assembly()
-        pointers = _Places()
-        table = [
-            *self.state,
-            *self.sources,
-            "weights",
-            "order",
-            "keys",
-            "scalars",
-            "losses",
-            "work",
-        ]
-        table += self._constants()
-        given = []
-        for k, entry in enumerate(table):
-            if isinstance(entry, Buffer):
-                pointers.later[entry] = partial(_argument, code, k)
-            else:
-                given.append(_argument(code, k))
-        weights, order, keys, scalars, losses, work = given
-        rows_given = Given(weights, order, keys)
-        self._place(code, pointers, work)
-
-        def batch(index: Value, carried: Sequence[Value]) -> list[Value]:
-            begin = code.emit("i64", f"mul nsw i64 {index.text}, %size")
-            left = code.emit("i64", f"sub nsw i64 %count, {begin.text}")
-            samples = _smaller(code, left, Value("%size", "i64"))
-            total = self._numbers(code, pointers, index, scalars, losses)
-            rows = self._row_writer(code, pointers, total)
-            rows.write_sum(rows_given, begin, samples)
-            self._write_batch(rows, rows_given, (begin, samples), pointers, work)
-            return []
-
-        code.loop(Value("%first", "i64"), Value("%last", "i64"), 1, batch)
-        return module_text(code, "train", self.ARGUMENTS)
-
-    def _row_writer(self, code: Assembly, pointers: dict[Buffer, Value], total: Value) -> RowWriter:
-        def place(node: Node) -> Value:
-            return pointers[self.buffers[node]]
-
-        return RowWriter(
-            code,
-            self.dtype,
-            self.lanes,
-            rows=pointers[self.rows],
-            weight=place(self.weight),
-            keys=[place(node) for node in self.key],
-            totals=[place(self.total), total],
-            inverse=place(self.inverse),
-        )
-
-    def _write_batch(
-        self,
-        rows: RowWriter,
-        given: Given,
-        span: tuple[Value, Value],
-        pointers: dict[Buffer, Value],
-        work: Value,
-    ) -> None:
-        """Everything that is done for one batch, in one piece or block by block."""
-        code = rows.code
-        begin, samples = span
-        early, sampled, late = _phases(self.nests)
-
-        def block(start: Value, carried: Sequence[Value]) -> list[Value]:
-            first = code.emit("i64", f"add nsw i64 {begin.text}, {start.text}")
-            left = code.emit("i64", f"sub nsw i64 {samples.text}, {start.text}")
-            number = _smaller(code, left, Value("%room", "i64"))
-            above = code.emit("i64", f"add nsw i64 {number.text}, {self.lanes - 1}")
-            panels = code.emit("i64", f"sdiv i64 {above.text}, {self.lanes}")
-            share = self._share(code, panels)
-            rows.write_lanes(given, first, number, share.own)
-            if self.blocked:
-                self._note_first(code, pointers, start)
-            self._write_nests(code, pointers, sampled, share, work)
-            if self.threaded and self.blocked:
-                write_barrier(code, work, Value("%threads", "i64"))
-            return []
-
-        zero = Value("0", "i64")
-        whole = Share((zero, zero), (zero, zero))
-        if not self.blocked:
-            sampled = [*early, *sampled, *late]
-            block(zero, [])
-        else:
-            self._write_nests(code, pointers, early, whole, work)
-            if early and self.threaded:
-                write_barrier(code, work, Value("%threads", "i64"))
-            step = Value("%room", "i64")
-            code.loop(zero, samples, step, block)
-            self._write_nests(code, pointers, late, whole, work)
-        if self.threaded:
-            write_barrier(code, work, Value("%threads", "i64"))
-
-    def _note_first(self, code: Assembly, pointers: dict[Buffer, Value], start: Value) -> None:
-        """Say whether sums are continued (1) or begun (0) in this block."""
-        element = llvm_type(self.dtype)
-        first = code.emit("i1", f"icmp eq i64 {start.text}, 0")
-        flag = code.emit(element, f"select {first}, {element} 0.0, {element} 1.0")
-        code.do(f"store {flag}, {pointers[self.buffers[self.keep]]}")
-
-    def _share(self, code: Assembly, panels: Value) -> Share:
-        """The panels of the running thread."""
-        zero = Value("0", "i64")
-        if not self.threaded:
-            return Share((zero, panels), (zero, panels))
-        ends = []
-        for number in ("%thread", code.emit("i64", "add nsw i64 %thread, 1").text):
-            scaled = code.emit("i64", f"mul nsw i64 {number}, {panels.text}")
-            ends.append(code.emit("i64", f"udiv i64 {scaled.text}, %threads"))
-        return Share((zero, panels), (ends[0], ends[1]))
-
-    def _write_nests(
-        self,
-        code: Assembly,
-        pointers: dict[Buffer, Value],
-        nests: Sequence[Nest],
-        share: Share,
-        work: Value,
-    ) -> None:
-        apart = len(self.nests) > MANY_NESTS
-        if not self.threaded:
-            for nest in nests:
-                write_nest(code, nest, pointers, share, apart)
-            return
-        thread, threads = Value("%thread", "i64"), Value("%threads", "i64")
-        barriers = Barriers()
-        for nest in nests:
-            kind = split_kind(nest)
-            if barriers.needed(nest, kind):
-                write_barrier(code, work, threads)
-            if kind == "single":
-                first = code.emit("i1", "icmp eq i64 %thread, 0")
-                code.when(first, partial(write_nest, code, nest, pointers, share, apart))
-            elif kind == "rows":
-                write_nest(code, nest, pointers, replace(share, rows=(thread, threads)), apart)
-            else:
-                write_nest(code, nest, pointers, share, apart)
-
-    def _constants(self) -> list[Any]:
-        self.constants = [b for b in self.buffers.values() if b.role == "constant"]
-        return list(self.constants)
-
-    def _place(self, code: Assembly, pointers: _Places, work: Value) -> None:
-        """Pointers into the workspace: panels of samples first, then single arrays."""
-        panel_buffers = self._panel_inputs()
-        most = Value("%most", "i64")
-        room = "%block" if self.blocked else "%size"
-        code.lines.append(f"  %room = add i64 {room}, 0")
-        above = code.emit("i64", f"add nsw i64 %room, {self.lanes - 1}")
-        code.lines.append(f"  %most = sdiv i64 {above.text}, {self.lanes}")
-        at = Value("128", "i64")  # before it the barrier
-        for buffer in panel_buffers:
-            pointers[buffer] = code.emit("ptr", f"getelementptr i8, {work}, {at}")
-            length = code.emit("i64", f"mul nsw i64 {most.text}, {_rounded(buffer.bytes)}")
-            at = code.emit("i64", f"add nsw i64 {at.text}, {length.text}")
-        for node in (self.inverse, self.total, self.keep):
-            pointers[self.buffers[node]] = code.emit("ptr", f"getelementptr i8, {work}, {at}")
-            at = code.emit("i64", f"add nsw i64 {at.text}, 64")
-        base = code.emit("ptr", f"getelementptr i8, {work}, {at}")
-        for buffer, offsets in self.memory.offsets.items():
-            pointers.later[buffer] = partial(_temporary, code, base, offsets)
-
-    def panel_bytes(self) -> int:
-        """Bytes of workspace for one panel."""
-        return sum(_rounded(b.bytes) for b in self._panel_inputs()) + self.memory.per_panel
-
-    def _panel_inputs(self) -> list[Buffer]:
-        return [self.rows, *(self.buffers[n] for n in (self.x, self.t, self.weight, *self.key))]
-
-    def workspace_bytes(self, samples: int) -> int:
-        """Size of the workspace for so many samples at once (a batch, or a block)."""
-        panels = -(-samples // self.lanes)
-        return self.panel_bytes() * panels + self.memory.fixed + 512
-
-    def _numbers(
-        self,
-        code: Assembly,
-        pointers: dict[Buffer, Value],
-        index: Value,
-        scalars: Value,
-        losses: Value,
-    ) -> Value:
-        """Where this step's scalars are read and its losses are put; the total's place."""
-        element = llvm_type(self.dtype)
-        row = code.emit("i64", f"mul nsw i64 {index.text}, {len(self.numbers.inputs_after)}")
-        for k, node in enumerate(self.numbers.inputs_after):
-            at = code.emit("i64", f"add nsw i64 {row.text}, {k}")
-            place = code.emit("ptr", f"getelementptr {element}, {scalars}, {at}")
-            pointers[self.buffers[node]] = place
-        row = code.emit("i64", f"mul nsw i64 {index.text}, 3")
-        places = []
-        for k in range(3):
-            at = code.emit("i64", f"add nsw i64 {row.text}, {k}")
-            places.append(code.emit("ptr", f"getelementptr {element}, {losses}, {at}"))
-        pointers |= dict(zip(self.losses, places[:2], strict=True))
-        return places[2]
-
     # -- running --------------------------------------------------------------------------------
-    def run(
-        self,
-        state: Sequence[Array],
-        data: Sequence[Array],
-        scalars: Array,
-        batch_size: int,
-        losses: Array,
-        span: tuple[int, int],
-        workspace: Array,
-        threads: int = 1,
-        block: int = 0,
-    ) -> None:
-        """Run the batches `span` of an epoch.
+    def run(self, batches: Batches, span: tuple[int, int]) -> None:
+        """Run some batches of an epoch.
 
         Parameters
         ----------
-        state : sequence of array
-            Parameters, then memory; changed in place, contiguous, of the program's dtype.
-        data : sequence of array
-            X, T, weights (of the program's dtype), order and keys (int64, one for each place in
-            the order; anything where samples have none), contiguous.
-        scalars : array of shape (batches, number of scalars)
-            As `numbers` makes them from the step's own.
-        batch_size : int
-        losses : array of shape (batches, 3)
-            Receives mean loss, penalty and sum of weights of every batch.
+        batches : Batches
         span : (int, int)
             First batch, and the one after the last.
-        workspace : array
-            At least `workspace_bytes` long, aligned to 64 bytes, zeroed.
-        threads : int
-            More than one only for a threaded program.
-        block : int
-            Samples in a block, a multiple of the lanes, for a blocked program.
         """
-        arrays = [*state, *data, scalars, losses, workspace, *(b.value for b in self.constants)]
-        table = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
+        size = self.layout.workspace_bytes(batches.block or batches.size, batches.threads)
+        with self._lent(size) as workspace:
+            data = [*batches.data, batches.scalars, batches.losses, workspace]
+            arrays = [*batches.state, *data, *(b.value for b in self.layout.constants)]
+            table = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
+            function, count = self._native(), len(batches.data[3])
+
+            def task(thread: int, threads: int) -> None:
+                function(table, *span, count, batches.size, thread, threads, batches.block)
+
+            run_on_threads(task, batches.threads if self.threaded else 1)
+
+    def _native(self) -> Any:
         if self._function is None:
             kinds = (ctypes.c_void_p, *(ctypes.c_int64,) * 7)
             self._function = ctypes.CFUNCTYPE(None, *kinds)(self.code.address)
-        function, count = self._function, len(data[3])
+        return self._function
 
-        def task(thread: int, threads: int) -> None:
-            function(table, span[0], span[1], count, batch_size, thread, threads, block)
-
-        run_on_threads(task, threads)
-
-
-class _Places(dict[Buffer, Value]):
-    """Where buffers are; pointers that are made anew where they are needed keep no register."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.later: dict[Buffer, Callable[[], Value]] = {}
-
-    def __missing__(self, buffer: Buffer) -> Value:
-        return self.later[buffer]()
+    @contextmanager
+    def _lent(self, size: int) -> Iterator[Array]:
+        """A workspace that no other thread uses at the same time, aligned to a cache line."""
+        try:
+            space = self._spaces.pop()
+        except IndexError:
+            space = np.zeros(0, np.uint8)
+        if space.nbytes < size:
+            raw = np.zeros(size + 64, np.uint8)
+            start = (-raw.ctypes.data) % 64
+            space = raw[start : start + size]
+        yield space
+        self._spaces.append(space)  # not after an error: threads may have left it half used
 
 
 def _fresh(graph: Graph) -> Graph:
@@ -520,43 +379,3 @@ def _fresh(graph: Graph) -> Graph:
     inputs = tuple(variable(node.shape, node.dtype) for node in graph.inputs)
     image = substitute(graph.outputs, dict(zip(graph.inputs, inputs, strict=True)))
     return Graph(inputs, tuple(image[node] for node in graph.outputs))
-
-
-def _argument(code: Assembly, number: int) -> Value:
-    place = code.emit("ptr", f"getelementptr ptr, ptr %arguments, i64 {number}")
-    return code.emit("ptr", f"load ptr, {place}", "b")
-
-
-def _temporary(code: Assembly, base: Value, offsets: tuple[int, int]) -> Value:
-    fixed, per_panel = offsets
-    scaled = code.emit("i64", f"mul nsw i64 %most, {per_panel}")
-    place = code.emit("i64", f"add nsw i64 {scaled.text}, {fixed}")
-    return code.emit("ptr", f"getelementptr i8, {base}, {place}")
-
-
-def _smaller(code: Assembly, a: Value, b: Value) -> Value:
-    less = code.emit("i1", f"icmp slt i64 {a.text}, {b.text}")
-    return code.emit("i64", f"select {less}, {a}, {b}")
-
-
-def _phases(nests: Sequence[Nest]) -> tuple[list[Nest], list[Nest], list[Nest]]:
-    """Nests before the samples, of the samples, and after all sums over samples."""
-    early: list[Nest] = []
-    sampled: list[Nest] = []
-    late: list[Nest] = []
-    summed: set[Buffer] = set()
-    for nest in nests:
-        if PANELS in nest.extents:
-            sampled.append(nest)
-            if PANELS in nest.reduced:
-                summed |= nest.writes()
-        elif nest.reads() & summed or any(b.role == "state" for b in nest.writes()):
-            late.append(nest)
-            summed |= nest.writes()
-        else:
-            early.append(nest)
-    return early, sampled, late
-
-
-def _rounded(count: int) -> int:
-    return -(-count // 64) * 64

@@ -23,13 +23,13 @@ from thalweg.compiler.loops import (
     Store,
 )
 
-__all__ = ["Layout", "is_turnable", "row_of", "transposed", "turn_sums"]
+__all__ = ["Seen", "is_turnable", "row_of", "transposed", "turn_sums"]
 
 FEWEST_COLUMNS = 8
 """Entries j from which a sum may end in vectors along them."""
 
-Layout = tuple[Buffer, int, int, int]
-"""What was transposed: a buffer, where it is begun, the step between entries and their number."""
+Seen = tuple[Buffer, int, int, int]
+"""What was transposed: a buffer, where it is begun, the step between entries, their number."""
 
 
 def is_turnable(access: Access, vector: int, axis: int) -> bool:
@@ -92,7 +92,7 @@ def row_of(buffer: Buffer, width: int, lanes: int, per_vector: int) -> Buffer:
 
 def turn_sums(
     nests: Sequence[Nest],
-    known: Mapping[Layout, Buffer],
+    known: Mapping[Seen, Buffer],
     lanes: int,
     per_vector: int,
     fewest: int,
@@ -102,7 +102,7 @@ def turn_sums(
     Parameters
     ----------
     nests : sequence of Nest
-    known : mapping of Layout to Buffer
+    known : mapping of Seen to Buffer
         What is there in the other layout already.
     lanes : int
         Of a panel.
@@ -125,13 +125,13 @@ def turn_sums(
             continue
         other, load = found
         access, width = load.access, nest.axes[1]
-        layout = (access.buffer, access.offset, access.strides[1], width)
-        if layout not in there:
-            there[layout] = row_of(access.buffer, width, lanes, per_vector)
+        key = (access.buffer, access.offset, access.strides[1], width)
+        if key not in there:
+            there[key] = row_of(access.buffer, width, lanes, per_vector)
             # Before all sums, by panels: threads need not wait for each other once more.
-            result.insert(first, _transposition(layout, there[layout], lanes))
+            result.insert(first, _transposition(key, there[key], lanes))
             first += 1
-        rows = there[layout]
+        rows = there[key]
         seen = Load(Access(rows, (0, 1, rows.size, rows.strides[0])))
         value = Apply("multiply", (other, seen), seen.dtype)
         sums = [Reduction("sum", value)]
@@ -139,8 +139,8 @@ def turn_sums(
     return result
 
 
-def _transposition(layout: Layout, rows: Buffer, lanes: int) -> Nest:
-    buffer, offset, step, width = layout
+def _transposition(key: Seen, rows: Buffer, lanes: int) -> Nest:
+    buffer, offset, step, width = key
     source = Load(Access(buffer, (buffer.size, 1, step), offset))
     place = Access(rows, (rows.size, rows.strides[0], 1))
     return Nest((PANELS, lanes, width), [Store(place, source)])

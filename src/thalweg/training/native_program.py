@@ -7,7 +7,6 @@ moves and Ctrl-C is heard.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -16,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from thalweg.compiler.program import BatchProgram, Step
-from thalweg.compiler.target import available_threads, host
+from thalweg.compiler.program import Batches, BatchProgram, Step
+from thalweg.compiler.target import available_threads
 from thalweg.differentiation import value_and_grad
 from thalweg.graph import Node, variable
 from thalweg.nn.dropout import keys
@@ -25,6 +24,7 @@ from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.rules import Rule
 from thalweg.optim.rules.stepping import advance
+from thalweg.training.native_plan import Plan, plan
 from thalweg.training.program import Program, ProgramState, batch_count
 from thalweg.trees import flatten, unflatten
 
@@ -34,17 +34,8 @@ Array = NDArray[Any]
 LONGEST_CALL = 0.05
 """Seconds after which a native call returns to Python."""
 
-CACHE_BYTES = 1 << 20
-"""Workspace of a block of samples; a larger batch is worked off in blocks."""
-
-WEIGHTS_PER_VALUE = 30
-"""Weights for each value of a sample from which several threads pay."""
-
 LARGEST_SUM = 4096
 """Samples in a batch where only sums over all samples are wanted."""
-
-WORK_PER_THREAD = 4e6
-"""Floating-point operations of a step (in float32) from which another thread pays."""
 
 
 class NativeProgram:
@@ -73,9 +64,8 @@ class NativeProgram:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self._interpreted = Program(objective, rule, dtype, conditioning)
         self.threads = available_threads() if threads is None else threads
-        self._programs: dict[tuple[str, int, bool, bool], BatchProgram] = {}
-        self._for_size: dict[tuple[str, int], BatchProgram] = {}
-        self._spaces: dict[BatchProgram, Array] = {}
+        self._programs: dict[tuple[str, int, bool, bool, int], BatchProgram] = {}
+        self._plans: dict[int, Plan] = {}
         self._pace: dict[BatchProgram, float] = {}
 
     def start(self, params: Params) -> ProgramState:
@@ -95,57 +85,32 @@ class NativeProgram:
         """One pass over the samples; see `EpochProgram.epoch`."""
         batch_size = max(1, min(batch_size, len(order)))
         batches = batch_count(len(order), batch_size)
-        program = self._program(batch_size)
+        program, chosen = self._program(batch_size)
         leaves, structure = flatten(state.params)
         memory, its_structure = flatten(state.memory)
-        arrays = [
-            np.array(a, self.dtype, order="C") for a in (*leaves, *memory)
-        ]  # changed in place
+        # Copies, which are changed in place: whoever keeps the old state keeps it unchanged.
+        arrays = [np.array(a, self.dtype, order="C") for a in (*leaves, *memory)]
         data = [np.ascontiguousarray(a, self.dtype) for a in (X, T, weights)]
         data.append(np.ascontiguousarray(order, np.int64))
         data.append(self._keys(state, data[3], batch_size))
         scalars = self._scalars(program, state.step, learning_rates, batches)
         losses = np.zeros((batches, 3), self.dtype)
-        space = self._space(program, batch_size)
-        self._run(program, arrays, data, scalars, batch_size, losses, space)
+        sizes = (batch_size, chosen.threads, chosen.block)
+        self._run(program, Batches(arrays, data, scalars, losses, *sizes))
         state.step += batches
         state.params = unflatten(structure, arrays[: len(leaves)])
         state.memory = unflatten(its_structure, arrays[len(leaves) :])
-        shares = losses[:, 2].astype(np.float64)
-        total = float(shares.sum())
-        if not total:
-            return 0.0
-        state.penalty = float(losses[:, 1].astype(np.float64) @ shares) / total
-        return float(losses[:, 0].astype(np.float64) @ shares) / total
+        value, state.penalty = _means(losses)
+        return value
 
-    def _run(
-        self,
-        program: BatchProgram,
-        arrays: Sequence[Array],
-        data: Sequence[Array],
-        scalars: Array,
-        batch_size: int,
-        losses: Array,
-        space: Array,
-    ) -> None:
+    def _run(self, program: BatchProgram, batches: Batches) -> None:
         """Native calls of at most `LONGEST_CALL` seconds."""
-        first, batches = 0, len(scalars)
-        while first < batches:
+        first, count = 0, len(batches.scalars)
+        while first < count:
             pace = self._pace.get(program, 0.0)
-            count = max(1, int(LONGEST_CALL / pace)) if pace else 1
-            last = min(batches, first + count)
+            last = min(count, first + max(1, int(LONGEST_CALL / pace) if pace else 1))
             began = time.perf_counter()
-            program.run(
-                arrays,
-                data,
-                scalars,
-                batch_size,
-                losses,
-                (first, last),
-                space,
-                self._threads(batch_size) if program.threaded else 1,
-                self._block(program, batch_size),
-            )
+            program.run(batches, (first, last))
             self._pace[program] = (time.perf_counter() - began) / (last - first)
             first = last
 
@@ -175,53 +140,16 @@ class NativeProgram:
             if f.name != "learning_rate" and isinstance(getattr(self.rule, f.name), float)
         ]
 
-    def _program(self, batch_size: int, what: str = "step") -> BatchProgram:
-        known = self._for_size.get((what, batch_size))
-        if known is None:
-            known = self._for_size[what, batch_size] = self._choose(batch_size, what)
-        return known
-
-    def _choose(self, batch_size: int, what: str) -> BatchProgram:
-        """The program for batches of a size; those of like sizes share one."""
-        lanes = host().lanes(self.dtype.itemsize)
-        lanes = lanes if batch_size <= lanes else 2 * lanes
-        threaded = self._threads(batch_size) > 1
-        blocked = batch_size * self._sample_bytes() > self._block_bytes()
-        key = (what, lanes, threaded, blocked)
+    def _program(self, batch_size: int, what: str = "step") -> tuple[BatchProgram, Plan]:
+        """The program for batches of a size, and how they go; those of like sizes share one."""
+        chosen = self._plans.get(batch_size)
+        if chosen is None:
+            chosen = plan(self.objective.network, batch_size, self.dtype, self.threads)
+            self._plans[batch_size] = chosen
+        key = (what, *chosen.variant)
         if key not in self._programs:
-            self._programs[key] = BatchProgram(self._step(what), lanes, threaded, blocked)
-        return self._programs[key]
-
-    def _block_bytes(self) -> int:
-        """Workspace of a block: so much that adding up gradients block by block costs little."""
-        return max(CACHE_BYTES, 4 * self.objective.network.count * self.dtype.itemsize)
-
-    def _sample_bytes(self) -> int:
-        """About the workspace of one sample: values and derivatives of every layer."""
-        return (2 * sum(self._widths()) + 8) * self.dtype.itemsize
-
-    def _widths(self) -> list[int]:
-        network = self.objective.network
-        return [network.inputs, *(layer.outputs for layer in network.layers)]
-
-    def _block(self, program: BatchProgram, batch_size: int) -> int:
-        """Samples that are worked off at once."""
-        if not program.blocked:
-            return batch_size
-        return max(1, self._block_bytes() // program.panel_bytes()) * program.lanes
-
-    def _threads(self, batch_size: int) -> int:
-        """How many threads pay, by the work of a step; the bits do not depend on it.
-
-        Between forward pass and sums over samples the values of half the samples change cores;
-        a narrow network computes too little with each of them for that.
-        """
-        layers = self.objective.network.layers
-        weights = sum(math.prod(shape) for layer in layers for shape in layer.shapes.values())
-        if weights < WEIGHTS_PER_VALUE * sum(self._widths()):
-            return 1
-        work = 6.0 * weights * batch_size * self.dtype.itemsize / 4
-        return max(1, min(self.threads, int(work / WORK_PER_THREAD)))
+            self._programs[key] = BatchProgram(self._step(what), *chosen.variant)
+        return self._programs[key], chosen
 
     def _step(self, what: str) -> Step:
         """What the program of a kind computes in one batch."""
@@ -263,15 +191,6 @@ class NativeProgram:
     def _price(self, parameters: Sequence[Node], total: Node) -> Any:
         return self.objective.penalty(self.objective.as_params(parameters), total)
 
-    def _space(self, program: BatchProgram, batch_size: int) -> Array:
-        size = program.workspace_bytes(self._block(program, batch_size))
-        known = self._spaces.get(program)
-        if known is None or known.nbytes < size:
-            raw = np.zeros(size + 64, np.uint8)
-            start = (-raw.ctypes.data) % 64
-            known = self._spaces[program] = raw[start : start + size]
-        return known
-
     def loss(self, params: Params, X: Array, T: Array, weights: Array) -> float:
         """The weighted mean loss at some parameters, without the penalty."""
         return self._over_all("loss", flatten(params)[0], X, T, weights)
@@ -302,9 +221,7 @@ class NativeProgram:
         losses = np.zeros((batch_count(len(X), size), 3), self.dtype)
         scalars = np.zeros((len(losses), 0), self.dtype)
         self.add_up(what, size, arrays, data, scalars, losses)
-        shares = losses[:, 2].astype(np.float64)
-        total = float(shares.sum())
-        return float(losses[:, 0].astype(np.float64) @ shares) / total if total else 0.0
+        return _means(losses)[0]
 
     def add_up(
         self,
@@ -326,9 +243,9 @@ class NativeProgram:
         data, scalars, losses
             See `thalweg.compiler.program.BatchProgram.run`.
         """
-        program = self._program(size, what)
-        space = self._space(program, size)
-        self._run(program, arrays, data, scalars, size, losses, space)
+        program, chosen = self._program(size, what)
+        sizes = (size, chosen.threads, chosen.block)
+        self._run(program, Batches(arrays, data, scalars, losses, *sizes))
 
     def _penalty_and_gradient(
         self, leaves: Sequence[Array], total: float
@@ -338,6 +255,16 @@ class NativeProgram:
 
         value, slopes = value_and_grad(price)(list(leaves))
         return float(value), list(slopes)
+
+
+def _means(losses: Array) -> tuple[float, float]:
+    """Loss and penalty over all batches, by their weights."""
+    sums = losses.astype(np.float64)
+    total = float(sums[:, 2].sum())
+    if not total:
+        return 0.0, 0.0
+    value, price = sums[:, 2] @ sums[:, :2] / total
+    return float(value), float(price)
 
 
 def _summed(

@@ -1,0 +1,416 @@
+"""An epoch as one native function: the loop over batches around the nests of a step.
+
+How the samples of a batch are worked off is one of three ways:
+
+whole
+    All at once. Threads share panels, then the rows of the sums over samples.
+blocked
+    Block by block, each small enough for the cache; sums are added up from block to block.
+chunked
+    As a fixed number of chunks, each block by block, with sums and workspace of its own;
+    threads take whole chunks, and the chunks' sums are added up in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from thalweg.compiler.assembly import Assembly, Value, llvm_type
+from thalweg.compiler.llvm import MANY_NESTS, Share, write_nest
+from thalweg.compiler.loops import PANELS, Buffer, Nest
+from thalweg.compiler.memory import MemoryPlan
+from thalweg.compiler.rows import Given, RowWriter
+from thalweg.compiler.threads import Barriers, split_kind, write_barrier
+
+__all__ = ["ARGUMENTS", "Layout", "write_epoch"]
+
+ARGUMENTS = (
+    "ptr noalias %arguments, i64 %first, i64 %last, i64 %count, i64 %size, "
+    "i64 %thread, i64 %threads, i64 %block"
+)
+"""Pointers (see `Layout.table`); batches from and to; samples; samples in a batch; which thread of
+how many; samples in a block."""
+
+LINE = 64
+"""Bytes of a cache line; every array begins at one."""
+
+ZERO = Value("0", "i64")
+THREAD, THREADS = Value("%thread", "i64"), Value("%threads", "i64")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the nests of a step work on.
+
+    Attributes
+    ----------
+    dtype : str
+    lanes : int
+        Samples in a panel.
+    memory : MemoryPlan
+        Of the temporaries.
+    state, sources, constants : sequence of Buffer
+        Passed by the caller: what is changed in place, X and T, constants.
+    rows, weight : Buffer
+        Row and weight of every lane.
+    samples : sequence of Buffer
+        Other values of samples that are gathered: x, t, and keys.
+    keys : sequence of Buffer
+        The keys among them, or none.
+    total, inverse, keep : Buffer
+        Sum of the weights of a batch, one divided by it, and whether sums are continued.
+    numbers : sequence of Buffer
+        The step's own numbers.
+    losses : sequence of Buffer
+        Mean loss and penalty.
+    stacks : mapping of Buffer to Buffer
+        For a sum of one chunk, the sums of all chunks.
+    chunks : int
+        0 if the batch is not chunked.
+    threaded, blocked : bool
+    """
+
+    dtype: str
+    lanes: int
+    memory: MemoryPlan
+    state: Sequence[Buffer]
+    sources: Sequence[Buffer]
+    constants: Sequence[Buffer]
+    rows: Buffer
+    weight: Buffer
+    samples: Sequence[Buffer]
+    keys: Sequence[Buffer]
+    total: Buffer
+    inverse: Buffer
+    keep: Buffer
+    numbers: Sequence[Buffer]
+    losses: Sequence[Buffer]
+    stacks: dict[Buffer, Buffer]
+    chunks: int
+    threaded: bool
+    blocked: bool
+
+    @property
+    def table(self) -> list[Buffer | str]:
+        """What the caller's table points to, in this order."""
+        own = ("weights", "order", "keys", "scalars", "losses", "work")
+        return [*self.state, *self.sources, *own, *self.constants]
+
+    @property
+    def panel_inputs(self) -> list[Buffer]:
+        """What is gathered for every panel."""
+        return [self.rows, self.weight, *self.samples]
+
+    @property
+    def panel_bytes(self) -> int:
+        """Workspace of one panel."""
+        return sum(_rounded(b.bytes) for b in self.panel_inputs) + self.memory.per_panel
+
+    def workspace_bytes(self, samples: int, threads: int) -> int:
+        """Workspace for so many samples at once (a batch, or a block)."""
+        panels = -(-samples // self.lanes)
+        each = self.panel_bytes * panels + LINE
+        stacks = sum(_rounded(b.bytes) for b in self.stacks.values())
+        shared = 5 * LINE + self.memory.fixed + stacks
+        return shared + each * (threads if self.chunks else 1)
+
+
+def write_epoch(nests: Sequence[Nest], layout: Layout) -> Assembly:
+    """Write the body of the function.
+
+    Parameters
+    ----------
+    nests : sequence of Nest
+        Of one step, in order.
+    layout : Layout
+
+    Returns
+    -------
+    Assembly
+    """
+    code = Assembly()
+    EpochWriter(code, nests, layout).write()
+    return code
+
+
+class Places(dict[Buffer, Value]):
+    """Where buffers are; pointers that are made anew where they are needed keep no register."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.later: dict[Buffer, Callable[[], Value]] = {}
+
+    def __missing__(self, buffer: Buffer) -> Value:
+        return self.later[buffer]()
+
+
+class EpochWriter:
+    """Writes the loop over batches, and in it what is done for one."""
+
+    def __init__(self, code: Assembly, nests: Sequence[Nest], layout: Layout) -> None:
+        self.code = code
+        self.layout = layout
+        self.places = Places()
+        self.early, self.sampled, self.late = phases(nests, set(layout.stacks.values()))
+        self.apart = len(nests) > MANY_NESTS
+        given = {}
+        for k, entry in enumerate(layout.table):
+            if isinstance(entry, Buffer):
+                self.places.later[entry] = partial(self._argument, k)
+            else:
+                given[entry] = self._argument(k)
+        self.given = Given(given["weights"], given["order"], given["keys"])
+        self.scalars, self.losses, self.work = given["scalars"], given["losses"], given["work"]
+        self._place()
+
+    def write(self) -> None:
+        """Write everything."""
+        self.code.loop(Value("%first", "i64"), Value("%last", "i64"), 1, self._batch)
+
+    # -- where things are -------------------------------------------------------------------
+    def _argument(self, number: int) -> Value:
+        place = self.code.emit("ptr", f"getelementptr ptr, ptr %arguments, i64 {number}")
+        return self.code.emit("ptr", f"load ptr, {place}", "b")
+
+    def _place(self) -> None:
+        """Lay out the workspace: barrier, what is shared, then panels (of each thread)."""
+        layout, code = self.layout, self.code
+        room = "%block" if layout.blocked else "%size"
+        self.room = Value("%room", "i64")
+        code.lines.append(f"  %room = add i64 {room}, 0")
+        above = self._sum(self.room, layout.lanes - 1)
+        code.lines.append(f"  %most = sdiv i64 {above.text}, {layout.lanes}")
+        at = 2 * LINE
+        for buffer in (layout.inverse, layout.total):
+            self.places[buffer] = self._inside(self.work, at)
+            at += LINE
+        for part, stack in layout.stacks.items():
+            self.places.later[stack] = partial(self._inside, self.work, at)
+            self.places.later[part] = partial(self._part, part, at)
+            at += _rounded(stack.bytes)
+        for buffer, (offset, _) in layout.memory.offsets.items():
+            if not buffer.panels:
+                self.places.later[buffer] = partial(self._inside, self.work, at + offset)
+        at += layout.memory.fixed
+        own = self._inside(self.work, at)
+        if layout.chunks:
+            each = self._sum(self._times(Value("%most", "i64"), layout.panel_bytes), LINE)
+            own = self._inside(own, self._product(THREAD, each))
+        self.places[layout.keep] = own
+        own = self._inside(own, LINE)
+        size = 0
+        for buffer in layout.panel_inputs:
+            self.places[buffer] = self._of_panels(own, size)
+            size += _rounded(buffer.bytes)
+        for buffer, (_, offset) in layout.memory.offsets.items():
+            if buffer.panels:
+                self.places.later[buffer] = partial(self._of_panels, own, size + offset)
+
+    def _of_panels(self, base: Value, offset: int) -> Value:
+        """An array of all panels that begins after `offset` bytes for each of them."""
+        return self._inside(base, self._times(Value("%most", "i64"), offset))
+
+    def _part(self, part: Buffer, at: int) -> Value:
+        """The sum of the chunk at work."""
+        distance = self._sum(self._times(self.chunk, part.bytes), at)
+        return self._inside(self.work, distance)
+
+    def _inside(self, base: Value, distance: int | Value) -> Value:
+        text = f"i64 {distance}" if isinstance(distance, int) else str(distance)
+        return self.code.emit("ptr", f"getelementptr i8, {base}, {text}")
+
+    # -- one batch ----------------------------------------------------------------------------
+    def _batch(self, index: Value, carried: Sequence[Value]) -> list[Value]:
+        begin = self._product(index, Value("%size", "i64"))
+        left = self._minus(Value("%count", "i64"), begin)
+        samples = self._smaller(left, Value("%size", "i64"))
+        total = self._numbers(index)
+        rows = self._row_writer(total)
+        rows.write_sum(self.given, begin, samples)
+        if self.layout.chunks:
+            self._chunks(rows, begin, samples)
+        elif self.layout.blocked:
+            self._blocks(rows, begin, samples)
+        else:
+            nests = [*self.early, *self.sampled, *self.late]
+            self._block(rows, begin, samples, nests)
+        self._barrier()
+        return []
+
+    def _block(self, rows: RowWriter, begin: Value, samples: Value, nests: Sequence[Nest]) -> None:
+        """Gather some samples and run nests over them; threads share the panels."""
+        panels = self._panels(samples)
+        own = (ZERO, panels)
+        if self.layout.threaded:
+            own = self._fair(panels, THREAD, THREADS)
+        rows.write_lanes(self.given, begin, samples, own)
+        self._nests(nests, Share((ZERO, panels), own))
+
+    def _blocks(self, rows: RowWriter, begin: Value, samples: Value) -> None:
+        def block(start: Value, carried: Sequence[Value]) -> list[Value]:
+            number = self._smaller(self._minus(samples, start), self.room)
+            self._note_begin(start, ZERO)
+            self._block(rows, self._plus(begin, start), number, self.sampled)
+            self._barrier()
+            return []
+
+        whole = Share((ZERO, ZERO), (ZERO, ZERO))
+        self._nests(self.early, whole)
+        if self.early:
+            self._barrier()
+        self.code.loop(ZERO, samples, self.room, block)
+        self._nests(self.late, whole)
+
+    def _chunks(self, rows: RowWriter, begin: Value, samples: Value) -> None:
+        layout, code = self.layout, self.code
+        count = Value(str(layout.chunks), "i64")
+        whole = Share((ZERO, ZERO), (ZERO, ZERO))
+        self._nests(self.early, whole)
+        if self.early:
+            self._barrier()
+        panels = self._panels(samples)
+
+        def chunk(number: Value, carried: Sequence[Value]) -> list[Value]:
+            self.chunk = number
+            ends = self._fair(panels, number, count)
+            first, last = (self._times(e, layout.lanes) for e in ends)
+            last = self._smaller(last, samples)
+
+            def block(start: Value, carried: Sequence[Value]) -> list[Value]:
+                left = self._smaller(self._minus(last, start), self.room)
+                self._note_begin(start, first)
+                number = self._panels(left)
+                rows.write_lanes(self.given, self._plus(begin, start), left, (ZERO, number))
+                for nest in self.sampled:
+                    share = Share((ZERO, number), (ZERO, number))
+                    write_nest(code, nest, self.places, share, self.apart)
+                return []
+
+            # A chunk without samples is run once, so that its sums are zero.
+            code.loop(first, self._larger(last, self._sum(first, 1)), self.room, block)
+            return []
+
+        own = self._fair(count, THREAD, THREADS) if layout.threaded else (ZERO, count)
+        code.loop(*own, 1, chunk)
+        self._barrier()
+        self._nests(self.late, whole)
+
+    def _nests(self, nests: Sequence[Nest], share: Share) -> None:
+        """Write nests one after the other, with waiting in between where threads need it."""
+        code = self.code
+        if not self.layout.threaded:
+            for nest in nests:
+                write_nest(code, nest, self.places, share, self.apart)
+            return
+        barriers = Barriers()
+        for nest in nests:
+            kind = split_kind(nest)
+            if barriers.needed(nest, kind):
+                self._barrier()
+            if kind == "single":
+                first = code.emit("i1", "icmp eq i64 %thread, 0")
+                body = partial(write_nest, code, nest, self.places, share, self.apart)
+                code.when(first, body)
+            else:
+                rows = (THREAD, THREADS) if kind == "rows" else None
+                write_nest(code, nest, self.places, replace(share, rows=rows), self.apart)
+
+    def _barrier(self) -> None:
+        if self.layout.threaded:
+            write_barrier(self.code, self.work, THREADS)
+
+    def _note_begin(self, start: Value, first: Value) -> None:
+        """Say whether sums are continued (1) or begun (0) in this block."""
+        element = llvm_type(self.layout.dtype)
+        begun = self.code.emit("i1", f"icmp eq i64 {start.text}, {first.text}")
+        flag = self.code.emit(element, f"select {begun}, {element} 0.0, {element} 1.0")
+        self.code.do(f"store {flag}, {self.places[self.layout.keep]}")
+
+    def _row_writer(self, total: Value) -> RowWriter:
+        layout = self.layout
+        return RowWriter(
+            self.code,
+            layout.dtype,
+            layout.lanes,
+            rows=self.places[layout.rows],
+            weight=self.places[layout.weight],
+            keys=[self.places[key] for key in layout.keys],
+            totals=[self.places[layout.total], total],
+            inverse=self.places[layout.inverse],
+        )
+
+    def _numbers(self, index: Value) -> Value:
+        """Where this step's numbers are read and its losses are put; the total's place."""
+        layout, code = self.layout, self.code
+        element = llvm_type(layout.dtype)
+
+        def entries(table: Value, width: int) -> list[Value]:
+            row = self._times(index, width)
+            ats = [self._sum(row, k) for k in range(width)]
+            return [code.emit("ptr", f"getelementptr {element}, {table}, {at}") for at in ats]
+
+        self.places |= dict(
+            zip(layout.numbers, entries(self.scalars, len(layout.numbers)), strict=True)
+        )
+        *losses, total = entries(self.losses, 3)
+        self.places |= dict(zip(layout.losses, losses, strict=True))
+        return total
+
+    # -- whole numbers --------------------------------------------------------------------------
+    def _panels(self, samples: Value) -> Value:
+        above = self._sum(samples, self.layout.lanes - 1)
+        return self.code.emit("i64", f"sdiv i64 {above.text}, {self.layout.lanes}")
+
+    def _fair(self, count: Value, number: Value, of: Value) -> tuple[Value, Value]:
+        """Where the share of one of several begins and ends."""
+        ends = []
+        for n in (number, self._sum(number, 1)):
+            scaled = self._product(n, count)
+            ends.append(self.code.emit("i64", f"udiv i64 {scaled.text}, {of.text}"))
+        return ends[0], ends[1]
+
+    def _sum(self, a: Value, b: int) -> Value:
+        return self.code.emit("i64", f"add nsw i64 {a.text}, {b}")
+
+    def _plus(self, a: Value, b: Value) -> Value:
+        return self.code.emit("i64", f"add nsw i64 {a.text}, {b.text}")
+
+    def _minus(self, a: Value, b: Value) -> Value:
+        return self.code.emit("i64", f"sub nsw i64 {a.text}, {b.text}")
+
+    def _times(self, a: Value, b: int) -> Value:
+        return self.code.emit("i64", f"mul nsw i64 {a.text}, {b}")
+
+    def _product(self, a: Value, b: Value) -> Value:
+        return self.code.emit("i64", f"mul nsw i64 {a.text}, {b.text}")
+
+    def _smaller(self, a: Value, b: Value) -> Value:
+        return self.code.call("i64", "llvm.smin.i64", a, b)
+
+    def _larger(self, a: Value, b: Value) -> Value:
+        return self.code.call("i64", "llvm.smax.i64", a, b)
+
+
+def phases(nests: Sequence[Nest], stacks: set[Buffer]) -> tuple[list[Nest], list[Nest], list[Nest]]:
+    """Nests before the samples, of the samples, and after all sums over samples."""
+    early: list[Nest] = []
+    sampled: list[Nest] = []
+    late: list[Nest] = []
+    summed = set(stacks)
+    for nest in nests:
+        if PANELS in nest.extents:
+            sampled.append(nest)
+            if PANELS in nest.reduced:
+                summed |= nest.writes()
+        elif nest.reads() & summed or any(b.role == "state" for b in nest.writes()):
+            late.append(nest)
+            summed |= nest.writes()
+        else:
+            early.append(nest)
+    return early, sampled, late
+
+
+def _rounded(count: int) -> int:
+    return -(-count // LINE) * LINE

@@ -1,0 +1,104 @@
+"""How batches of a size are worked off: a static model of what pays.
+
+It looks at shapes alone. Lanes, blocks and chunks decide the order of sums and do not depend on
+the number of threads; the number of threads decides nothing but who does what.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from thalweg.compiler.target import host
+from thalweg.nn.network import Network
+
+__all__ = ["Plan", "plan"]
+
+CACHE_BYTES = 1 << 20
+"""Workspace of a block of samples; a larger batch is worked off in blocks."""
+
+CHUNKS = 16
+"""Parts of a large batch whose sums are kept apart, so that threads can take whole parts."""
+
+CHUNK_BYTES = 1 << 20
+"""What the sums of all chunks may take."""
+
+WEIGHTS_PER_VALUE = 30
+"""Weights for each value of a sample from which threads may share the samples of a batch."""
+
+WORK_PER_THREAD = 8e5
+"""Floating-point operations of a step (in float32) from which another thread pays."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One way through a batch.
+
+    Attributes
+    ----------
+    lanes : int
+        Samples in a panel.
+    threaded, blocked : bool
+        Whether the code is made for several threads, and for blocks.
+    chunks : int
+        Parts with sums of their own; 0 for none.
+    block : int
+        Samples that are worked off at once.
+    threads : int
+    """
+
+    lanes: int
+    threaded: bool
+    blocked: bool
+    chunks: int
+    block: int
+    threads: int
+
+    @property
+    def variant(self) -> tuple[int, bool, bool, int]:
+        """What the code depends on."""
+        return self.lanes, self.threaded, self.blocked, self.chunks
+
+
+def plan(network: Network, batch_size: int, dtype: np.dtype[np.generic], threads: int) -> Plan:
+    """The plan for a network.
+
+    Parameters
+    ----------
+    network : Network
+    batch_size : int
+    dtype : float32 or float64
+    threads : int
+        At most so many.
+
+    Examples
+    --------
+    >>> from thalweg.nn.network import Dense
+    >>> small = Network([Dense(8, 64, "tanh"), Dense(64, 1)])
+    >>> plan(small, 4, np.dtype("float32"), 2).threads
+    1
+    >>> plan(small, 100_000, np.dtype("float32"), 2).chunks
+    16
+    """
+    item = dtype.itemsize
+    widths = [network.inputs, *(layer.outputs for layer in network.layers)]
+    shapes = [shape for layer in network.layers for shape in layer.shapes.values()]
+    weights = sum(math.prod(shape) for shape in shapes)
+    lanes = host().lanes(item)
+    lanes = lanes if batch_size <= lanes else 2 * lanes
+    sample_bytes = (2 * sum(widths) + 8) * item  # values and derivatives of every layer
+    # So large a block that adding up sums from block to block costs little.
+    room = max(CACHE_BYTES, 4 * weights * item)
+    blocked = batch_size * sample_bytes > room
+    block = max(1, room // (sample_bytes * lanes)) * lanes if blocked else batch_size
+    chunks = CHUNKS if blocked and CHUNKS * weights * item <= CHUNK_BYTES else 0
+    if chunks:
+        block = min(block, -(-batch_size // (chunks * lanes)) * lanes)
+    # Where threads share the samples of a batch, the values of half of them change cores before
+    # the sums; a narrow network computes too little with each of them for that.
+    apart = bool(chunks) or weights >= WEIGHTS_PER_VALUE * sum(widths)
+    work = 6.0 * weights * batch_size * item / 4
+    threads = max(1, min(threads, int(work / WORK_PER_THREAD))) if apart else 1
+    return Plan(lanes, threads > 1, blocked, chunks, block, threads)
