@@ -16,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from thalweg.errors import OptionError
+from thalweg.optim.constrained.program import gradient_scale
 from thalweg.optim.descent import size_of
 from thalweg.optim.layout import Matrix, Vector
 from thalweg.optim.problem import Bounds, Objective, Problem
@@ -34,10 +35,13 @@ Inner = Callable[..., Status]
 
 
 class _Penalised(Objective):
-    """L of the module's formula, with multipliers y over equalities first, then inequalities."""
+    """L of the module's formula, with multipliers y over equalities first, then inequalities.
 
-    def __init__(self, problem: Problem, y: Vector, rho: float) -> None:
-        self.problem, self.y, self.rho = problem, y, rho
+    Constraints are multiplied by `scale`, and so y belongs to the scaled ones.
+    """
+
+    def __init__(self, problem: Problem, y: Vector, rho: float, scale: Vector) -> None:
+        self.problem, self.y, self.rho, self.scale = problem, y, rho, scale
         self.equal = problem.equality_count
 
     @property
@@ -46,7 +50,7 @@ class _Penalised(Objective):
 
     def pressed(self, c: Vector) -> Vector:
         """The multipliers that c implies: y + ρc, not negative for inequalities."""
-        y = self.y + self.rho * c
+        y = self.y + self.rho * self.scale * c
         y[self.equal :] = np.maximum(y[self.equal :], 0.0)
         return y
 
@@ -61,7 +65,7 @@ class _Penalised(Objective):
 
     def _pulled(self, x: Vector, y: Vector) -> Vector:
         """Jᵀy."""
-        total, cut = np.zeros_like(x), self.equal
+        total, cut, y = np.zeros_like(x), self.equal, self.scale * y
         for constraint, part in (
             (self.problem.equalities, y[:cut]),
             (self.problem.inequalities, y[cut:]),
@@ -74,11 +78,12 @@ class _Penalised(Objective):
         c, jacobian = self.problem.constraint_jacobian(x)
         y = self.pressed(c)
         active = (y > 0) | (np.arange(y.size) < self.equal)
-        return y, jacobian[active]
+        return y, (self.scale[:, None] * jacobian)[active]
 
     def hessian(self, x: Vector) -> Matrix:
         y, jacobian = self._active(x)
-        return self.problem.lagrangian_hessian(x, 1.0, y) + self.rho * jacobian.T @ jacobian
+        curved = self.problem.lagrangian_hessian(x, 1.0, self.scale * y)
+        return curved + self.rho * jacobian.T @ jacobian
 
 
 def augmented_lagrangian(problem: Problem, x: Vector, tol: float, inner: str = "lbfgs") -> Status:
@@ -101,18 +106,22 @@ def augmented_lagrangian(problem: Problem, x: Vector, tol: float, inner: str = "
             inner=inner,
         )
     x = problem.bounds.project(x)
-    c = problem.constraints(x)
+    c, slopes = problem.constraint_jacobian(x)
     f = problem.value(x)
     if not (np.isfinite(f) and np.all(np.isfinite(c))):
         raise Halt(
             Status.NOT_FINITE, Phrase("objective or constraints are not finite at the start")
         )
-    rho = min(max(10.0 * max(1.0, abs(f)) / max(1.0, 0.5 * float(c @ c)), 1e-3), 1e4)
+    scale = gradient_scale(np.where(np.isfinite(slopes), slopes, 0.0))
+    size = 0.5 * float(np.sum((scale * c) ** 2))
+    rho = min(max(10.0 * max(1.0, abs(f)) / max(1.0, size), 1e-3), 1e4)
     y, last, exact = np.zeros(c.size), np.inf, 1e-2
     point = Point(x, f, violation=problem.violation(x, c))
     for _ in range(ROUNDS):
-        lagrangian = _Penalised(problem, y, rho)
-        found, status = _inner_run(problem, lagrangian, x, METHODS[inner], max(exact, 0.1 * tol))
+        lagrangian = _Penalised(problem, y, rho, scale)
+        # Inner methods compare gradients with the size of L, which the penalty can make anything.
+        wanted = max(exact, 0.1 * tol) * size_of(f) / size_of(lagrangian.value(x))
+        found, status = _inner_run(problem, lagrangian, x, METHODS[inner], min(wanted, exact))
         if status in (Status.UNBOUNDED, Status.DIVERGED) and rho <= LARGEST_PENALTY:
             y, rho = np.zeros(c.size), 100.0 * rho  # from the same point, with a steeper penalty
             continue
@@ -141,7 +150,7 @@ def augmented_lagrangian(problem: Problem, x: Vector, tol: float, inner: str = "
 def _cannot_be_met(problem: Problem, x: Vector) -> bool:
     """Whether the violation itself is stationary at x: no direction reduces it."""
     c = problem.constraints(x)
-    violation = _Penalised(problem, np.zeros(c.size), 1.0)
+    violation = _Penalised(problem, np.zeros(c.size), 1.0, np.ones(c.size))
     pressed = violation.pressed(c)
     if np.max(np.abs(pressed)) <= problem.run.feasible:
         return False
@@ -173,6 +182,7 @@ def _measured(problem: Problem, lagrangian: _Penalised, x: Vector, c: Vector, y:
     rest = g + lagrangian._pulled(x, y)
     projected = problem.bounds.projected_gradient(x, rest)
     cut = lagrangian.equal
+    y = lagrangian.scale * y
     products = float(np.max(np.abs(y[cut:] * c[cut:]), initial=0.0))
     violation = problem.violation(x, c)
     stationarity = float(np.max(np.abs(projected)))

@@ -20,7 +20,7 @@ from thalweg.optim.result import Status
 from thalweg.optim.run import Halt, Point
 from thalweg.phrases import Phrase
 
-__all__ = ["Derivatives", "Program", "SlackForm", "Values"]
+__all__ = ["Derivatives", "Program", "SlackForm", "Values", "gradient_scale"]
 
 GRADIENT_CAP = 100.0
 
@@ -125,8 +125,8 @@ class SlackForm(Program):
         self.m = c.size
         self.slacks = self.m - self.equal
         self.n = self.dense + self.slacks
-        self.f_scale = _cap(g[None, :])[0]
-        self.c_scale = _cap(jacobian)
+        self.f_scale = gradient_scale(g[None, :])[0]
+        self.c_scale = gradient_scale(jacobian)
         none = np.full(self.slacks, np.inf)
         self.lower = np.concatenate([bounds.lower[self.moving], 0.0 * np.ones(self.slacks)])
         self.upper = np.concatenate([bounds.upper[self.moving], none])
@@ -219,7 +219,7 @@ class SlackForm(Program):
         self.quasi = self.quasi - np.outer(bs, bs) / expected + np.outer(change, change) / curvature
 
 
-def _cap(rows: Matrix) -> Vector:
+def gradient_scale(rows: Matrix) -> Vector:
     """Factors that bring the largest entry of each row to at most 100."""
     largest = np.max(np.abs(rows), axis=1, initial=0.0)
     with np.errstate(divide="ignore"):

@@ -5,7 +5,7 @@ min over p of  gᵀp + ½pᵀBp  subject to ‖p‖ ≤ radius. Each solver is a
 
 ================  ==============================================================================
 `more_sorensen`   the exact solution, also where B is indefinite: few variables, hard functions
-`dogleg`          along the path Cauchy point - Newton point; for positive definite B, cheap
+`dogleg`          along the path Cauchy point - Newton point: one factorisation, cheap
 `steihaug`        conjugate gradients that stop at the ball or at negative curvature: products
                   B·v only, for many variables
 ================  ==============================================================================
@@ -160,21 +160,37 @@ def dogleg(model: Quadratic, radius: float) -> Vector:
     Notes
     -----
     M. J. D. Powell, A hybrid method for nonlinear equations (1970). Where B is not positive
-    definite, the step is the best one along the steepest descent.
+    definite, both points are those of B + τI with a τ that makes it so (Nocedal and Wright 2006,
+    Algorithm 3.3).
     """
-    from scipy.linalg import LinAlgError, cho_factor, cho_solve
+    from scipy.linalg import cho_solve
 
-    g = model.gradient
-    try:
-        newton = -cho_solve(cho_factor(model.dense()), g)
-    except (LinAlgError, ValueError):
+    g, matrix = model.gradient, model.dense()
+    if not np.all(np.isfinite(matrix)):
         return cauchy(model, radius)
+    shifted, factor = _made_definite(matrix)
+    newton = -cho_solve((factor, True), g)
     if np.linalg.norm(newton) <= radius:
         return np.asarray(newton)
-    steepest = -(g @ g) / (g @ model.product(g)) * g
+    steepest = -(g @ g) / (g @ shifted @ g) * g
     if np.linalg.norm(steepest) >= radius:
         return np.asarray(-radius / np.linalg.norm(g) * g)
     return steepest + _to_boundary(steepest, newton - steepest, radius) * (newton - steepest)
+
+
+def _made_definite(matrix: Matrix) -> tuple[Matrix, Matrix]:
+    """B + τI with the least τ of a doubling series that has a Cholesky factor, and that factor."""
+    from scipy.linalg import lapack
+
+    size = max(float(np.linalg.norm(matrix)), 1e-300)
+    least = float(np.min(np.diag(matrix), initial=np.inf))
+    shift = 0.0 if least > 0 else 1e-3 * size - least
+    while True:
+        shifted = matrix + shift * np.eye(matrix.shape[0])
+        factor, failed = lapack.dpotrf(shifted, lower=1)
+        if not failed:
+            return shifted, factor
+        shift = max(2.0 * shift, 1e-3 * size)
 
 
 def cauchy(model: Quadratic, radius: float) -> Vector:
