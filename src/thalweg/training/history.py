@@ -98,7 +98,10 @@ class History:
     @property
     def best(self) -> Epoch | None:
         """The best epoch, or None where none was better than the start."""
-        return next((e for e in reversed(self.epochs) if e.epoch == self.best_epoch), None)
+        if not self.epochs:
+            return None
+        place = self.best_epoch - self.epochs[0].epoch  # epochs follow each other without gaps
+        return self.epochs[place] if 0 <= place < len(self.epochs) else None
 
     def __len__(self) -> int:
         return len(self.epochs)
