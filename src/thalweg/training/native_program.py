@@ -86,10 +86,9 @@ class NativeProgram:
         batch_size = max(1, min(batch_size, len(order)))
         batches = batch_count(len(order), batch_size)
         program, chosen = self._program(batch_size)
-        leaves, structure = flatten(state.params)
-        memory, its_structure = flatten(state.memory)
         # Copies, which are changed in place: whoever keeps the old state keeps it unchanged.
-        arrays = [np.array(a, self.dtype, order="C") for a in (*leaves, *memory)]
+        params, memory = (_copied(part, self.dtype) for part in (state.params, state.memory))
+        arrays = [a for entry in (*params, *memory) for a in entry.values()]
         data = [np.ascontiguousarray(a, self.dtype) for a in (X, T, weights)]
         data.append(np.ascontiguousarray(order, np.int64))
         data.append(self._keys(state, data[3], batch_size))
@@ -98,8 +97,7 @@ class NativeProgram:
         sizes = (batch_size, chosen.threads, chosen.block)
         self._run(program, Batches(arrays, data, scalars, losses, *sizes))
         state.step += batches
-        state.params = unflatten(structure, arrays[: len(leaves)])
-        state.memory = unflatten(its_structure, arrays[len(leaves) :])
+        state.params, state.memory = params, memory
         value, state.penalty = _means(losses)
         return value
 
@@ -255,6 +253,10 @@ class NativeProgram:
 
         value, slopes = value_and_grad(price)(list(leaves))
         return float(value), list(slopes)
+
+
+def _copied(entries: Sequence[dict[str, Array]], dtype: np.dtype[Any]) -> list[dict[str, Array]]:
+    return [{k: np.array(a, dtype, order="C") for k, a in entry.items()} for entry in entries]
 
 
 def _means(losses: Array) -> tuple[float, float]:
