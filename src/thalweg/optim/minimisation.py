@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.errors import DifferentiationError, OptionError
-from thalweg.optim.functions import Smooth, numerical_jacobian, smooth
+from thalweg.optim.functions import Given, Smooth, numerical_jacobian, smooth
 from thalweg.optim.layout import Layout, Vector
 from thalweg.optim.problem import Problem, SmoothObjective
 from thalweg.optim.result import Iteration, Result
@@ -94,7 +94,8 @@ def minimize(
         ``callback(iteration)`` after every iteration; returning True or raising StopIteration
         stops the run.
     check_derivatives : bool
-        Hold given derivatives against central differences at the start.
+        Hold given derivatives, also those of constraints, against central differences near the
+        start.
     **options
         Of the method: ``search`` of line-search methods (a key of
         `thalweg.optim.methods.SEARCHES`), ``memory`` of ``"lbfgs"``, ``inner`` of
@@ -165,6 +166,10 @@ def _optimise(
     equal, unequal = split_constraints(given["constraints"])
     eq = constraint_function([*_listed(given["equalities"]), *equal], layout, "an equality")
     ineq = constraint_function([*_listed(given["inequalities"]), *unequal], layout, "an inequality")
+    if given["check_derivatives"]:
+        for constraint in (eq, ineq):
+            if isinstance(constraint, Given):
+                check(constraint, layout)
     problem = Problem(
         SmoothObjective(function, sign),
         split_bounds(given["bounds"], layout),

@@ -145,7 +145,7 @@ class Run:
         self.history.append(line if point.x.size <= MANY else replace(line, x=None))
         if self.callback is not None:
             self._ask(self.callback, line)
-        feasible = point.violation <= self.feasible
+        feasible = point.violation <= self.feasible and point.fun > float("-inf")
         if feasible and point.fun <= self.limits.goal:
             raise Halt(Status.GOAL_MET)
         if feasible and point.fun < UNBOUNDED_BELOW:

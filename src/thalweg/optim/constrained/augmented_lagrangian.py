@@ -117,6 +117,7 @@ def augmented_lagrangian(problem: Problem, x: Vector, tol: float, inner: str = "
     rho = min(max(10.0 * max(1.0, abs(f)) / max(1.0, size), 1e-3), 1e4)
     y, last, exact = np.zeros(c.size), np.inf, 1e-2
     point = Point(x, f, violation=problem.violation(x, c))
+    problem.run.consider(point)
     for _ in range(ROUNDS):
         lagrangian = _Penalised(problem, y, rho, scale)
         # Inner methods compare gradients with the size of L, which the penalty can make anything.
@@ -129,6 +130,8 @@ def augmented_lagrangian(problem: Problem, x: Vector, tol: float, inner: str = "
         c = problem.constraints(x)
         y = lagrangian.pressed(c)
         point = _measured(problem, lagrangian, x, c, y)
+        if not np.isfinite(point.fun + point.violation):
+            raise Halt(Status.NOT_FINITE, Phrase("objective or constraints stopped being finite"))
         if max(point.measure, point.violation) <= tol:
             problem.run.conclude(point)
             return Status.CONVERGED
