@@ -40,6 +40,8 @@ class Row:
 def main() -> None:
     options = _options()
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=130)
     rows: list[Row] = []
     for problem in options.only:
         for kind in options.kinds:

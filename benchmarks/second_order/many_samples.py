@@ -60,7 +60,7 @@ def _one(count: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     X = rng.uniform(-1.0, 1.0, (count, SIZES[0]))
     t = np.sin(X @ rng.normal(size=SIZES[0]))
-    hidden = [tw.Dense(n, m, "tanh") for n, m in itertools.pairwise(SIZES)]
+    hidden = [tw.Dense(n, m, "tanh") for n, m in itertools.pairwise(SIZES[:-1])]
     net = tw.Network([*hidden, tw.Dense(SIZES[-2], SIZES[-1])])
     model = tw.fit(net, X, t, method="lm", split="none", epochs=ITERATIONS + 1)
     seconds = np.diff(model.history["seconds"])

@@ -148,3 +148,27 @@ def test_targets_without_noise_do_no_harm():
     model = tw.fit(Network([Dense(6, 1)]), X, y, **PLAIN, epochs=100)
     np.testing.assert_allclose(model.predict(X), y, atol=1e-7)
     assert np.all(np.isfinite(model.predict_std(X, X, y)))
+
+
+def test_fewer_rows_than_parameters_give_the_same_in_either_form(monkeypatch):
+    X, y = _linear()
+    net = Network([Dense(6, 12, "tanh"), Dense(12, 1)])
+    found = []
+    for form in ("primal", "dual"):
+        monkeypatch.setattr(
+            "thalweg.training.gauss_newton.form_for", lambda *shapes, form=form: form
+        )
+        found.append(tw.fit(net, X, y, **PLAIN, epochs=30))
+    one, other = found
+    assert net.count == 97 > len(X)
+    for name in ("gamma", "alpha", "beta", "log_evidence"):
+        np.testing.assert_allclose(other.history[name], one.history[name], rtol=1e-4)
+    np.testing.assert_allclose(other.predict_std(X, X, y), one.predict_std(X, X, y), rtol=1e-4)
+
+
+def test_error_bars_of_very_large_networks_are_refused(monkeypatch):
+    X, y = _linear()
+    model = tw.fit(Network([Dense(6, 1)]), X, y, **PLAIN)
+    monkeypatch.setattr("thalweg.training.bayesian.MOST_PARAMETERS", 5)
+    with pytest.raises(OptionError, match="at most 5"):
+        model.predict_std(X, X, y)

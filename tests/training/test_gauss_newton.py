@@ -23,11 +23,15 @@ def _network(final: str) -> Network:
     return Network([Dense(3, 4, "tanh"), Dense(4, 2, final)])
 
 
-def _samples(classes: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _samples(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(3)
     X = rng.normal(size=(30, 3))
-    T = np.eye(2)[rng.integers(0, 2, 30)] if classes else rng.normal(size=(30, 2))
-    return X, T, rng.uniform(0.0, 2.0, 30)
+    targets = {
+        "numbers": rng.normal(size=(30, 2)),
+        "classes": np.eye(2)[rng.integers(0, 2, 30)],
+        "counts": rng.poisson(1.5, (30, 2)) * 1.0,
+    }
+    return X, targets[kind], rng.uniform(0.0, 2.0, 30)
 
 
 def _exact(network: Network, name: str, data, theta: np.ndarray, outputs: str):
@@ -54,6 +58,8 @@ def _exact(network: Network, name: str, data, theta: np.ndarray, outputs: str):
     def outer(z, t):
         if outputs == "softmax":
             return -tnp.sum(t * tnp.log_softmax(z))
+        if outputs == "exp":
+            return tnp.sum(tnp.exp(z) - t * z)
         return tnp.sum((t - z) ** 2)
 
     assert sum(int(np.prod(s)) for s in shapes) == theta.size
@@ -79,11 +85,18 @@ def small_blocks(monkeypatch):
 
 @pytest.mark.parametrize("native", [False, True])
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("name", "final"), [("mse", "identity"), ("cross_entropy", "softmax")])
-def test_model_is_the_generalised_gauss_newton_model(name, final, form, native):
+@pytest.mark.parametrize(
+    ("name", "final", "kind"),
+    [
+        ("mse", "identity", "numbers"),
+        ("cross_entropy", "softmax", "classes"),
+        ("poisson", "exp", "counts"),
+    ],
+)
+def test_model_is_the_generalised_gauss_newton_model(name, final, kind, form, native):
     network = _network(final)
     objective = NetworkObjective(network, loss(name))
-    data = _samples(name != "mse")
+    data = _samples(kind)
     theta = vector(network.initial(1))
     model = NormalEquations(objective, *data, native=native, form=form).at(theta)
     value, gradient, curvature = _exact(network, name, data, theta, final)
@@ -147,7 +160,7 @@ def test_tiny_damping_costs_the_dual_form_no_digits():
 
 
 def test_eigenvalues_are_those_of_the_matrix():
-    network, (X, T, w) = _network("softmax"), _samples(classes=True)
+    network, (X, T, w) = _network("softmax"), _samples("classes")
     objective = NetworkObjective(network, loss("cross_entropy"))
     theta = vector(network.initial(1))
     for form in DIRECT:
@@ -163,7 +176,7 @@ def test_eigenvalues_are_those_of_the_matrix():
 def test_samples_written_five_times_change_nothing(form):
     network = _network("identity")
     objective = NetworkObjective(network, loss("mse"), Penalty(l2=0.3))
-    X, T, w = _samples(classes=False)
+    X, T, w = _samples("numbers")
     theta = vector(network.initial(1))
     five_times = [np.concatenate([a] * 5) for a in (X, T, w)]
     one = NormalEquations(objective, X, T, w, form=form).at(theta)
@@ -174,7 +187,7 @@ def test_samples_written_five_times_change_nothing(form):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_bits_do_not_depend_on_threads(form, monkeypatch, small_blocks):
-    network, data = _network("softmax"), _samples(classes=True)
+    network, data = _network("softmax"), _samples("classes")
     objective = NetworkObjective(network, loss("cross_entropy"))
     theta = vector(network.initial(1))
     steps = []
@@ -185,7 +198,7 @@ def test_bits_do_not_depend_on_threads(form, monkeypatch, small_blocks):
 
 
 def test_products_are_made_anew_where_they_cannot_be_kept(monkeypatch):
-    network, data = _network("identity"), _samples(classes=False)
+    network, data = _network("identity"), _samples("numbers")
     objective = NetworkObjective(network, loss("mse"))
     theta = vector(network.initial(1))
     kept = NormalEquations(objective, *data, form="products").at(theta)
@@ -199,7 +212,7 @@ def test_forms_are_chosen_by_shapes():
     assert form_for(100, 1, 100) == form_for(10**9, 10, 5000) == "primal"
     assert form_for(10, 3, 31) == form_for(500, 10, 10**7) == "dual"
     assert form_for(501, 10, 10**7) == form_for(10**6, 1, 5001) == "products"
-    network, data = _network("identity"), _samples(classes=False)
+    network, data = _network("identity"), _samples("numbers")
     equations = NormalEquations(NetworkObjective(network, loss("mse")), *data)
     assert equations.form == "primal"
     with pytest.raises(OptionError, match="'primal'"):

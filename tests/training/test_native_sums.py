@@ -1,0 +1,47 @@
+"""Quick sums against the program they come from."""
+
+import numpy as np
+import pytest
+
+from thalweg.nn.losses import loss
+from thalweg.nn.network import dense_network, flat
+from thalweg.nn.objective import NetworkObjective, Penalty
+from thalweg.optim.rules import GD
+from thalweg.training.batches import Samples
+from thalweg.training.native_program import NativeProgram
+from thalweg.training.native_sums import NativeSums
+from thalweg.training.program import Program
+from thalweg.training.solvers import NetworkProblem
+
+RNG = np.random.default_rng(0)
+NET = dense_network(2, [5], 3, "tanh", "softmax")
+SAMPLES = Samples(
+    RNG.normal(size=(50, 2)), np.eye(3)[RNG.integers(0, 3, 50)], RNG.uniform(0.0, 2.0, 50)
+)
+
+
+@pytest.mark.parametrize("size", [4096, 16])
+def test_values_and_gradients_are_the_programs(size, monkeypatch):
+    monkeypatch.setattr("thalweg.training.native_sums.LARGEST_SUM", size)
+    objective = NetworkObjective(NET, loss("cross_entropy"))
+    program = NativeProgram(objective, GD())
+    sums = NativeSums(program, SAMPLES)
+    for seed in range(3):
+        params = NET.initial(seed)
+        value, gradient = sums(flat(params))
+        expected, slopes = Program(objective, GD()).gradient(params, *SAMPLES)
+        assert value == pytest.approx(expected, rel=1e-12)
+        np.testing.assert_allclose(gradient, flat(slopes), rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("penalty", [Penalty(l2=0.3), Penalty(l1=0.1, l2=0.2, shared=True)])
+def test_a_problem_adds_its_penalty(penalty):
+    objective = NetworkObjective(NET, loss("cross_entropy"), penalty)
+    problems = [
+        NetworkProblem(objective, SAMPLES, make(objective, GD()))
+        for make in (Program, NativeProgram)
+    ]
+    x = flat(NET.initial(1))
+    (one, slope), (other, its_slope) = (p.value_and_gradient(x) for p in problems)
+    assert one == pytest.approx(other, rel=1e-12) == problems[1].value(x)
+    np.testing.assert_allclose(slope, its_slope, rtol=1e-10, atol=1e-13)
