@@ -47,7 +47,7 @@ def explanation_of(order: Explain, usual: str = "layers") -> Explanation:
     if order.formula is not None:
         return _of_formula(order)
     if things and is_exercise(things[0]):
-        return _of_exercise(order, things)
+        return _of_exercise(order, things, usual)
     return _of_model(order, usual)
 
 
@@ -76,7 +76,7 @@ def _of_model(order: Explain, usual: str) -> Explanation:
     return _view(model.explain(rows, at=order.at or "end"), order, usual)
 
 
-def _of_exercise(order: Explain, things: list[str]) -> Explanation:
+def _of_exercise(order: Explain, things: list[str], usual: str) -> Explanation:
     from dataclasses import replace
 
     from thalweg.explanation.by_hand import read_exercise
@@ -100,7 +100,7 @@ def _of_exercise(order: Explain, things: list[str]) -> Explanation:
         return exercise.explanation(check=order.check)
     if order.updates is not None:
         exercise = replace(exercise, updates=_updates(order.updates))
-    return _of_network(exercise, order)
+    return _of_network(exercise, order, usual)
 
 
 def _updates(count: int) -> int:
@@ -109,11 +109,12 @@ def _updates(count: int) -> int:
     return count
 
 
-def _of_network(exercise: Exercise, order: Explain) -> Explanation:
+def _of_network(exercise: Exercise, order: Explain, usual: str) -> Explanation:
     """One view where one is asked for; else all the exercise says, update by update."""
-    if all(getattr(order, name) is None for name in ("view", "neuron", "entry", "at")):
+    whole = all(getattr(order, name) is None for name in ("view", "neuron", "entry", "at"))
+    if whole and usual == "layers":
         return exercise.explanation(sample=order.sample or 1, check=order.check)
-    return _view(exercise.at(order.at or "init"), order, "layers")
+    return exercise.named(_view(exercise.at(order.at or "init"), order, usual))
 
 
 def _view(told: NetworkExplanation, order: Explain, usual: str) -> Explanation:

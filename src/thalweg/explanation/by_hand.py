@@ -39,6 +39,7 @@ import numpy as np
 from thalweg.errors import DataError, OptionError, ShapeError, reason_of, suggest
 from thalweg.explanation.expression import explain
 from thalweg.explanation.network import NetworkExplanation, Setting, explain_network
+from thalweg.explanation.network.names import described
 from thalweg.explanation.notation import symbol
 from thalweg.explanation.records import Explanation, Section, Sentence, Step
 from thalweg.nn.losses import loss as find_loss
@@ -143,19 +144,21 @@ class Exercise:
         if self.network is None:
             explained = explain(self.formula, take_apart=self.take_apart, check=check)
             record = explained(**self.values)
-            if not self.title:
-                return record
-            named = Sentence("title_exercise", {"title": self.title, "what": self.formula})
-            return replace(record, title=named)
+            return self.named(record)
         first = self.told(1)
         walk = first.walk(sample=sample, check=check)
         sections = [*first.layers(check=check).sections, *walk.sections]
         sections += [self._update(number) for number in range(1, self.updates + 1)]
-        title = Sentence("title_network", {"network": repr(self.network)})
-        if self.title:
-            what = {"title": self.title, "what": repr(self.network)}
-            title = Sentence("title_exercise", what)
-        return Explanation("report", title, tuple(sections), first.picture(sample))
+        title = Sentence("title_network", {"network": described(self.network)})
+        return self.named(Explanation("report", title, tuple(sections), first.picture(sample)))
+
+    def named(self, explanation: Explanation) -> Explanation:
+        """The explanation under the exercise's title, if it has one."""
+        if not self.title:
+            return explanation
+        what = self.formula if self.network is None else explanation.title
+        title = Sentence("title_exercise", {"title": self.title, "what": what})
+        return replace(explanation, title=title)
 
     def _update(self, number: int) -> Section:
         """An update: its parameters after it, and the objective before and after it."""

@@ -131,7 +131,14 @@ def _neuron(passes: Passes, sample: int, layer: int, index: int, row: float) -> 
         row,
         float(passes.A[layer][index - 1, sample - 1]),
         float(table[layer][index - 1, sample - 1]),
+        _caption(passes, layer, index),
     )
+
+
+def _caption(passes: Passes, layer: int, index: int) -> str:
+    if layer == 0:
+        return passes.columns.input(index)
+    return passes.columns.output(index) if layer == passes.depth else ""
 
 
 def _weight(passes: Passes, layer: int, j: int, i: int) -> PictureEdge:

@@ -168,6 +168,8 @@ class Step:
         The central difference, of the value's shape.
     place : Sentence or None
         Where in the network, in words: ``hidden 2 ← input 1``.
+    rows : tuple of str
+        What the rows of a matrix are, where they have names: columns of a table.
     """
 
     role: str
@@ -180,6 +182,7 @@ class Step:
     notes: tuple[Sentence, ...] = ()
     estimate: Array | None = None
     place: Sentence | None = None
+    rows: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -228,6 +231,8 @@ class PictureNode:
     column, row : float
         Where it is drawn.
     value, derivative : float or None
+    caption : str
+        The name of a column of a table; empty where there is none.
     """
 
     id: str
@@ -237,6 +242,7 @@ class PictureNode:
     row: float
     value: float | None = None
     derivative: float | None = None
+    caption: str = ""
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,8 @@ def _step(step: Step, lang: str) -> dict[str, Any]:
         data["estimate"] = _array(step.estimate)
     if step.place is not None:
         data["place"] = _sentence(step.place, lang)
+    if step.rows:
+        data["rows"] = list(step.rows)
     return data
 
 
@@ -152,6 +154,7 @@ def _picture(picture: Picture) -> dict[str, Any]:
             "row": n.row,
             "value": _optional(n.value),
             "derivative": _optional(n.derivative),
+            **({"caption": n.caption} if n.caption else {}),
         }
         for n in picture.nodes
     ]
@@ -252,6 +255,7 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         tuple(_read_sentence(n) for n in data.get("notes", ())),
         _read_array(data["estimate"]) if "estimate" in data else None,
         _read_sentence(data["place"]) if "place" in data else None,
+        tuple(map(str, data.get("rows", ()))),
     )
 
 
@@ -270,6 +274,7 @@ def _read_picture(data: Mapping[str, Any]) -> Picture:
             float(n["row"]),
             _read_optional(n["value"]),
             _read_optional(n["derivative"]),
+            str(n.get("caption", "")),
         )
         for n in data["nodes"]
     )

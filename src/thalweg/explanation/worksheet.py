@@ -230,7 +230,7 @@ class Worksheet:
         for step in self.explanation.steps():
             if step.formula is not None and step.numbers is not None:
                 for name, value in _pairs(step.formula, step.numbers):
-                    if text(name) not in computed:
+                    if text(name) not in computed and not text(name).endswith("⁺"):
                         found.setdefault(name, value)
         return found
 

@@ -230,7 +230,7 @@ class NetworkExplanation:
             "title_one_neuron",
             {
                 "neuron": names.neuron(self.network, layer, index, self.passes.columns),
-                "network": repr(self.network),
+                "network": names.described(self.network),
             },
         )
         found = Explanation("neuron", title, tuple(sections), self.picture(sample))
@@ -280,7 +280,7 @@ class NetworkExplanation:
             for index in range(1, min(neurons, sizes[layer - 1]) + 1):
                 sections.append(walk.neuron(layer, index))
         sections += [*walk.sensitivity(), self._effect()]
-        title = Sentence("title_walk", {"network": repr(self.network), "sample": sample})
+        title = Sentence("title_walk", {"network": names.described(self.network), "sample": sample})
         found = Explanation("walk", title, tuple(sections), self.picture(sample))
         return self._beside(found, sample) if check else found
 
@@ -313,7 +313,9 @@ class NetworkExplanation:
     @cached_property
     def _layers(self) -> Explanation:
         sections = LayerWalk(self.passes, self.scales).sections()
-        title = Sentence("title_layers", {"network": repr(self.network), "m": self.passes.samples})
+        title = Sentence(
+            "title_layers", {"network": names.described(self.network), "m": self.passes.samples}
+        )
         return Explanation("layers", title, tuple(sections), self.picture(1))
 
     def layers(self, *, check: bool = False) -> Explanation:
@@ -350,7 +352,9 @@ class NetworkExplanation:
         """
         self._walk(sample, 1)
         sections = LayerWalk(self.passes, self.scales).jacobians(sample)
-        title = Sentence("title_jacobians", {"network": repr(self.network), "sample": sample})
+        title = Sentence(
+            "title_jacobians", {"network": names.described(self.network), "sample": sample}
+        )
         found = Explanation("layers", title, tuple(sections), self.picture(sample))
         if not check:
             return found
@@ -409,7 +413,7 @@ class NetworkExplanation:
     def health(self) -> Explanation:
         """Where gradients vanish or explode, dead and saturated neurons."""
         section = health(self.passes)
-        title = Sentence("title_network", {"network": repr(self.network)})
+        title = Sentence("title_network", {"network": names.described(self.network)})
         return Explanation("network", title, (section,), self.picture(1))
 
     def report(
@@ -440,7 +444,7 @@ class NetworkExplanation:
             *self.update(sample=sample).sections,
             *self.health().sections,
         )
-        title = Sentence("title_network", {"network": repr(self.network)})
+        title = Sentence("title_network", {"network": names.described(self.network)})
         return Explanation("report", title, sections, self.picture(sample))
 
     def picture(self, sample: int = 1) -> Any:

@@ -99,7 +99,7 @@ def _summed(
     """A line for each term, and their sum."""
     lines = [_line(k, term) for k, term in enumerate(terms[:limit], start=1)]
     if len(terms) > limit:
-        name_of = Math("symbol", (f"{len(terms) - limit} more",))
+        name_of = Math("symbol", (f"… (+{len(terms) - limit})",))
         lines.append(Step("rest", name_of, np.asarray(product(terms[limit:]))))
     shown = add(*(number(float(s.value)) for s in lines)) if len(lines) > 1 else None
     formula = add(*(times(*(f.name for f in t.factors)) for t in terms[:3]))

@@ -98,23 +98,23 @@ class LayerWalk:
     def inputs(self) -> Section:
         """The samples as columns, and how they were scaled."""
         passes = self.passes
-        zero = symbol("A[0]")
-        steps = [Step("input", zero, passes.A[0])]
+        zero, inputs = symbol("A[0]"), passes.columns.inputs
+        steps = [Step("input", zero, passes.A[0], rows=inputs)]
         if self.scales.inputs is not None and self.scales.X is not None:
             width = passes.network.inputs
             slope = self.scales.slope(self.scales.inputs, width)
             shift = self.scales.shift(self.scales.inputs, width)
-            formula = hadamard(subtract(symbol("X"), symbol("x₀")), symbol("s[0]"))
+            formula = hadamard(subtract(symbol("X"), symbol("c[0]")), symbol("s[0]"))
             steps = [
-                Step("input", symbol("X"), self.scales.X.T),
-                Step("scaling", symbol("x₀"), shift),
-                Step("scaling", symbol("s[0]"), slope),
-                Step("scaling", zero, passes.A[0], formula),
+                Step("input", symbol("X"), self.scales.X.T, rows=inputs),
+                Step("scaling", symbol("c[0]"), shift, rows=inputs),
+                Step("scaling", symbol("s[0]"), slope, rows=inputs),
+                Step("scaling", zero, passes.A[0], formula, rows=inputs),
             ]
         notes = [Sentence("samples_are_columns", {"m": passes.samples, "n": passes.network.inputs})]
         if passes.columns.inputs:
             notes.insert(0, Sentence("columns_named", {"columns": _rows(passes.columns.inputs)}))
-        return Section("forward", Sentence("layer_input"), tuple(steps), tuple(notes))
+        return Section("forward", Sentence("title_inputs"), tuple(steps), tuple(notes))
 
     def forward(self, layer: int) -> Section:
         """Weights, weighted sums and activations of a layer."""
@@ -156,9 +156,11 @@ class LayerWalk:
         }
         goal = symbol("P") if passes.objective.loss.maximise else symbol("J")
         steps = []
+        scaled = None
         if self.scales.targets is not None and self.scales.T is not None:
             steps += self._scaled_targets()
-        steps.append(Step("target", symbol("T"), passes.T.T))
+            scaled = hadamard(subtract(symbol("D"), symbol("c[t]")), symbol("s[t]"))
+        steps.append(Step("target", symbol("T"), passes.T.T, scaled, rows=passes.columns.outputs))
         each = symbol("ℓ")
         formula = tidy(from_node(graph.outputs[0], table))
         steps.append(Step("loss_each", each, passes.losses[None, :], formula))
@@ -180,16 +182,17 @@ class LayerWalk:
 
     def _scaled_targets(self) -> list[Step]:
         width, targets = self.passes.network.outputs, self.scales.targets
+        outputs = self.passes.columns.outputs
         assert self.scales.T is not None
         slope, shift = self.scales.slope(targets, width), self.scales.shift(targets, width)
         back = np.asarray(targets.undo(self.passes.A[self.passes.depth].T)).T
         last = symbol(f"A[{self.passes.depth}]")
-        formula = add(divide(last, symbol("s[t]")), symbol("t₀"))
+        formula = add(divide(last, symbol("s[t]")), symbol("c[t]"))
         return [
-            Step("scaling", symbol("t₀"), shift),
+            Step("target", symbol("D"), self.scales.T.T, rows=outputs),
+            Step("scaling", symbol("c[t]"), shift),
             Step("scaling", symbol("s[t]"), slope),
-            Step("prediction", symbol("Y"), back, formula),
-            Step("target", symbol("T own units"), self.scales.T.T),
+            Step("prediction", symbol("Y"), back, formula, rows=outputs),
         ]
 
     # -- backward ---------------------------------------------------------------------------------
@@ -309,12 +312,13 @@ class LayerWalk:
 
     def sensitivity(self) -> Section:
         """The derivative with respect to the inputs; nothing is trained with it."""
-        steps = [replace(self._handed(1), role="sensitivity")]
+        inputs = self.passes.columns.inputs
+        steps = [replace(self._handed(1), role="sensitivity", rows=inputs)]
         if self.scales.inputs is not None and self.scales.X is not None:
             slope = self.scales.slope(self.scales.inputs, self.passes.network.inputs)
             value = self.passes.dA[0] * slope
             formula = hadamard(symbol("dA[0]"), symbol("s[0]"))
-            steps.append(Step("scaling", symbol("dX"), value, formula))
+            steps.append(Step("scaling", symbol("dX"), value, formula, rows=inputs))
         return Section(
             "sensitivity", Sentence("title_sensitivity"), tuple(steps), (Sentence("sensitivity"),)
         )

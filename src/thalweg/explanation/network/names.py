@@ -19,6 +19,7 @@ __all__ = [
     "activation",
     "at_entry",
     "bias",
+    "described",
     "find_neuron",
     "layer_of",
     "link",
@@ -110,6 +111,13 @@ def link(
         begin = Sentence("column", {"name": columns.input(source)})
     ends = {"target": neuron(network, layer, index), "source": begin}
     return Sentence("link", ends)
+
+
+def described(network: Network) -> Sentence:
+    """The network in a line: its layers and how many parameters it has."""
+    layers = repr(network).removeprefix("Network ").rpartition(" (")[0]
+    by_language = {"en": layers, "ko": layers.replace("no bias", "편향 없음")}
+    return Sentence("network", {"layers": by_language, "count": network.count})
 
 
 _NEURON = re.compile(

@@ -109,7 +109,7 @@ class NeuronWalk:
         notes = [Sentence("scaled_inputs")] if self.scales.X is not None else []
         if width > self.limit:
             notes.append(Sentence("more_inputs", {"count": width - self.limit}))
-        return [Section("forward", Sentence("layer_input"), tuple(steps), tuple(notes))]
+        return [Section("forward", Sentence("title_inputs"), tuple(steps), tuple(notes))]
 
     def sensitivity(self) -> list[Section]:
         """How the loss moves with the inputs, in their own units."""

@@ -59,7 +59,7 @@ class Scales:
 
 
 def _filled(formula: Math, **values: float) -> Math:
-    """A formula of X, c and s with their numbers."""
+    """A formula of X or D, a, c and s with their numbers."""
 
     def of(part: Math) -> float | None:
         return values.get(str(part.parts[0])[0]) if part.head == "symbol" else None
@@ -69,14 +69,14 @@ def _filled(formula: Math, **values: float) -> Math:
 
 
 def scaled_inputs(scales: Scales, passes: Passes, sample: int, limit: int) -> list[Step]:
-    """``x₁ = (X₁ - c₁) · s₁`` for the inputs of one sample; none where they are not scaled."""
+    """``x₁ = (X₁ - c) · s`` for the inputs of one sample; none where they are not scaled."""
     if scales.inputs is None or scales.X is None:
         return []
     width = passes.network.inputs
     slope, shift = scales.slope(scales.inputs, width), scales.shift(scales.inputs, width)
     steps = []
     for i in range(1, min(limit, width) + 1):
-        formula = times(subtract(symbol("X", i), symbol("c", i)), symbol("s", i))
+        formula = times(subtract(symbol("X", i), symbol("c[0]", i)), symbol("s[0]", i))
         own, c, s = (
             float(scales.X[sample - 1, i - 1]),
             float(shift[i - 1, 0]),
@@ -96,7 +96,7 @@ def scaled_inputs(scales: Scales, passes: Passes, sample: int, limit: int) -> li
 
 
 def scaled_targets(scales: Scales, passes: Passes, sample: int) -> list[Step]:
-    """``t₁ = (T₁ - c) · s`` and ``Y₁ = a₁ / s + c`` for one sample."""
+    """``t₁ = (D₁ - c) · s`` and ``Y₁ = a₁ / s + c`` for one sample."""
     if scales.targets is None or scales.T is None:
         return []
     width, last = passes.network.outputs, passes.depth
@@ -106,8 +106,8 @@ def scaled_targets(scales: Scales, passes: Passes, sample: int) -> list[Step]:
     for k in range(1, width + 1):
         c, s = float(shift[k - 1, 0]), float(slope[k - 1, 0])
         place = _column(passes.columns.outputs, k)
-        formula = times(subtract(symbol("T", k), symbol("c[t]", k)), symbol("s[t]", k))
-        numbers = _filled(formula, T=float(scales.T[sample - 1, k - 1]), c=c, s=s)
+        formula = times(subtract(symbol("D", k), symbol("c[t]", k)), symbol("s[t]", k))
+        numbers = _filled(formula, D=float(scales.T[sample - 1, k - 1]), c=c, s=s)
         value = np.asarray(passes.T[sample - 1, k - 1])
         steps.append(Step("scaling", symbol("t", k), value, formula, numbers, place=place))
         a = names.activation(last, k)
@@ -130,7 +130,7 @@ def unscaled_slopes(
     outer = []
     for i, step in enumerate(inner, start=1):
         goal, s = step.name.parts[0], float(slope[i - 1, 0])
-        factors = (Factor(step.name, float(step.value)), Factor(symbol("s", i), s))
+        factors = (Factor(step.name, float(step.value)), Factor(symbol("s[0]", i), s))
         name = partial(goal, symbol("X", i))
         formula = times(*(f.name for f in factors))
         numbers = times(*(number(f.value) for f in factors))

@@ -30,6 +30,7 @@ from thalweg.language import tr
 __all__ = ["render"]
 
 MAX_ROWS, MAX_COLUMNS = 20, 32
+TALL = 8  # a column of more rows scrolls
 MOST_NUMBERS = 60_000
 QUIET = ("old", "gradient", "state_before", "state_after", "new")
 _WORDS = ("given", "sum_of", "too_large")
@@ -249,8 +250,10 @@ class _Page:
                 lines.append(f"<tr><th>⋮</th>{'<td>⋮</td>' * len(columns)}</tr>")
                 continue
             cells = "".join(_cell(matrix, r, c, opens) for c in columns)
-            lines.append(f"<tr><th>{r + 1}</th>{cells}</tr>")
+            name = f"<i>{escape(step.rows[r])}</i>" if r < len(step.rows) else ""
+            lines.append(f"<tr><th>{r + 1}{name}</th>{cells}</tr>")
         small = " small" if matrix.size == 1 else ""
+        small = " tall" if matrix.shape[1] == 1 and len(rows) > TALL else small
         table = (
             f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
         )

@@ -16,6 +16,7 @@ __all__ = ["svg"]
 
 COLUMN, ROW, RADIUS = {"network": 172.0, "computation": 150.0}, 92.0, 22.0
 MARGIN_X, MARGIN_Y = 64.0, 52.0
+LONGEST, CAPTION = 16, 12.0
 MANY_EDGES = 9  # between two columns; more of them carry no numbers
 
 
@@ -69,9 +70,10 @@ class _Drawing:
         self.column = COLUMN[picture.kind]
         rows = [n.row for n in picture.nodes]
         columns = [n.column for n in picture.nodes]
+        self.row = ROW + (CAPTION if any(n.caption for n in picture.nodes) else 0.0)
         self.top = min(rows, default=0.0)
         self.width = 2 * MARGIN_X + self.column * max(columns, default=0.0)
-        self.height = 2 * MARGIN_Y + ROW * (max(rows, default=0.0) - self.top)
+        self.height = 2 * MARGIN_Y + self.row * (max(rows, default=0.0) - self.top)
         self.places = {n.id: self._place(n) for n in picture.nodes}
         self.largest = max((abs(e.value or 0.0) for e in picture.edges), default=1.0) or 1.0
         between: dict[tuple[float, float], int] = {}
@@ -81,7 +83,7 @@ class _Drawing:
         self.between = between
 
     def _place(self, node: PictureNode) -> tuple[float, float]:
-        return MARGIN_X + self.column * node.column, MARGIN_Y + ROW * (node.row - self.top)
+        return MARGIN_X + self.column * node.column, MARGIN_Y + self.row * (node.row - self.top)
 
     def _columns(self, edge: PictureEdge) -> tuple[float, float]:
         return self.places[edge.source][0], self.places[edge.target][0]
@@ -91,7 +93,8 @@ class _Drawing:
         if node.kind == "gap":
             return f'<text class="gap" x="{x:.0f}" y="{y + 5:.0f}">⋮</text>'
         name = text(node.label)
-        told = f"{name} = {signed(node.value, 6)}"
+        named = f"{name} ({node.caption})" if node.caption else name
+        told = f"{named} = {signed(node.value, 6)}"
         if node.derivative is not None:
             word = tr("explanation.global_derivative", lang)
             told += f", {word} {signed(node.derivative, 6)}"
@@ -102,9 +105,16 @@ class _Drawing:
             f"{self._body(x, y)}"
             f'<text class="name" x="{x:.0f}" y="{y + 5:.0f}">{escape(name)}</text>'
             f'<text class="value" x="{x:.0f}" y="{y + RADIUS + 13:.0f}">{escape(below)}</text>'
+            f"{self._caption(x, y, node.caption)}"
             f'<text class="slope {sign_class(node.derivative)}" x="{x:.0f}" '
             f'y="{y - RADIUS - 6:.0f}">{escape(above)}</text></g>'
         )
+
+    def _caption(self, x: float, y: float, caption: str) -> str:
+        if not caption:
+            return ""
+        shown = caption if len(caption) <= LONGEST else caption[: LONGEST - 1] + "…"
+        return f'<text class="caption" x="{x:.0f}" y="{y + RADIUS + 25:.0f}">{escape(shown)}</text>'
 
     def _body(self, x: float, y: float) -> str:
         if self.picture.kind == "network":

@@ -27,9 +27,10 @@ from thalweg.explanation.notation import digits, shortened, text
 from thalweg.explanation.records import Array, Explanation, Section, Step
 from thalweg.language import known_language, tr
 
-__all__ = ["ascii_only", "render", "renderable"]
+__all__ = ["ROLE_WIDTH", "ascii_only", "folded", "render", "renderable"]
 
 MAX_ROWS, MAX_COLUMNS, MAX_TERMS = 8, 6, 8
+ROLE_WIDTH = 14
 STYLES = {
     "local": "cyan",
     "global": "bold",
@@ -149,7 +150,7 @@ def _table(section: Section, lang: str, width: int) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, expand=True
     )
-    table.add_column(tr("explanation.column_step", lang), no_wrap=True)
+    table.add_column(tr("explanation.column_step", lang), max_width=ROLE_WIDTH)
     table.add_column(tr("explanation.column_formula", lang), ratio=1, overflow="fold")
     table.add_column(tr("explanation.column_value", lang), justify="right", no_wrap=True)
     if checked:
@@ -160,9 +161,23 @@ def _table(section: Section, lang: str, width: int) -> Table:
         value, estimate = _single(step.value), _single(step.estimate)
         cells = [Text(value), Text(estimate)] if checked else [Text(value)]
         said = "" if step.role == before else tr(f"explanation.role_{step.role}", lang)
-        before, role = step.role, Text(said, style=STYLES.get(step.role, ""))
+        before, role = step.role, Text(folded(said), style=STYLES.get(step.role, ""))
         table.add_row(role, _formula(step, lang, room), *cells, _shape(step.value))
     return table
+
+
+def folded(role: str) -> str:
+    r"""A long role on two lines.
+
+    Examples
+    --------
+    >>> folded("2 common part"), folded("1 activation local")
+    ('2 common part', '1 activation\n  local')
+    """
+    if cell_len(role) <= ROLE_WIDTH:
+        return role
+    head, _, tail = role[: ROLE_WIDTH + 1].rpartition(" ")
+    return f"{head}\n  {tail}{role[ROLE_WIDTH + 1 :]}" if head.strip() else role
 
 
 def _single(value: Array | None) -> str:
@@ -187,7 +202,7 @@ def _formula(step: Step, lang: str, room: int) -> Text:
     if step.numbers is not None and (step.formula is None or step.numbers != step.formula):
         written.append(f"\n  = {text(shortened(step.numbers, MAX_TERMS))}", style="not bold dim")
     if step.value.ndim and step.value.size:
-        written.append("\n" + matrix(step.value, room), style="not bold")
+        written.append("\n" + matrix(step.value, room, step.rows), style="not bold")
         if step.estimate is not None:
             difference = float(np.max(np.abs(step.value - step.estimate)))
             said = tr("explanation.largest_difference", lang, difference=f"{difference:.1e}")
@@ -195,7 +210,7 @@ def _formula(step: Step, lang: str, room: int) -> Text:
     return written
 
 
-def matrix(value: Array, width: int = 60) -> str:
+def matrix(value: Array, width: int = 60, names: tuple[str, ...] = ()) -> str:
     """A vector or matrix in brackets, large ones with their middle left out.
 
     Parameters
@@ -203,6 +218,8 @@ def matrix(value: Array, width: int = 60) -> str:
     value : array
     width : int
         Columns of the terminal that a line may take.
+    names : tuple of str
+        Of the rows; they are written behind them.
 
     Examples
     --------
@@ -217,13 +234,22 @@ def matrix(value: Array, width: int = 60) -> str:
     if value.size == 0:
         return "[ ]"
     rows, more_rows = _clip(value.shape[0], MAX_ROWS)
+    told = [shortened_name(names[r]) if r < len(names) else "" for r in rows]
+    longest = max(map(cell_len, told))
     for most in range(MAX_COLUMNS, 2, -1):
         lines = _lines(value, rows, most)
-        if len(lines[0]) + 4 <= width:
+        if len(lines[0]) + 6 + longest <= width + 2 * (not longest):
             break
     if more_rows:
         lines.insert(len(rows) - 1, "⋮".center(len(lines[0])))
-    return "\n".join(_bracketed(lines))
+        told.insert(len(rows) - 1, "")
+    written = zip(_bracketed(lines), told, strict=True)
+    return "\n".join(f"{line}  {name}".rstrip() for line, name in written)
+
+
+def shortened_name(name: str, most: int = 20) -> str:
+    """A name with its end left out if it is long."""
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _lines(value: Array, rows: list[int], most: int) -> list[str]:

@@ -31,6 +31,7 @@ from rich.text import Text
 from thalweg.errors import OptionError, suggest
 from thalweg.explanation.notation import digits, latex, mathml, text
 from thalweg.explanation.render.latex import document, prose
+from thalweg.explanation.render.terminal import ROLE_WIDTH, folded
 from thalweg.language import tr
 
 if TYPE_CHECKING:
@@ -103,14 +104,14 @@ def renderable(sheet: Worksheet, lang: str) -> RenderableType:
         parts.append(Text("\n" + title, style="bold underline"))
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
         table.expand = True
-        table.add_column(say("column_step"), no_wrap=True)
+        table.add_column(say("column_step"), max_width=ROLE_WIDTH)
         table.add_column(say("column_formula_only"), ratio=1, overflow="fold")
         table.add_column(say("column_value"), justify="right", no_wrap=True)
         for line in lines:
             blank = line.blank is not None
             value = f"({line.blank}) {BLANK}" if blank else _shown(line)
             style = "bold yellow" if blank else ""
-            table.add_row(line.role, Text(line.equation), Text(value, style=style))
+            table.add_row(folded(line.role), Text(line.equation), Text(value, style=style))
         parts.append(table)
     return Group(*parts, "", Padding(Text(sheet.form().rstrip("\n")), (0, 0, 0, 2)))
 
