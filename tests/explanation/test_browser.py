@@ -2,10 +2,15 @@
 
 import shutil
 from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+import thalweg as tw
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -13,7 +18,24 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
 ]
-NAMES = ("line", "two_neuron_chain", "xor")
+NAMES = ("line", "two_neuron_chain", "xor", "lm")
+
+
+def levenberg_marquardt() -> Any:
+    """A step of a solver, for a network with two outputs."""
+    net = tw.Network([tw.Dense(2, 3, "tanh"), tw.Dense(3, 2)])
+    rows = np.random.default_rng(0).normal(size=(12, 2))
+    targets = np.stack([rows[:, 0] * rows[:, 1], np.sin(rows[:, 0])], axis=1)
+    return tw.explain_network(net, net.initial(1), rows, targets, "mse", "lm").update()
+
+
+@cache
+def axe() -> str:
+    """The accessibility checker of Deque Systems, as its package brings it."""
+    spec = find_spec("axe_core_python")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return (Path(spec.submodule_search_locations[0]) / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +50,8 @@ def browser() -> Iterator[Any]:
 def opened(browser, example, tmp_path: Path):
     def open_page(name: str, lang: str = "ko", width: int = 1280, scheme: str = "light"):
         path = tmp_path / f"{name}.html"
-        path.write_text(example(name).explanation().write("html", lang), encoding="utf-8")
+        told = levenberg_marquardt() if name == "lm" else example(name).explanation()
+        path.write_text(told.write("html", lang), encoding="utf-8")
         size = {"width": width, "height": 844}
         page = browser.new_context(viewport=size, color_scheme=scheme).new_page()
         page.troubles = []
@@ -42,6 +65,31 @@ def opened(browser, example, tmp_path: Path):
         return page
 
     return open_page
+
+
+LOOKS = [(w, s, k) for w in (1280, 390) for s in ("light", "dark") for k in ("en", "ko")]
+LONG = [(1280, "light", "en"), (390, "dark", "ko")]  # long pages take axe many seconds
+
+
+@pytest.mark.skipif(find_spec("axe_core_python") is None, reason="needs axe-core-python")
+@pytest.mark.parametrize(
+    ("name", "width", "scheme", "lang"),
+    [(name, *look) for name in NAMES for look in (LOOKS if name in NAMES[:2] else LONG)],
+)
+def test_axe_finds_no_violation(opened, name: str, width: int, scheme: str, lang: str) -> None:
+    page = opened(name, lang, width, scheme)
+    page.keyboard.press("ArrowRight")
+    page.locator("button.num").first.click()
+    page.evaluate(axe())
+    found = page.evaluate("axe.run()")
+    assert len(found["passes"]) >= 15
+    assert [_told(violation) for violation in found["violations"]] == []
+    assert page.troubles == []
+
+
+def _told(violation: dict[str, Any]) -> str:
+    places = "\n".join(f"  {n['html'][:120]} {n['failureSummary']}" for n in violation["nodes"][:3])
+    return f"{violation['id']}: {violation['help']} ({len(violation['nodes'])})\n{places}"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

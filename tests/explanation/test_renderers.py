@@ -107,14 +107,32 @@ def test_notebooks_get_a_fragment() -> None:
     assert "<html" not in html
 
 
+def _compiled(text: str, folder: Path) -> None:
+    """Run LaTeX, and let nothing be missing or stick out of the page."""
+    (folder / "page.tex").write_text(text, encoding="utf-8")
+    command = ["xelatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
+    assert run.returncode == 0, run.stdout[-2000:]
+    assert "Missing character" not in run.stdout
+    assert not re.search(r"Overfull \\hbox \((?:\d\d+|[2-9])\.", run.stdout), run.stdout[-3000:]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("xelatex") is None, reason="needs a LaTeX")
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("name", NAMES)
 def test_latex_compiles(example, tmp_path: Path, name: str, lang: str) -> None:
-    path = tmp_path / f"{name}.tex"
-    path.write_text(example(name).explanation().write("latex", lang), encoding="utf-8")
-    command = ["xelatex", "-interaction=nonstopmode", "-halt-on-error", path.name]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
-    assert run.returncode == 0, run.stdout[-2000:]
-    assert "Missing character" not in run.stdout
+    _compiled(example(name).explanation().write("latex", lang), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("xelatex") is None, reason="needs a LaTeX")
+@pytest.mark.parametrize(
+    ("method", "lang"), [("lm", "en"), ("newton", "ko"), ("bfgs", "en"), ("lbfgs", "ko")]
+)
+def test_latex_of_solvers_compiles(tmp_path: Path, method: str, lang: str) -> None:
+    net = Network([Dense(2, 3, "tanh"), Dense(3, 2, "softmax")])
+    rows = np.random.default_rng(1).normal(size=(12, 2))
+    targets = np.eye(2)[(rows[:, 0] > 0).astype(int)]
+    told = tw.explain_network(net, net.initial(0), rows, targets, "cross_entropy", method)
+    _compiled(told.update().write("latex", lang), tmp_path)

@@ -99,7 +99,7 @@ def _letter(base: str) -> str:
         return "\\" + GREEK[base]
     if base == "…":
         return r"\cdots"
-    if len(base) == 1 and base.isascii():
+    if len(base.rstrip("'")) == 1 and base.isascii():
         return base
     if len(base) == 2 and base[0] == "d" and base[1] in GREEK:
         return rf"d\{GREEK[base[1]]}"

@@ -103,7 +103,7 @@ def _section(section: Section, lang: str, headed: bool) -> list[str]:
         role = tr(f"explanation.role_{step.role}", lang).strip()
         place = f" ({step.place.say(lang)})" if step.place is not None else ""
         if role != before or place:
-            parts.append(rf"\textit{{{prose(role + place)}}}")
+            parts.append(rf"\textsl{{{prose(role + place)}}}")
         before = role
         parts.append(_display(step))
     notes = [n.say(lang) for n in (*section.notes, *(n for s in section.steps for n in s.notes))]

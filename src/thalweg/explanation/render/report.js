@@ -18,7 +18,8 @@
     return text.replace(/-/g, "−");
   };
   const below = (n) => String(n).replace(/[0-9]/g, (d) => "₀₁₂₃₄₅₆₇₈₉"[d]);
-  const entry = (name, row, column) => name + below(row) + "," + below(column);
+  const whole = (name) => (name.includes(" ") ? "(" + name + ")" : name);
+  const entry = (name, row, column) => whole(name) + below(row) + "," + below(column);
   const make = (tag, text, kind) => {
     const element = document.createElement(tag);
     if (text !== undefined) element.textContent = text;
