@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from thalweg.errors import OptionError, PositionError, ThalwegError
 from thalweg.graph import PRIMITIVES, Node, topological
+from thalweg.phrases import Phrase
 
 __all__ = ["Guard", "guards"]
 
@@ -25,14 +27,14 @@ class Guard:
     ----------
     condition : Node
         A boolean of no axes.
-    error : type of exception
+    error : type of ThalwegError
         Raised where it does not hold.
-    message : str
+    message : Phrase
     """
 
     condition: Node
-    error: type[Exception]
-    message: str
+    error: type[ThalwegError]
+    message: Phrase
 
 
 def guards(outputs: Sequence[Node]) -> list[Guard]:
@@ -48,9 +50,9 @@ def guards(outputs: Sequence[Node]) -> list[Guard]:
 
     Raises
     ------
-    IndexError
+    PositionError
         If a constant index is out of range.
-    ValueError
+    OptionError
         If a constant exponent of integers is negative.
     """
     found: dict[Node, Guard] = {}
@@ -65,24 +67,28 @@ def guards(outputs: Sequence[Node]) -> list[Guard]:
 
 
 def _check_index(found: dict[Node, Guard], index: Node, length: int, axis: int) -> None:
-    message = f"an index is out of range for axis {axis} of length {length}"
+    message = Phrase(
+        "an index is out of range for axis {axis} of length {length}", axis=axis, length=length
+    )
     if index.is_constant:
         value = index.attributes["value"]
         if np.any((value < -length) | (value >= length)):
-            raise IndexError(message)
+            raise PositionError(message)
     elif index.size:
-        _add(found, (index >= -length) & (index < length), IndexError, message)
+        _add(found, (index >= -length) & (index < length), PositionError, message)
 
 
 def _check_exponent(found: dict[Node, Guard], exponent: Node) -> None:
-    message = "integers to negative integer powers are not allowed"
+    message = Phrase("integers to negative integer powers are not allowed")
     if exponent.is_constant and np.any(exponent.attributes["value"] < 0):
-        raise ValueError(message)
+        raise OptionError(message)
     if not exponent.is_constant and exponent.size:
-        _add(found, exponent >= 0, ValueError, message)
+        _add(found, exponent >= 0, OptionError, message)
 
 
-def _add(found: dict[Node, Guard], condition: Node, error: type[Exception], message: str) -> None:
+def _add(
+    found: dict[Node, Guard], condition: Node, error: type[ThalwegError], message: Phrase
+) -> None:
     axes = tuple(range(condition.ndim))
     every = PRIMITIVES["all"].bind(condition, axes=axes) if axes else condition
     found[every] = Guard(every, error, message)

@@ -31,18 +31,22 @@ __all__ = ["merge"]
 MOST_STORES = 24
 
 
-def merge(nests: Sequence[Nest]) -> list[Nest]:
+def merge(*groups: Sequence[Nest]) -> list[Nest]:
     """Join nests where that is allowed and useful.
 
     Parameters
     ----------
-    nests : sequence of Nest
-        In an order in which they can run.
+    *groups : sequence of Nest
+        In an order in which they can run; those of different groups are not joined.
 
     Returns
     -------
     list of Nest
     """
+    return _without_dead_stores([nest for group in groups for nest in _merged(group)])
+
+
+def _merged(nests: Sequence[Nest]) -> list[Nest]:
     done: list[_Part] = []
     last_touch: dict[Buffer, int] = {}
     last_write: dict[Buffer, int] = {}
@@ -64,7 +68,7 @@ def merge(nests: Sequence[Nest]) -> list[Nest]:
             last_touch[b] = max(last_touch.get(b, -1), position)
         for b in part.writes:
             last_write[b] = max(last_write.get(b, -1), position)
-    return _without_dead_stores([part.nest for part in done])
+    return [part.nest for part in done]
 
 
 @dataclass(frozen=True)

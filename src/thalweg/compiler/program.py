@@ -253,7 +253,7 @@ class BatchProgram:
         nests = turn_sums(fusion.nests, self.turned, self.lanes, self._per_vector(), fewest)
         verify(nests, "turn")
         groups = phases(nests, set(self.stacks.values())) if self.chunks else [nests]
-        nests = [nest for group in groups for nest in merge(group)]
+        nests = merge(*groups)
         verify(nests, "merge")
         vectorise(nests, self.target)
         verify(nests, "vectorise")

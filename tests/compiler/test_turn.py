@@ -1,0 +1,78 @@
+"""Transposition in registers, and sums over samples that end in vectors."""
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.nn.losses import loss
+from thalweg.nn.network import Dense, Network
+from thalweg.nn.objective import NetworkObjective, Penalty
+from thalweg.optim.rules import Adam
+from thalweg.training import native_plan
+from thalweg.training.native_program import NativeProgram
+from thalweg.training.program import Program
+from thalweg.trees import leaves
+
+RNG = np.random.default_rng(3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(16, 16), (17, 33), (40, 100), (5, 64), (64, 3), (8, 8), (1, 9)])
+def test_transposed_operands(shape, dtype):
+    a, b = RNG.normal(size=shape).astype(dtype), RNG.normal(size=shape[::-1]).astype(dtype)
+    f = tw.compile(lambda a, b: (b.T, a + 2 * b.T, (a * b.T).T))
+    wanted = (b.T, a + 2 * b.T, (a * b.T).T)
+    for found, value in zip(f(a, b), wanted, strict=True):
+        assert np.array_equal(found, value)
+
+
+def test_squares_are_transposed_in_registers():
+    f = tw.compile(lambda a, b: a + b.T)
+    f(np.zeros((64, 64)), np.zeros((64, 64)))
+    assert "transposed from i0" in f.show("loops")
+
+
+SIZES = [(20, 40, 24, 9), (8, 64, 64, 1), (33, 16, 17), (3, 70, 8, 8)]
+WAYS = {"whole": (1 << 20, 0), "blocked": (20_000, 0), "chunked": (20_000, 1 << 24)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_every_way_through_a_batch_gives_the_interpreters_parameters(sizes, way, monkeypatch):
+    cache_bytes, chunk_bytes = WAYS[way]
+    monkeypatch.setattr(native_plan, "CACHE_BYTES", cache_bytes)
+    monkeypatch.setattr(native_plan, "CHUNK_BYTES", chunk_bytes)
+    layers = [Dense(n, m, "tanh") for n, m in zip(sizes[:-2], sizes[1:-1], strict=True)]
+    net = Network([*layers, Dense(sizes[-2], sizes[-1])])
+    objective = NetworkObjective(net, loss("mse"), Penalty(l2=1e-3))
+    X, T = RNG.normal(size=(2503, sizes[0])), RNG.normal(size=(2503, sizes[-1]))
+    weights, order = RNG.uniform(0.5, 2, 2503), RNG.permutation(2503)
+    chosen = native_plan.plan(net, 1000, np.dtype("float64"), 2)
+    if way != "whole":
+        assert (chosen.blocked, bool(chosen.chunks)) == (True, way == "chunked")
+    states = []
+    for kind in (Program, NativeProgram):
+        program = kind(objective, Adam())
+        state = program.start(net.initial(0))
+        losses = [
+            program.epoch(state, X, T, weights, order, 1000, np.full(3, 0.01)) for _ in range(2)
+        ]
+        states.append([*losses, *leaves(state.params), *leaves(state.memory)])
+    for found, wanted in zip(*states, strict=True):
+        assert np.allclose(found, wanted, rtol=1e-11, atol=1e-13)
+
+
+def test_a_chunk_without_samples(monkeypatch):
+    monkeypatch.setattr(native_plan, "CACHE_BYTES", 1)
+    net = Network([Dense(3, 9, "tanh"), Dense(9, 2)])
+    objective = NetworkObjective(net, loss("mse"))
+    X, T = RNG.normal(size=(70, 3)), RNG.normal(size=(70, 2))
+    values = []
+    for kind in (Program, NativeProgram):
+        program = kind(objective, Adam())
+        state = program.start(net.initial(0))
+        for _ in range(3):  # sums that were left over would be seen in the second step
+            program.epoch(state, X, T, np.ones(70), np.arange(70), 70, np.full(1, 0.01))
+        values.append(leaves(state.params))
+    for found, wanted in zip(*values, strict=True):
+        assert np.allclose(found, wanted, rtol=1e-12, atol=1e-14)
