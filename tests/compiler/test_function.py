@@ -336,3 +336,15 @@ def test_shared_expressions_are_shown_once():
         return x
 
     assert len(tw.compile(f).show("loops", 0.1)) < 10_000
+
+
+def test_arguments_by_name():
+    f = tw.compile(lambda x, scale=2.0, shift=0.0: x * scale + shift)
+    x = np.array([1.0, 2.0])
+    assert np.array_equal(f(x, shift=1.0), [3.0, 5.0])
+    assert np.array_equal(f(scale=3.0, x=x), [3.0, 6.0])
+    assert np.array_equal(f(x), [2.0, 4.0])
+    with pytest.raises(TypeError, match="unexpected"):
+        f(x, factor=1.0)
+    with pytest.raises(OptionError, match="by name"):
+        tw.compile(lambda x, *, only: x * only)(x, only=2.0)

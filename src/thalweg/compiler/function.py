@@ -13,6 +13,7 @@ np.float64(0.793577925420...)
 from __future__ import annotations
 
 import ctypes
+import inspect
 import math
 import sys
 import threading
@@ -327,8 +328,10 @@ class CompiledFunction:
                 self._known[key] = found  # what closes over traced arrays is good for one call
         return values, found
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Evaluate, or join the trace that is under way."""
+        if named:
+            arguments = self._positional(arguments, named)
         signature = _signature(arguments)
         quick = self._quick.get(signature)
         if quick is not None:
@@ -344,6 +347,18 @@ class CompiledFunction:
         if all(type(a) in PLAIN or type(a) is np.ndarray for a in arguments):
             self._quick[signature] = known, native.quickest
         return known.result(native.quickest(*values))
+
+    def _positional(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        """Arguments given by name, in their places."""
+        bound = inspect.signature(self._f).bind(*arguments, **named)
+        if bound.kwargs:  # something before them is left out
+            bound.apply_defaults()
+        if bound.kwargs:
+            names = ", ".join(bound.kwargs)
+            raise OptionError(
+                "{names} can only be given by name: compile a function that fixes it.", names=names
+            )
+        return bound.args
 
     @staticmethod
     def _nested(values: Sequence[Any], graph: Graph) -> bool:
