@@ -97,7 +97,7 @@ def set_language(lang: str | None) -> None:
     >>> tw.set_language("ko")
     >>> tw.minimize(abs, 1.0, method="bfsg")
     Traceback (most recent call last):
-    thalweg.errors.OptionError: ...
+    thalweg.errors.OptionError: 방법 'bfsg'는 없습니다. 'bfgs'를 뜻하셨나요?
     >>> tw.set_language(None)
     """
     speak(None if lang is None else known_language(lang))

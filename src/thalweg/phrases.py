@@ -101,7 +101,8 @@ class Phrase(str):
 
     def __new__(cls, template: str, /, **values: object) -> Self:  # noqa: D102
         kept = {name: _kept(value) for name, value in values.items()}
-        phrase = super().__new__(cls, PARTICLES.vformat(template, (), kept) if kept else template)
+        english = PARTICLES.vformat(template, (), in_language(kept, "en")) if kept else template
+        phrase = super().__new__(cls, english)
         phrase.template, phrase.values = str(template), kept
         return phrase
 

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import (
     unique_labels,
 )
 
-from thalweg.errors import OptionError
+from thalweg.errors import DataError, OptionError
 from thalweg.estimators.perceptron import Perceptron, runs_epochs
 from thalweg.nn.losses import Loss, binary_cross_entropy, cross_entropy
 from thalweg.nn.losses import loss as find_loss
@@ -183,14 +183,18 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         """Refuse classes that earlier calls did not announce."""
         classes = unique_labels(y)
         if self.warm_start and set(classes) != set(self.classes_):
-            raise ValueError(
+            raise DataError(
                 "warm_start can only be used where `y` has the same classes as in the previous "
-                f"call to fit. Previously got {self.classes_}, `y` has {classes}"
+                "call to fit. Previously got {before}, `y` has {classes}",
+                before=self.classes_,
+                classes=classes,
             )
         if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
-            raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
-                f"'y' has {classes}."
+            raise DataError(
+                "`y` has classes not in `self.classes_`. `self.classes_` has {before}. "
+                "'y' has {classes}.",
+                before=self.classes_,
+                classes=classes,
             )
 
     def _output(self) -> str:

@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from thalweg.errors import ShapeError
+from thalweg.errors import DataError, OptionError, ShapeError
 from thalweg.estimators.batch import fit_solver
 from thalweg.estimators.parameters import CONSTRAINTS, auto
 from thalweg.estimators.record import Shown, curves
@@ -156,7 +156,7 @@ class Perceptron(Shown, BaseEstimator):  # type: ignore[misc]
         else:
             fit_solver(self, given)
         if not all(np.isfinite(w).all() for w in [*self.coefs_, *self.intercepts_]):
-            raise ValueError(
+            raise DataError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
                 "values and need to be preprocessed."
             )
@@ -200,7 +200,7 @@ class Perceptron(Shown, BaseEstimator):  # type: ignore[misc]
         given: Any = self.hidden_layer_sizes
         hidden = list(given) if hasattr(given, "__iter__") else [given]
         if any(size <= 0 for size in hidden):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+            raise OptionError("hidden_layer_sizes must be > 0, got {hidden}.", hidden=hidden)
         return [self.n_features_in_, *(int(size) for size in hidden), self.n_outputs_]
 
     def _auto(self, name: str) -> Any:

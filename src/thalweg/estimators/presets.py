@@ -35,6 +35,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from thalweg.errors import DataError
 from thalweg.estimators.parameters import CONSTRAINTS, COUNT, FROM_ZERO
 from thalweg.estimators.perceptron import refuse_turned, rows_of
 from thalweg.estimators.record import Shown, TrainingRecord
@@ -381,8 +382,9 @@ class patternnet(ClassifierMixin, _Preset):  # type: ignore[misc]
         if not hasattr(self, "classes_"):
             self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
-            raise ValueError(
-                f"patternnet needs at least two classes; y holds one class, {self.classes_[0]!r}."
+            raise DataError(
+                "patternnet needs at least two classes; y holds one class, {only!r}.",
+                only=self.classes_[0],
             )
         return np.asarray(y[:, None] == self.classes_[None, :], np.float64)
 

@@ -17,8 +17,10 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from thalweg.errors import DataError, OptionError
 from thalweg.estimators.parameters import rule_for
 from thalweg.estimators.pool import borrowed
+from thalweg.phrases import Phrase
 from thalweg.training.batches import Samples
 from thalweg.training.methods import method
 from thalweg.training.program import EpochProgram, ProgramState, batch_count
@@ -64,7 +66,7 @@ class Optimizer:
 def fit_epochs(estimator: Any, given: Samples, incremental: bool) -> None:
     """Train by a first-order rule until there is a reason to stop, or for one epoch."""
     if estimator.early_stopping and incremental:
-        raise ValueError("partial_fit does not support early_stopping=True")
+        raise OptionError("partial_fit does not support early_stopping=True")
     train, held = held_out(estimator, given) if estimator.early_stopping else (given, None)
     rule = rule_for(method(estimator.solver), estimator)
     with borrowed(estimator._objective(True), rule, given.X.dtype, estimator.engine) as program:
@@ -86,7 +88,7 @@ def held_out(estimator: Any, given: Samples) -> tuple[Samples, Samples]:
         stratify=stratify,
     )
     if len(parts[1]) < 2:
-        raise ValueError(
+        raise DataError(
             "The validation set is too small. Increase 'validation_fraction' or the size of your "
             "dataset."
         )
@@ -125,13 +127,16 @@ class _Run:
             else:
                 if not incremental:
                     warnings.warn(
-                        f"Stochastic Optimizer: Maximum iterations ({limit}) reached and the "
-                        "optimization hasn't converged yet.",
+                        Phrase(
+                            "Stochastic Optimizer: Maximum iterations ({limit}) reached and the "
+                            "optimization hasn't converged yet.",
+                            limit=limit,
+                        ).said(),
                         ConvergenceWarning,
                         stacklevel=5,
                     )
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            warnings.warn(Phrase("Training interrupted by user.").said(), stacklevel=5)
         own._keep(state.params if self.held is None else own._best_params)
 
     def one(self, state: ProgramState) -> None:
@@ -202,7 +207,9 @@ def _batch_size(estimator: Any, count: int) -> int:
         return count if method(estimator.solver).full_batch else min(200, count)
     if estimator.batch_size > count:
         warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            Phrase(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
+            ).said(),
             stacklevel=6,
         )
     return int(min(estimator.batch_size, count))

@@ -24,14 +24,22 @@ from numpy.typing import NDArray
 from thalweg.errors import DataError, OptionError
 from thalweg.phrases import Phrase, joined
 
-__all__ = ["SMALLEST_SPLIT", "Split", "apportion", "split_rows"]
+__all__ = [
+    "PART_WORDS",
+    "SMALLEST_SPLIT",
+    "VALIDATION_GIVEN",
+    "Split",
+    "apportion",
+    "made_again",
+    "split_rows",
+]
 
 SMALLEST_SPLIT = 20
 """A table of fewer rows than this trains on all of them."""
 
 Rows = NDArray[np.int64]
 _PARTS = ("training", "validation", "test")
-_WORDS = {
+PART_WORDS = {
     "training": Phrase("training"),
     "validation": Phrase("validation"),
     "test": Phrase("test"),
@@ -76,7 +84,7 @@ class Split:
     def phrase(self) -> Phrase:
         """The split in words, which can be said in every language."""
         counts = [
-            Phrase("{count} {name}", count=len(rows), name=_WORDS[name])
+            Phrase("{count} {name}", count=len(rows), name=PART_WORDS[name])
             for name, rows in self.parts().items()
             if len(rows)
         ]
@@ -188,14 +196,14 @@ def apportion(n: int, shares: Sequence[float] | NDArray[np.float64]) -> NDArray[
 # --- reading the specification -------------------------------------------------------------------
 
 
-def _made(spec: object, way: Phrase) -> Phrase:
+def _made(spec: object, way: str) -> Phrase:
     return Phrase("{spec}, {way}", spec=str(spec), way=way)
 
 
-def made_again(text: str) -> Phrase:
+def made_again(text: str) -> str:
     """How a split was made, from the English words for it."""
     spec, _, said = text.rpartition(", ")
-    way = next((way for way in _WAYS if way == said), Phrase(said))
+    way = next((way for way in _WAYS if way == said), said)
     return _made(spec, way) if spec else way
 
 
@@ -242,14 +250,14 @@ def _given(n: int, parts: Sequence[Any]) -> Split:
         if array.size and array.dtype.kind not in "iu":
             raise OptionError(
                 "the {name} rows are not whole numbers but {dtype}.",
-                name=_WORDS[name],
+                name=PART_WORDS[name],
                 dtype=array.dtype,
             )
         outside = array[(array < 0) | (array >= n)]
         if outside.size:
             raise OptionError(
                 "the {name} rows name row index {row}; there are {n} rows.",
-                name=_WORDS[name],
+                name=PART_WORDS[name],
                 row=outside[0],
                 n=n,
             )
@@ -288,7 +296,7 @@ def _cut(rows: Rows, counts: Rows) -> list[Rows]:
 def _without_rows(parts: Sequence[Rows], shares: NDArray[np.float64]) -> tuple[str, ...]:
     """A note for each part that was asked for and got nothing."""
     return tuple(
-        Phrase("no rows are left for the {name} part", name=_WORDS[name])
+        Phrase("no rows are left for the {name} part", name=PART_WORDS[name])
         for name, rows, share in zip(_PARTS, parts, shares, strict=True)
         if share > 0 and not len(rows)
     )
@@ -321,7 +329,7 @@ def _by_class(
         carried += exact - counts
         dealt.append(_cut(rows, counts))
         if np.any((counts == 0) & (shares > 0)):
-            reached = joined(_WORDS[part] for part in np.array(_PARTS)[counts > 0].tolist())
+            reached = joined(PART_WORDS[part] for part in np.array(_PARTS)[counts > 0].tolist())
             small.append(
                 Phrase(
                     "{name} ({rows}: {reached} only)",

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from thalweg.errors import ModelFileError
 from thalweg.language import tr
+from thalweg.phrases import chosen_language
 
 __all__ = ["REASONS", "StopReason"]
 
@@ -75,7 +76,7 @@ class StopReason:
     said = sentence
 
     def __str__(self) -> str:
-        return self.sentence("en")
+        return self.sentence(chosen_language() or "en")
 
     def to_json(self) -> dict[str, Any]:
         """The record for a model file."""
