@@ -1,5 +1,7 @@
 """Transposition in registers, and sums over samples that end in vectors."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -42,7 +44,7 @@ def test_every_way_through_a_batch_gives_the_interpreters_parameters(sizes, way,
     cache_bytes, chunk_bytes = WAYS[way]
     monkeypatch.setattr(native_plan, "CACHE_BYTES", cache_bytes)
     monkeypatch.setattr(native_plan, "CHUNK_BYTES", chunk_bytes)
-    layers = [Dense(n, m, "tanh") for n, m in zip(sizes[:-2], sizes[1:-1], strict=True)]
+    layers = [Dense(n, m, "tanh") for n, m in pairwise(sizes[:-1])]
     net = Network([*layers, Dense(sizes[-2], sizes[-1])])
     objective = NetworkObjective(net, loss("mse"), Penalty(l2=1e-3))
     X, T = RNG.normal(size=(2503, sizes[0])), RNG.normal(size=(2503, sizes[-1]))

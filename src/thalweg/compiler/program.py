@@ -346,7 +346,9 @@ class BatchProgram:
             data = [*batches.data, batches.scalars, batches.losses, workspace]
             arrays = [*batches.state, *data, *(b.value for b in self.layout.constants)]
             # Addresses, read the quick way.
-            table = (ctypes.c_void_p * len(arrays))(*(a.__array_interface__["data"][0] for a in arrays))
+            table = (ctypes.c_void_p * len(arrays))(
+                *(a.__array_interface__["data"][0] for a in arrays)
+            )
             function, count = self._native(), len(batches.data[3])
 
             def task(thread: int, threads: int) -> None:
