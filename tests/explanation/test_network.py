@@ -4,8 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import thalweg as tw
 from thalweg.errors import OptionError, ShapeError
@@ -124,57 +122,6 @@ def test_the_figures_are_those_of_the_training_step() -> None:
         assert np.array_equal(told.passes.dW[layer], gradient[layer - 1]["W"])
         new, _ = told.update_step.moved(layer, "W")
         assert np.allclose(new, state.params[layer - 1]["W"], rtol=1e-14, atol=1e-16)
-
-
-ACTIVATIONS = st.sampled_from(
-    ["tanh", "sigmoid", "relu", "leaky_relu", "gelu", "identity", "softplus"]
-)
-
-
-@settings(deadline=None, max_examples=40)
-@given(
-    st.lists(st.integers(1, 4), min_size=2, max_size=4),
-    st.lists(ACTIVATIONS, min_size=3, max_size=3),
-    st.booleans(),
-    st.integers(1, 3),
-    st.integers(0, 10_000),
-)
-def test_the_product_chain_equals_the_gradient(sizes, names, bias, m, seed) -> None:
-    """For random networks: the chain read off the records, against the gradient of training."""
-    pairs = zip(sizes[:-1], sizes[1:], names, strict=False)
-    net = Network([Dense(n, k, g, bias) for n, k, g in pairs])
-    rng = np.random.default_rng(seed)
-    params = [
-        {k: v + 0.3 * rng.normal(size=v.shape) for k, v in own.items()} for own in net.initial(seed)
-    ]
-    X, T = rng.normal(size=(m, sizes[0])), rng.normal(size=(m, sizes[-1]))
-    told = tw.explain_network(net, params, X, T)
-
-    def objective(p):
-        return tw.numpy.mean(tw.numpy.sum((net(p, X) - T) ** 2, axis=1))
-
-    gradient = tw.grad(objective)(params)
-    view = told.layers()
-    walks = [told.walk(sample=s) for s in range(1, m + 1)]
-    for layer in range(1, len(sizes)):
-        W = gradient[layer - 1]["W"]
-        for j in range(W.shape[0]):
-            for i in range(W.shape[1]):
-                opened = product(view.open(f"dW[{layer}]", j + 1, i + 1))
-                assert opened == pytest.approx(W[j, i], rel=1e-12, abs=1e-13)
-                goal = "J" if m == 1 else "ℓ"
-                name = _slope(goal, layer, j, i)
-                chains = [product(_chain(w, name)) for w in walks]
-                assert np.mean(chains) == pytest.approx(W[j, i], rel=1e-11, abs=1e-12)
-
-
-def _slope(goal: str, layer: int, j: int, i: int) -> str:
-    low = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-    return f"∂{goal}/∂w[{layer}]" + f"{j + 1},{i + 1}".translate(low)
-
-
-def _chain(walk, name: str):
-    return next(s for s in walk.steps() if s.id == name and s.role == "weight_global").terms
 
 
 def test_softmax_shows_both_steps_and_the_fused_result() -> None:
