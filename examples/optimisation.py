@@ -6,7 +6,7 @@
 Rosenbrock's valley is curved and flat, Himmelblau's function has four minima, Beale's is nearly
 flat around its minimum. All three are sums of squares, so that the methods for least squares see
 their residuals, and the others their sum. (From this start Gauss-Newton and Marquardt's rule leave
-Beale's valley for a plateau at infinity; "lm" notices that it gets nowhere and starts anew.) The
+Beale's valley for a plateau at infinity; "lm", within its trust region, does not.) The
 last part is the problem of document 004: minimise f(x) subject to g(x) <= 0 and h(x) = 0, with the
 price of every constraint.
 """
