@@ -16,12 +16,14 @@ from thalweg.nn.network import Network, Params
 from thalweg.nn.objective import NetworkObjective, Penalty
 from thalweg.optim.rules import Rule
 from thalweg.phrases import Phrase
+from thalweg.training.constraints.kinds import Constraint
 from thalweg.training.data import Data, Purpose, from_arrays
 from thalweg.training.loop import Outcome, Task
-from thalweg.training.methods import Method, settle
+from thalweg.training.methods import Method, method_under_constraints, settle
 from thalweg.training.methods import method as find_method
 from thalweg.training.model import Model, Origin
 from thalweg.training.options import Training, training_options
+from thalweg.training.restarts import best_start
 from thalweg.training.scaling import Scaling
 from thalweg.training.units import inside, unit_sizes
 
@@ -47,6 +49,10 @@ class Recipe:
     engine : {"auto", "numpy", "native"}
     params : list of dict, optional
         Where to start instead of drawn weights.
+    constraints : sequence of Constraint
+        What the network is held to.
+    restarts : int
+        How many starts, of which the best is kept.
     """
 
     network: Network
@@ -58,6 +64,16 @@ class Recipe:
     dtype: DTypeLike = np.float64
     engine: str = "auto"
     params: Params | None = None
+    constraints: Sequence[Constraint] = ()
+    restarts: int = 1
+
+    def __post_init__(self) -> None:
+        if isinstance(self.restarts, bool) or not isinstance(self.restarts, int):
+            raise OptionError("restarts={found!r} is not a whole number.", found=self.restarts)
+        if self.restarts < 1:
+            raise OptionError("restarts={found} is not a number from 1.", found=self.restarts)
+        if self.restarts > 1 and self.params is not None:
+            raise OptionError("params are where one run starts: leave out params or restarts.")
 
 
 def fit(
@@ -66,7 +82,9 @@ def fit(
     y: Any,
     *,
     loss: str | Loss | None = None,
-    method: str | Rule | Method = "adam",
+    method: str | Rule | Method | None = None,
+    constraints: Sequence[Constraint] = (),
+    restarts: int = 1,
     split: str | Sequence[Any] = "70/15/15",
     validation: tuple[Any, Any] | None = None,
     sample_weight: Any = None,
@@ -74,7 +92,7 @@ def fit(
     scale: str = "standard",
     scale_targets: str | None = None,
     l1: float = 0.0,
-    l2: float = 0.0,
+    l2: float | None = None,
     seed: int = 0,
     dtype: DTypeLike | None = None,
     engine: str = "auto",
@@ -95,7 +113,17 @@ def fit(
     loss : str or Loss, optional
         By default what suits the last activation: ``"cross_entropy"`` for softmax,
         ``"binary_cross_entropy"`` for a sigmoid and targets from 0 to 1, otherwise ``"mse"``.
-    method : str, Rule or Method
+    method : str, Rule or Method, optional
+        ``"adam"`` by default. With constraints ``"interior-point"`` up to 1000 parameters, else
+        ``"augmented-lagrangian"``; a solver of another name (``"lbfgs"``, ``"newton-cg"``, ...)
+        is then put to work inside the augmented Lagrangian.
+    constraints : sequence of Constraint, optional
+        What the network is held to: ``[tw.monotone("age"), tw.output_between(0, 1)]``, in the
+        units of inputs and targets; see `thalweg.training.constraints.asking`. How well they hold
+        is in ``model.constraints``.
+    restarts : int
+        Train from so many first weights, drawn with seed, seed + 1, ..., and keep the model of the
+        lowest validation loss (training loss, without validation rows).
     split : str or sequence of index arrays
         ``"70/15/15"`` for training, validation and test rows; ``"none"`` trains on all of them, as
         tables of fewer than 20 rows do anyway.
@@ -110,7 +138,9 @@ def fit(
         Scaling of the targets, inside the model. By default as `scale` where the last activation
         is unbounded and the loss measures distances, otherwise none.
     l1, l2 : float
-        Penalties λ₁ Σ|W| + λ₂/2 Σ W², on the scaled loss.
+        Penalties λ₁ Σ|W| + λ₂/2 Σ W², on the scaled loss. λ₂ is 0 by default, with constraints
+        1e-4: without any, weights may run away to squeeze steep steps in between the points at
+        which constraints are looked at.
     seed : int
         Of the split, the first weights and the order of rows: the same seed gives the same bits.
     dtype : float64 or float32, optional
@@ -162,15 +192,31 @@ def fit(
     recipe = Recipe(
         network,
         chosen,
-        find_method(method),
-        Penalty(l1, l2),
+        method_for(method, constraints, network),
+        Penalty(l1, default_l2(constraints) if l2 is None else l2),
         training_options(options, training),
         seed,
         _dtype(X) if dtype is None else dtype,
         engine,
         params,
+        tuple(constraints),
+        restarts,
     )
     return train(data, recipe)
+
+
+def method_for(
+    method: str | Rule | Method | None, constraints: Sequence[Constraint], network: Network
+) -> Method:
+    """The method that is meant, or what suits where none is named."""
+    if constraints:
+        return method_under_constraints(method, network.count)
+    return find_method("adam" if method is None else method)
+
+
+def default_l2(constraints: Sequence[Constraint]) -> float:
+    """The penalty on squares of weights where none is named; see `fit`."""
+    return 1e-4 if constraints else 0.0
 
 
 def _loss_for(network: Network, y: Any) -> Loss:
@@ -227,11 +273,19 @@ def train(data: Data, recipe: Recipe) -> Model:
         raise DifferentiationError(
             "This network cannot be trained: {untrainable}", untrainable=recipe.network.untrainable
         )
+    if recipe.restarts > 1:
+        return best_start(
+            data.split, recipe.seed, recipe.restarts, lambda seed: train(data, _at(recipe, seed))
+        )
     task = settle(recipe.method, _task(data, recipe))
     outcome = recipe.method.run(task)
     if outcome.stop.kind == "diverged" and outcome.kept_epoch == 0:
         raise DivergedError("Nothing was learned. {stop}", stop=outcome.stop)
     return _model(data, recipe, task, outcome)
+
+
+def _at(recipe: Recipe, seed: int) -> Recipe:
+    return replace(recipe, seed=seed, restarts=1)
 
 
 def _fitting(data: Data, network: Network) -> Data:
@@ -249,7 +303,7 @@ def _fitting(data: Data, network: Network) -> Data:
     if data.encoding.classes is not None and outputs == 2 and network.outputs == 1:
         return replace(data, T=data.T[:, 1:])
     if outputs != network.outputs:
-        what = "classes" if data.encoding.classes is not None else "target columns"
+        what = Phrase("classes") if data.encoding.classes is not None else Phrase("target columns")
         raise ShapeError(
             "the network has {found} outputs, but there are {outputs} {what}: write "
             "Dense({inputs}, {outputs}) as its last layer.",
@@ -262,7 +316,7 @@ def _fitting(data: Data, network: Network) -> Data:
 
 
 def _task(data: Data, recipe: Recipe) -> Task:
-    dtype = np.dtype(recipe.dtype)
+    dtype = np.dtype(np.float64 if recipe.constraints else recipe.dtype)
     if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
         raise OptionError("dtype {dtype} is not float64 or float32.", dtype=dtype)
     scaling, width = data.encoding.target_scaling, data.T.shape[1]
@@ -288,7 +342,18 @@ def _task(data: Data, recipe: Recipe) -> Task:
         engine=recipe.engine,
         unit=unit,
         own_loss=own_loss if _mixed_units(recipe.loss, scaling, width) else None,
+        constraints=_bound(data, recipe),
     )
+
+
+def _bound(data: Data, recipe: Recipe) -> Any:
+    """The constraints on this network and its table."""
+    if not recipe.constraints:
+        return None
+    from thalweg.training.constraints.bound import ConstraintSet
+    from thalweg.training.constraints.frame import Frame
+
+    return ConstraintSet(Frame.of(data, recipe.network), recipe.constraints)
 
 
 def _mixed_units(loss: Loss, scaling: Scaling, width: int) -> bool:
@@ -321,6 +386,7 @@ def _model(data: Data, recipe: Recipe, task: Task, outcome: Outcome) -> Model:
         outcome.kept_epoch,
         {},
         data.notes,
+        outcome.constraints,
     )
     model = Model(
         recipe.network, outcome.params, recipe.loss, data.encoding, origin, outcome.snapshots

@@ -25,7 +25,7 @@ from thalweg.training.history import Epoch, History
 from thalweg.training.options import Training
 from thalweg.training.program import EpochProgram, batch_count
 from thalweg.training.stopping import StopReason
-from thalweg.trees import leaves, map_leaves
+from thalweg.trees import leaves
 
 __all__ = ["Book", "Outcome", "Progress", "Task", "run_epochs"]
 
@@ -52,6 +52,8 @@ class Task:
         What a loss is multiplied by to be in the target's own unit.
     own_loss : callable, optional
         ``own_loss(params)``: the training loss in the target's own unit, where `unit` cannot say.
+    constraints : ConstraintSet, optional
+        What the network is held to; see `thalweg.training.constraints`.
     """
 
     objective: NetworkObjective
@@ -65,6 +67,7 @@ class Task:
     engine: str = "auto"
     unit: float = 1.0
     own_loss: Callable[[Params], float] | None = None
+    constraints: Any = None
 
     @property
     def sign(self) -> float:
@@ -88,6 +91,8 @@ class Outcome:
         Weights by ``"init"``, ``"epoch=5"``, ``"end"``.
     engine : str
         Which engine ran: "numpy" or "native".
+    constraints : ConstraintReport or None
+        How well constraints hold.
     """
 
     params: Params
@@ -96,6 +101,7 @@ class Outcome:
     kept_epoch: int
     snapshots: dict[str, Params] = field(default_factory=dict)
     engine: str = "numpy"
+    constraints: Any = None
 
 
 @dataclass(frozen=True)
@@ -221,7 +227,7 @@ class Book:
         self.began = time.perf_counter()
 
     def _copy(self) -> Params:
-        return list(map_leaves(np.array, self.params))
+        return [{name: np.array(value) for name, value in own.items()} for own in self.params]
 
     def enter(
         self,
@@ -267,7 +273,7 @@ class Book:
     def _finite(self) -> bool:
         last = self.history.epochs[-1]
         return math.isfinite(last.training_loss) and all(
-            np.isfinite(p).all() for p in leaves(self.params)
+            np.isfinite(value).all() for own in self.params for value in own.values()
         )
 
     def interrupt(self) -> None:

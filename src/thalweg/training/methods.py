@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from thalweg.errors import OptionError, suggest
 from thalweg.optim.rules import RULES, Rule
@@ -26,7 +27,7 @@ from thalweg.training.engines import make_program
 from thalweg.training.levenberg_marquardt import run_levenberg_marquardt
 from thalweg.training.loop import Outcome, Task, run_epochs
 
-__all__ = ["METHODS", "Method", "levenberg_marquardt", "method"]
+__all__ = ["METHODS", "Method", "levenberg_marquardt", "method", "method_under_constraints"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,19 @@ def solver(name: str) -> Callable[[Task], Outcome]:
     return run
 
 
+def constrained(name: str, **options: Any) -> Callable[[Task], Outcome]:
+    """How a solver for constraints runs."""
+
+    def run(task: Task) -> Outcome:
+        if task.constraints is None:
+            return solver(name)(task)
+        from thalweg.training.constraints.rounds import run_constrained
+
+        return run_constrained(task, name, options)
+
+    return run
+
+
 SOLVERS = (
     *("bfgs", "lbfgs", "cg", "cg-fr", "cg-pr", "cg-hs", "cg-dy", "cg-hz", "scg"),
     *("newton", "newton-line", "newton-dogleg", "newton-cg"),
@@ -92,7 +106,14 @@ METHODS: dict[str, Method] = {
 METHODS |= {name: Method(name, solver(name), epochs=1000, patience=6) for name in SOLVERS}
 METHODS["lm"] = Method("lm", run_levenberg_marquardt, epochs=1000, patience=6)
 METHODS["br"] = Method("br", run_bayesian, epochs=1000, patience=0)
+METHODS |= {
+    name: Method(name, constrained(name), epochs=1000, patience=6)
+    for name in ("interior-point", "augmented-lagrangian")
+}
 """All methods by name."""
+
+SMALL = 1000
+"""Parameters up to which constraints go to the interior-point method by themselves."""
 
 
 def method(given: str | Rule | Method) -> Method:
@@ -114,7 +135,9 @@ def method(given: str | Rule | Method) -> Method:
         name = next((n for n, kind in RULES.items() if kind is type(given)), type(given).__name__)
         return replace(METHODS.get(name, METHODS["sgd"]), name=name, rule=given)
     if given not in METHODS:
-        raise OptionError(f"There is no method {given!r}.{suggest(str(given), METHODS)}")
+        raise OptionError(
+            "There is no method {given!r}.{hint}", given=given, hint=suggest(str(given), METHODS)
+        )
     return METHODS[given]
 
 
@@ -144,6 +167,36 @@ def levenberg_marquardt(form: str = "auto") -> Method:
     return replace(METHODS["lm"], run=run)
 
 
+def method_under_constraints(given: str | Rule | Method | None, parameters: int) -> Method:
+    """The method for a network with constraints: one that holds them, around the given one.
+
+    Parameters
+    ----------
+    given : str, Rule, Method or None
+        None chooses by the number of parameters.
+    parameters : int
+
+    Raises
+    ------
+    OptionError
+        If the method cannot serve within the augmented Lagrangian.
+    """
+    if given is None:
+        given = "interior-point" if parameters <= SMALL else "augmented-lagrangian"
+    chosen = method(given)
+    if chosen.name in ("interior-point", "augmented-lagrangian"):
+        return chosen
+    if chosen.name not in SOLVERS:
+        raise OptionError(
+            "method {name!r} cannot hold constraints: leave it away, or choose interior-point, "
+            "augmented-lagrangian or one of {others}.",
+            name=chosen.name,
+            others=", ".join(SOLVERS),
+        )
+    run = constrained("augmented-lagrangian", inner=chosen.name)
+    return replace(chosen, name=f"augmented-lagrangian({chosen.name})", run=run)
+
+
 def settle(chosen: Method, task: Task) -> Task:
     """Fill in what the options leave to the method."""
     options, rows = task.options, len(task.train.X)
@@ -152,7 +205,7 @@ def settle(chosen: Method, task: Task) -> Task:
     if rate is None and chosen.rule is not None:
         rate = chosen.rule.learning_rate
     batch = rows if chosen.full_batch else default_batch_size(rows)
-    patience = chosen.patience if validated else 0
+    patience = chosen.patience if validated and task.constraints is None else 0
     options = replace(
         options,
         epochs=chosen.epochs if options.epochs is None else options.epochs,

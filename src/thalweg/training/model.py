@@ -28,6 +28,7 @@ from thalweg.nn.network import Network, Params
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.rules import GD
 from thalweg.training.columns import Table
+from thalweg.training.constraints.report import ConstraintReport
 from thalweg.training.data import table_of_rows
 from thalweg.training.encoding import Encoding
 from thalweg.training.history import History
@@ -60,6 +61,8 @@ class Origin:
         Loss and metrics of the training, validation and test rows.
     notes : tuple of str
         What a user should know.
+    constraints : ConstraintReport or None
+        What the network was held to, and how well it holds.
     """
 
     method: str
@@ -70,6 +73,7 @@ class Origin:
     kept_epoch: int
     figures: Mapping[str, Mapping[str, float]]
     notes: tuple[str, ...] = ()
+    constraints: ConstraintReport | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,6 +127,11 @@ class Model:
         """The dtype of the weights."""
         found: np.dtype[Any] = self.params[0]["W"].dtype
         return found
+
+    @property
+    def constraints(self) -> ConstraintReport | None:
+        """What the network was held to, and how well it holds; None without constraints."""
+        return self.origin.constraints
 
     # -- predictions ---------------------------------------------------------------------------
     def inputs(self, X: Any) -> NDArray[Any]:

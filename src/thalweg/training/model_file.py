@@ -21,10 +21,11 @@ from thalweg.nn.losses import LOSSES
 from thalweg.nn.losses import loss as find_loss
 from thalweg.nn.network import Network, Params
 from thalweg.training import records
+from thalweg.training.constraints.report import ConstraintReport
 from thalweg.training.encoding import Encoding
 from thalweg.training.history import History
 from thalweg.training.model import Model, Origin
-from thalweg.training.splits import Split
+from thalweg.training.splits import Split, made_again
 from thalweg.training.stopping import StopReason
 
 __all__ = ["load", "save"]
@@ -105,7 +106,9 @@ def _named(network: Network, params: Params, prefix: str) -> Arrays:
 
 def _document(model: Model) -> dict[str, Any]:
     origin = model.origin
+    held = origin.constraints
     return {
+        **({} if held is None else {"constraints": held.to_json()}),
         "thalweg": thalweg.__version__,
         "network": model.network.to_json(),
         "loss": str(model.loss),
@@ -134,6 +137,7 @@ def _plain(value: float) -> float | None:
 
 
 def _model(arrays: Arrays, document: dict[str, Any]) -> Model:
+    held = document.pop("constraints", None)
     record = records.fields(
         document,
         "model",
@@ -156,6 +160,7 @@ def _model(arrays: Arrays, document: dict[str, Any]) -> Model:
         record["kept_epoch"],
         _figures(record["figures"]),
         records.texts(record["notes"], "notes"),
+        None if held is None else ConstraintReport.from_json(held),
     )
     params = _params(network, arrays, "")
     snapshots = {moment: _params(network, arrays, f"{moment}/") for moment in moments}
@@ -210,7 +215,7 @@ def _split(data: object, arrays: Arrays) -> Split:
         if rows.ndim != 1 or rows.dtype != np.int64 or (rows < 0).any():
             raise ModelFileError("the rows of the split are missing or misshapen.")
     notes = tuple(str(note) for note in record["notes"])
-    return Split(train, validation, test, record["made"], record["seed"], notes)
+    return Split(train, validation, test, made_again(record["made"]), record["seed"], notes)
 
 
 def _settings(data: Mapping[str, Any]) -> dict[str, Any]:

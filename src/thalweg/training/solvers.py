@@ -45,7 +45,7 @@ from thalweg.training.sensitivities import Places
 from thalweg.training.stopping import StopReason
 from thalweg.trees import flatten
 
-__all__ = ["NetworkProblem", "Patience", "run_solver"]
+__all__ = ["NetworkProblem", "Patience", "SolverDiary", "run_solver"]
 
 Vector = NDArray[np.float64]
 
@@ -187,7 +187,7 @@ def run_solver(task: Task, name: str, patience: Patience | None = None) -> Outco
     exact = replace(task, dtype=np.dtype(np.float64), rule=GD())
     program, engine = make_program(exact)
     problem = NetworkProblem(task.objective, task.train, program)
-    diary = _Diary(Book(exact, exact.params), problem, patience or Patience())
+    diary = SolverDiary(Book(exact, exact.params), problem, patience or Patience())
     if diary.book.stop is None:
         run = Run(diary.limits(), diary.iteration)
         start = problem.vector(task.params)
@@ -197,7 +197,7 @@ def run_solver(task: Task, name: str, patience: Patience | None = None) -> Outco
     return replace(diary.book.outcome(), engine=engine)
 
 
-class _Diary:
+class SolverDiary:
     """Iterations of a solver as epochs of the book."""
 
     def __init__(self, book: Book, problem: NetworkProblem, patience: Patience) -> None:
@@ -244,6 +244,12 @@ class _Diary:
         if patience.reduction and patience.stalled(self.last, value):
             return StopReason.of("solver", message=STALLED.format(epoch=number))
         return None
+
+    def take(self, x: Vector, value: float) -> None:
+        """Write a point down unless it is the last one."""
+        new = self.entered is None or not np.array_equal(self.entered, x)
+        if new and np.isfinite(value):
+            self.enter(x, value)
 
     def close(self, result: Result) -> None:
         """The solver's last point and its own reason, where the book has none."""

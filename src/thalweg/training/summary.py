@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
-from thalweg.language import tr
+from thalweg.language import known_language, tr
 from thalweg.training.scaling import Identity
 
 if TYPE_CHECKING:
@@ -37,11 +37,13 @@ def summary_rows(model: Model, lang: str | None = None) -> list[tuple[str, str]]
         (say("row_loss"), str(model.loss)),
         (say("row_scaling"), "; ".join(scaling)),
         (say("row_method"), origin.method),
-        (say("row_rows"), str(origin.split)),
+        (say("row_rows"), origin.split.phrase.said(known_language(lang))),
     ]
     for part, figures in origin.figures.items():
         shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
         rows.append((say(f"row_{part}"), shown))
+    if origin.constraints is not None:
+        rows += origin.constraints.rows(lang)
     return [*rows, (say("row_stop"), origin.stop.sentence(lang))]
 
 

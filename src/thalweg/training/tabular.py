@@ -44,11 +44,12 @@ from thalweg.nn.network import Network, dense_network
 from thalweg.nn.objective import Penalty
 from thalweg.optim.rules import Rule
 from thalweg.training.batches import default_batch_size
+from thalweg.training.constraints.kinds import Constraint
 from thalweg.training.data import Data, Purpose, from_table
 from thalweg.training.encoding import Preparation
-from thalweg.training.fit import Recipe, train
+from thalweg.training.fit import Recipe, default_l2, method_for, train
 from thalweg.training.labels import decide_task
-from thalweg.training.methods import Method
+from thalweg.training.methods import Method, method_under_constraints
 from thalweg.training.methods import method as find_method
 from thalweg.training.model import Model
 from thalweg.training.options import Training, training_options
@@ -99,7 +100,9 @@ def fit_table(
     *,
     task: str | None = None,
     design: Design | None = None,
-    method: str | Rule | Method = "adam",
+    method: str | Rule | Method | None = None,
+    constraints: Sequence[Constraint] = (),
+    restarts: int = 1,
     split: str | Sequence[Any] = "70/15/15",
     seed: int = 0,
     preparation: Preparation | None = None,
@@ -116,7 +119,10 @@ def fit_table(
     task : {"regression", "classification"}, optional
         By default what the target column looks like (`thalweg.training.labels.decide_task`).
     design : Design, optional
-    method : str, Rule or Method
+    method : str, Rule or Method, optional
+        ``"adam"`` by default; with constraints as in `thalweg.fit`.
+    constraints, restarts
+        As in `thalweg.fit`.
     split : str or sequence of index arrays
         ``"70/15/15"``, ``"8:2"``, ``"none"``, ``"block"``, ``"group=column"``; a split without a
         validation part sets 15 % of its training rows aside for early stopping.
@@ -141,7 +147,20 @@ def fit_table(
         If an option is not known.
     """
     data = table_data(source, target, task=task, split=split, seed=seed, preparation=preparation)
-    return train(data, recipe(data, design or Design(), find_method(method), seed, engine, options))
+    stated = design or Design()
+    if constraints and stated.l2 is None:
+        stated = replace(stated, l2=default_l2(constraints))
+    chosen = method_under_constraints(method, 0) if constraints else find_method(method or "adam")
+    plan = recipe(data, stated, chosen, seed, engine, options)
+    return train(
+        data,
+        replace(
+            plan,
+            method=method_for(method, constraints, plan.network),
+            constraints=tuple(constraints),
+            restarts=restarts,
+        ),
+    )
 
 
 def table_data(

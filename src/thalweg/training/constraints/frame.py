@@ -5,7 +5,8 @@ Examples
 >>> import numpy as np
 >>> from thalweg.nn.network import Dense, Network
 >>> from thalweg.training.data import Purpose, from_arrays
->>> data = from_arrays(np.array([[0.0], [10.0], [20.0]]), np.array([100.0, 200.0, 300.0]), Purpose())
+>>> X = np.array([[0.0], [10.0], [20.0]])
+>>> data = from_arrays(X, np.array([100.0, 200.0, 300.0]), Purpose())
 >>> frame = Frame.of(data, Network([Dense(1, 1)]))
 >>> frame.function([{"W": np.ones((1, 1)), "b": np.zeros(1)}])(np.array([20.0]))
 array([300.])

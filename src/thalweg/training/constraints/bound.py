@@ -1,0 +1,228 @@
+"""What was asked for, on one network and its table: constraints as functions of the parameters.
+
+Everything is measured in its own size (a slope in deviations of the output per deviation of the
+input), so that one margin serves all; reports turn it back into own units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.errors import OptionError, ShapeError, TracingError
+from thalweg.optim.functions import Smooth, Traced
+from thalweg.training.constraints.frame import Frame, Vector
+from thalweg.training.constraints.kinds import (
+    Constraint,
+    Custom,
+    Derivative,
+    Limits,
+    Output,
+    Points,
+    Weights,
+)
+from thalweg.training.constraints.pointwise import PointConstraint, Pointwise, Quantity
+from thalweg.training.constraints.region import Region
+
+__all__ = ["Condition", "ConstraintSet"]
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """A limit to one quantity, over a region or at points.
+
+    Attributes
+    ----------
+    asked : int
+        Which of the constraints it belongs to.
+    quantity : Pointwise
+    sign : float
+        1 for "at most", -1 for "at least", 0 for "equal".
+    limits : array of shape (1,) or (m,)
+        In the quantity's size.
+    region : Region or None
+    points : array of shape (m, n[0])
+        Of a condition at points.
+    """
+
+    asked: int
+    quantity: Pointwise
+    sign: float
+    limits: Vector
+    region: Region | None
+    points: Matrix
+
+    def excess(self, theta: Vector, X: Matrix) -> Vector:
+        """By how much it is violated at points; negative where it holds."""
+        found = self.quantity.values(theta, X) - self.limits
+        return np.abs(found) if self.sign == 0 else self.sign * found
+
+    def at(self, X: Matrix, margin: float) -> PointConstraint:
+        """The constraint at points, as a solver takes it."""
+        limits = np.broadcast_to(self.limits, (len(X),))
+        sign, margin = (self.sign, margin) if self.sign else (1.0, 0.0)
+        return PointConstraint(self.quantity, X, sign, limits, margin)
+
+
+class ConstraintSet:
+    """All constraints of a network.
+
+    Parameters
+    ----------
+    frame : Frame
+    asked : sequence of Constraint
+
+    Attributes
+    ----------
+    conditions : list of Condition
+    customs : list of (int, Smooth, bool)
+        Your own functions: the constraint they belong to, and whether they are equalities.
+    lower, upper : array of shape (P,)
+        Bounds of the parameters.
+
+    Raises
+    ------
+    OptionError, ShapeError, TracingError
+        If a constraint does not fit the network or the table.
+    """
+
+    def __init__(self, frame: Frame, asked: Sequence[Constraint]) -> None:
+        self.frame, self.asked = frame, tuple(asked)
+        self.conditions: list[Condition] = []
+        self.customs: list[tuple[int, Smooth, bool]] = []
+        self.lower = np.full(frame.network.count, -np.inf)
+        self.upper = np.full(frame.network.count, np.inf)
+        self._quantities: dict[Quantity, Pointwise] = {}
+        for number, one in enumerate(self.asked):
+            self._bind(number, one)
+        if np.any(self.lower > self.upper):
+            raise OptionError("constraint: the bounds of the weights leave nothing between them.")
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there are bounds of weights."""
+        return bool(np.any(np.isfinite(self.lower)) or np.any(np.isfinite(self.upper)))
+
+    def _bind(self, number: int, one: Constraint) -> None:
+        match one:
+            case Derivative():
+                self._derivative(number, one)
+            case Output():
+                self._output(number, one)
+            case Points():
+                self._points(number, one)
+            case Weights():
+                self._weights(one)
+            case Custom():
+                self._custom(number, one)
+            case _:
+                raise OptionError(
+                    "constraints: {found!r} is no constraint: write monotone('age'), "
+                    "output_between(0, 1), ...",
+                    found=one,
+                )
+
+    def _quantity(self, order: int, along: int, output: int) -> Pointwise:
+        wanted = Quantity(order, along, output)
+        return self._quantities.setdefault(wanted, Pointwise(wanted, self.frame))
+
+    def _region(self, limits: Limits) -> Region:
+        low, high = self.frame.low.copy(), self.frame.high.copy()
+        for name, first, last in limits:
+            place = self.frame.input(name)
+            low[place], high[place] = first, last
+        return Region(low, high, self.frame.blocks)
+
+    def _everywhere(
+        self, number: int, quantity: Pointwise, sign: float, limit: float, region: Region
+    ) -> None:
+        none, limits = np.zeros((0, len(region.low))), np.array([limit / quantity.size])
+        self.conditions.append(Condition(number, quantity, sign, limits, region, none))
+
+    def _derivative(self, number: int, one: Derivative) -> None:
+        region = self._region(one.region)
+        for output in self.frame.outputs(one.output):
+            for name in one.inputs:
+                quantity = self._quantity(one.order, self.frame.input(name), output)
+                self._everywhere(number, quantity, -float(one.sign), 0.0, region)
+
+    def _output(self, number: int, one: Output) -> None:
+        region = self._region(one.region)
+        for output in self.frame.outputs(one.output):
+            quantity = self._quantity(0, 0, output)
+            for sign, limit in ((-1.0, one.low), (1.0, one.high)):
+                if np.isfinite(limit):
+                    self._everywhere(number, quantity, sign, limit, region)
+
+    def _points(self, number: int, one: Points) -> None:
+        X = self.frame.rows(one.points)
+        sides = [np.array(side) for side in (one.low, one.high)]
+        for side in sides:
+            if len(side) not in (1, len(X)):
+                raise ShapeError(
+                    "constraint: {bounds} values for {points} points.",
+                    bounds=len(side),
+                    points=len(X),
+                )
+        low, high = (np.broadcast_to(side, (len(X),)) for side in sides)
+        along = 0 if one.input is None else self.frame.input(one.input)
+        for output in self.frame.outputs(one.output):
+            quantity = self._quantity(int(one.input is not None), along, output)
+            equal = low == high
+            for sign, limits, rows in (
+                (0.0, low, equal),
+                (-1.0, low, ~equal & np.isfinite(low)),
+                (1.0, high, ~equal & np.isfinite(high)),
+            ):
+                if rows.any():
+                    scaled = limits[rows] / quantity.size
+                    self.conditions.append(Condition(number, quantity, sign, scaled, None, X[rows]))
+
+    def _weights(self, one: Weights) -> None:
+        start = 0
+        wanted = one.layers
+        layers = self.frame.network.layers
+        for number in wanted or ():
+            if not 1 <= number <= len(layers):
+                raise OptionError(
+                    "constraint: there is no layer {number}; layers are counted from 1 to {last}.",
+                    number=number,
+                    last=len(layers),
+                )
+        for number, layer in enumerate(layers, start=1):
+            for name, shape in layer.shapes.items():
+                size = int(np.prod(shape))
+                if (wanted is None or number in wanted) and (name == "W" or one.biases):
+                    place = slice(start, start + size)
+                    self.lower[place] = np.maximum(self.lower[place], one.low)
+                    self.upper[place] = np.minimum(self.upper[place], one.high)
+                start += size
+
+    def _custom(self, number: int, one: Custom) -> None:
+        function = one.function
+        if function is None:
+            raise OptionError(
+                "constraint {name!r} was read from a file, which keeps no code: give it anew.",
+                name=one.name,
+            )
+
+        def of_theta(theta: Any) -> Any:
+            params = self.frame.params(theta)
+            return function(self.frame.function(params), params)
+
+        try:
+            traced = Traced(of_theta, self.frame.network.count)
+        except Exception as error:
+            raise TracingError(
+                "constraint {name!r} cannot be traced: {error} Write it with thalweg.numpy, as "
+                "g(f, params).",
+                name=one.name,
+                error=error,
+            ) from error
+        self.customs.append((number, traced, one.equal))
