@@ -107,3 +107,27 @@ def test_an_entry_of_the_jacobian_of_the_whole_network(told):
     assert float(total.value) == pytest.approx(float(expected[0]), rel=1e-12)
     assert float(total.estimate) == pytest.approx(float(expected[0]), rel=1e-8)
     assert len(total.terms) == 3 and total.id == "∂a[2]₁/∂a[0]₂"
+
+
+def test_central_differences_beside_every_derivative(told):
+    """Of the layer view: the estimates agree, and none is missing."""
+    checked = {s.id: s for s in told.layers(check=True).steps() if s.estimate is not None}
+    named = {f"d{kind}[{layer}]" for layer in (1, 2) for kind in ("Z", "A", "W", "b")}
+    assert set(checked) == {*named, "dA[0]", "dX"}
+    for step in checked.values():
+        np.testing.assert_allclose(step.estimate, step.value, rtol=1e-8, atol=1e-10)
+        assert not step.notes
+
+
+def test_central_differences_of_softmax():
+    random = np.random.default_rng(1)
+    network = tw.Network([tw.Dense(2, 4, "relu"), tw.Dense(4, 3, "softmax")])
+    params = [
+        {"W": random.normal(size=(4, 2)), "b": random.normal(size=4)},
+        {"W": random.normal(size=(3, 4)), "b": random.normal(size=3)},
+    ]
+    told = explain_network(network, params, random.normal(size=(5, 2)), np.eye(3)[[0, 1, 2, 2, 0]],
+                           "cross_entropy")  # fmt: skip
+    for step in told.layers(check=True).steps():
+        if step.estimate is not None:
+            np.testing.assert_allclose(step.estimate, step.value, rtol=1e-7, atol=1e-9)

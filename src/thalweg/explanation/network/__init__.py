@@ -33,6 +33,7 @@ from thalweg.explanation.network import names
 from thalweg.explanation.network.entry import (
     knows,
     of_jacobian,
+    of_layer,
     of_parameter,
     of_sample,
     open_entry,
@@ -324,15 +325,19 @@ class NetworkExplanation:
         Parameters
         ----------
         check : bool
-            With the central difference beside every entry of dW and db (slow for large networks).
+            With the central difference beside every derivative (slow for large networks).
         """
         return self._checked(self._layers) if check else self._layers
 
     def _checked(self, explanation: Explanation) -> Explanation:
         from thalweg.explanation import numerical
 
-        estimates = {}
+        estimates = {"dA[0]": of_layer(self.passes, "A", 0)}
+        if self.scales.inputs is not None:
+            estimates["dX"] = estimates["dA[0]"] * self._input_slopes[:, None]
         for layer in range(1, self.passes.depth + 1):
+            estimates[f"dA[{layer}]"] = of_layer(self.passes, "A", layer)
+            estimates[f"dZ[{layer}]"] = of_layer(self.passes, "Z", layer)
             for kind, table in (("W", self.passes.dW), ("b", self.passes.db)):
                 if layer in table:
                     values = np.empty(table[layer].shape)

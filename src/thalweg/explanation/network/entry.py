@@ -23,9 +23,10 @@ from thalweg.explanation.records import (
     product,
 )
 from thalweg.graph import Node
+from thalweg.nn.network import Network
 from thalweg.trees import flatten
 
-__all__ = ["knows", "of_jacobian", "of_parameter", "of_sample", "open_entry"]
+__all__ = ["knows", "of_jacobian", "of_layer", "of_parameter", "of_sample", "open_entry"]
 
 ALIASES = {"dX": "dA[0]", "X": "A[0]", "Jy": "J_y", "JtJ": "J_yᵀ J_y", "Jtr": "J_yᵀ r"}
 
@@ -188,6 +189,32 @@ def of_sample(passes: Passes, label: str, place: tuple[int, ...], sample: int) -
         values[node] = table[int(label[2:-1])][:, sample - 1]
     index = tuple(i - 1 for i in place)
     return float(numerical.slope(graph.outputs[0], node, values, index))
+
+
+def of_layer(passes: Passes, kind: str, layer: int) -> Array:
+    """The central differences of every sample's loss with respect to a layer's Z or A.
+
+    Parameters
+    ----------
+    passes : Passes
+    kind : {"Z", "A"}
+    layer : int
+        0 for the inputs, which have no Z.
+
+    Returns
+    -------
+    array of shape (n[l], m)
+    """
+    layers, loss = passes.network.layers, passes.objective.loss
+
+    def losses(rows: Array) -> Array:
+        a = rows if kind == "A" else layers[layer - 1].g(rows)
+        if layer < passes.depth:
+            a = Network(layers[layer:])(passes.params[layer:], a)
+        return np.asarray(loss.sample(a, passes.T))
+
+    table = passes.Z if kind == "Z" else passes.A
+    return numerical.of_rows(losses, np.ascontiguousarray(table[layer].T)).T
 
 
 def of_jacobian(passes: Passes, name: str, sample: int) -> Array:
