@@ -3,10 +3,14 @@
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+import thalweg as tw
+import thalweg.numpy as tnp
+from thalweg.compiler import function
 from thalweg.nn.losses import loss
 from thalweg.nn.network import Dense, Network
 from thalweg.nn.objective import NetworkObjective
@@ -64,3 +68,56 @@ def test_ctrl_c_waits_for_all_threads(monkeypatch):
                 program.epoch(state, X, T, np.ones(301), order, 50, rates)
         timer.join()
     assert all(np.isfinite(leaf).all() for leaf in leaves(state.params))
+
+
+def test_compiled_functions_on_several_threads(monkeypatch):
+    x = RNG.normal(size=(203, 101))
+
+    def f(x):
+        y = tnp.tanh(x @ x.T)
+        return tnp.exp(y - y.max(axis=1, keepdims=True)) / y.sum(axis=0), (y + y.T).sum(axis=1)
+
+    wanted = f(x)
+    monkeypatch.setattr(function, "WORK_PER_THREAD", 1.0)
+    bits = set()
+    for threads in (1, 2, 3):
+        monkeypatch.setattr(function, "available_threads", lambda n=threads: n)
+        found = tw.compile(f)(x)
+        bits.add(tuple(part.tobytes() for part in found))
+        for one, other in zip(found, wanted, strict=True):
+            assert np.allclose(one, other, rtol=1e-10)
+    assert len(bits) == 1
+
+
+def test_calls_from_several_python_threads_at_once(monkeypatch):
+    monkeypatch.setattr(native_plan, "WORK_PER_THREAD", 1.0)
+    monkeypatch.setattr(native_plan, "WEIGHTS_PER_VALUE", 0)
+    program = NativeProgram(OBJECTIVE, Adam(), threads=2)
+
+    def train(_=None):
+        state = program.start(NET.initial(0))
+        for _ in range(20):
+            program.epoch(state, X, T, np.ones(301), np.arange(301), 50, np.full(7, 1e-3))
+        return [leaf.tobytes() for leaf in leaves(state.params)]
+
+    alone = train()
+    with ThreadPoolExecutor(4) as pool:
+        assert all(bits == alone for bits in pool.map(train, range(8)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_has_threads_of_its_own(monkeypatch):
+    monkeypatch.setattr(native_plan, "WORK_PER_THREAD", 1.0)
+    monkeypatch.setattr(native_plan, "WEIGHTS_PER_VALUE", 0)
+    program = NativeProgram(OBJECTIVE, Adam(), threads=2)
+
+    def step():
+        state = program.start(NET.initial(0))
+        return program.epoch(state, X, T, np.ones(301), np.arange(301), 50, np.full(7, 1e-3))
+
+    wanted = step()
+    child = os.fork()
+    if not child:
+        os._exit(0 if step() == wanted else 1)
+    assert os.waitpid(child, 0)[1] == 0

@@ -14,15 +14,15 @@ chunked
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from thalweg.compiler.assembly import Assembly, Value, llvm_type
-from thalweg.compiler.llvm import MANY_NESTS, Share, write_nest
+from thalweg.compiler.llvm import MANY_NESTS, WHOLE, Share, write_nest
 from thalweg.compiler.loops import PANELS, Buffer, Nest
 from thalweg.compiler.memory import MemoryPlan
 from thalweg.compiler.rows import Given, RowWriter
-from thalweg.compiler.threads import Barriers, split_kind, write_barrier
+from thalweg.compiler.threads import BARRIER_BYTES, write_barrier, write_nests
 
 __all__ = ["ARGUMENTS", "Layout", "write_epoch"]
 
@@ -113,7 +113,7 @@ class Layout:
         panels = -(-samples // self.lanes)
         each = self.panel_bytes * panels + LINE
         stacks = sum(_rounded(b.bytes) for b in self.stacks.values())
-        shared = 5 * LINE + self.memory.fixed + stacks
+        shared = BARRIER_BYTES + 3 * LINE + self.memory.fixed + stacks
         return shared + each * (threads if self.chunks else 1)
 
 
@@ -182,7 +182,7 @@ class EpochWriter:
         code.lines.append(f"  %room = add i64 {room}, 0")
         above = self._sum(self.room, layout.lanes - 1)
         code.lines.append(f"  %most = sdiv i64 {above.text}, {layout.lanes}")
-        at = 2 * LINE
+        at = BARRIER_BYTES
         for buffer in (layout.inverse, layout.total):
             self.places[buffer] = self._inside(self.work, at)
             at += LINE
@@ -256,18 +256,16 @@ class EpochWriter:
             self._barrier()
             return []
 
-        whole = Share((ZERO, ZERO), (ZERO, ZERO))
-        self._nests(self.early, whole)
+        self._nests(self.early, WHOLE)
         if self.early:
             self._barrier()
         self.code.loop(ZERO, samples, self.room, block)
-        self._nests(self.late, whole)
+        self._nests(self.late, WHOLE)
 
     def _chunks(self, rows: RowWriter, begin: Value, samples: Value) -> None:
         layout, code = self.layout, self.code
         count = Value(str(layout.chunks), "i64")
-        whole = Share((ZERO, ZERO), (ZERO, ZERO))
-        self._nests(self.early, whole)
+        self._nests(self.early, WHOLE)
         if self.early:
             self._barrier()
         panels = self._panels(samples)
@@ -295,27 +293,11 @@ class EpochWriter:
         own = self._fair(count, THREAD, THREADS) if layout.threaded else (ZERO, count)
         code.loop(*own, 1, chunk)
         self._barrier()
-        self._nests(self.late, whole)
+        self._nests(self.late, WHOLE)
 
     def _nests(self, nests: Sequence[Nest], share: Share) -> None:
-        """Write nests one after the other, with waiting in between where threads need it."""
-        code = self.code
-        if not self.layout.threaded:
-            for nest in nests:
-                write_nest(code, nest, self.places, share, self.apart)
-            return
-        barriers = Barriers()
-        for nest in nests:
-            kind = split_kind(nest)
-            if barriers.needed(nest, kind):
-                self._barrier()
-            if kind == "single":
-                first = code.emit("i1", "icmp eq i64 %thread, 0")
-                body = partial(write_nest, code, nest, self.places, share, self.apart)
-                code.when(first, body)
-            else:
-                rows = (THREAD, THREADS) if kind == "rows" else None
-                write_nest(code, nest, self.places, replace(share, rows=rows), self.apart)
+        barrier = self.work if self.layout.threaded else None
+        write_nests(self.code, nests, self.places, share, self.apart, barrier)
 
     def _barrier(self) -> None:
         if self.layout.threaded:

@@ -27,16 +27,18 @@ from numpy.typing import NDArray
 
 from thalweg.compiler.assemble import ASSEMBLERS
 from thalweg.compiler.assembly import Assembly, Value
+from thalweg.compiler.crew import run_on_threads
 from thalweg.compiler.decompose import decompose
 from thalweg.compiler.fuse import Fusion
 from thalweg.compiler.guards import guards
-from thalweg.compiler.llvm import MANY_NESTS, write_nest
+from thalweg.compiler.llvm import MANY_NESTS
 from thalweg.compiler.loops import Buffer, Nest, verify
 from thalweg.compiler.lowering import elementary_count
 from thalweg.compiler.memory import plan_memory
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
-from thalweg.compiler.target import Target, host
+from thalweg.compiler.target import Target, available_threads, host
+from thalweg.compiler.threads import BARRIER_BYTES, write_nests
 from thalweg.compiler.vectorise import vectorise
 from thalweg.differentiation.evaluation import finish
 from thalweg.errors import CompilerError, OptionError, ShapeError, suggest
@@ -56,6 +58,9 @@ PLAIN = {float, int, np.float64}
 
 MOST_WRITTEN = 150
 """Elementary functions above which their code is shared."""
+
+WORK_PER_THREAD = 1.5e6
+"""Operations of a call from which another thread pays."""
 
 LARGEST_BLOCK = 512
 """Numbers up to which arguments, results and temporaries are passed as one block."""
@@ -97,7 +102,10 @@ class NativeGraph:
         self.target = target or host()
         self.guards = guards(graph.outputs)
         self.nests, self.buffers, self.results = self._loops()
-        self.memory = plan_memory(self.nests)
+        self.work = float(sum(map(_work, self.nests)))
+        self.threaded = self.work >= 2 * WORK_PER_THREAD
+        self.memory = plan_memory(self.nests, reuse=not self.threaded)
+        self.space = self.memory.size() + BARRIER_BYTES * self.threaded
         self.constants = [b for b in self.buffers.values() if b.role == "constant"]
         self.numbers = self._only_numbers()
         self.code = NativeCode(self._text(), "kernel", self.target)
@@ -154,18 +162,32 @@ class NativeGraph:
                 place = code.emit("ptr", f"load ptr, {place}")
                 place = code.emit("ptr", f"load ptr, {place}", "b")
             pointers[buffer] = place
-        if self.memory.size():
+        barrier = None
+        if self.space:
             place = code.emit("ptr", f"getelementptr ptr, ptr %arguments, i64 {len(arguments)}")
             workspace = place if self.numbers else code.emit("ptr", f"load ptr, {place}", "w")
+            barrier = workspace if self.threaded else None
             for buffer, (at, _) in self.memory.offsets.items():
+                at += BARRIER_BYTES * self.threaded
                 pointers[buffer] = code.emit("ptr", f"getelementptr i8, {workspace}, i64 {at}")
-        for nest in self.nests:
-            write_nest(code, nest, pointers, apart=len(self.nests) > MANY_NESTS)
-        return module_text(code, "kernel", "ptr noalias %arguments")
+        apart = len(self.nests) > MANY_NESTS
+        write_nests(code, self.nests, pointers, apart=apart, barrier=barrier)
+        threads = ", i64 %thread, i64 %threads" if self.threaded else ""
+        return module_text(code, "kernel", f"ptr noalias %arguments{threads}")
 
     @cached_property
     def _function(self) -> Any:
-        return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.code.address)
+        if not self.threaded:
+            return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.code.address)
+        kinds = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+        native = ctypes.CFUNCTYPE(None, *kinds)(self.code.address)
+        most = int(self.work / WORK_PER_THREAD)
+
+        def on_threads(table: Any) -> None:
+            threads = min(available_threads(), most)
+            run_on_threads(lambda thread, of: native(table, thread, of), threads)
+
+        return on_threads
 
     @cached_property
     def _dtypes(self) -> list[np.dtype[Any]]:
@@ -184,7 +206,7 @@ class NativeGraph:
     def _table(self) -> Any:
         """The type of the table of pointers."""
         count = len(self.graph.inputs) + len(self.results) + len(self.constants)
-        return ctypes.c_void_p * (count + bool(self.memory.size()))
+        return ctypes.c_void_p * (count + bool(self.space))
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
         """Evaluate at arrays of the inputs' shapes, converted to their dtypes.
@@ -228,7 +250,7 @@ class NativeGraph:
             np.ascontiguousarray(a, dtype) for a, dtype in zip(arguments, self._dtypes, strict=True)
         ]
         table = [id(a) + self._field for a in (*given, *results, *self._fixed)]
-        if self.memory.size():
+        if self.space:
             table.append(self._workspace())
         self._function(self._table(*table))
         found = [r if shape else r[()] for r, (shape, _) in zip(results, self._made, strict=True)]
@@ -242,7 +264,7 @@ class NativeGraph:
         """A workspace of this thread's own: calls from several threads do not meet."""
         local = self._local
         if not hasattr(local, "address"):
-            local.space = np.zeros(self.memory.size() + 64, np.uint8)
+            local.space = np.zeros(self.space + 64, np.uint8)
             start = int(local.space.ctypes.data)
             local.address = start + (-start) % 64
         address: int = local.address
@@ -276,6 +298,11 @@ class NativeGraph:
         if stage == "loops":
             return "\n".join(map(str, self.nests))
         return self.code.text if stage == "llvm" else self.code.assembly()
+
+
+def _work(nest: Nest) -> int:
+    """About the operations of a nest, a load counted as one."""
+    return math.prod(nest.extents) * sum(1 for _ in nest.walk())
 
 
 @dataclass

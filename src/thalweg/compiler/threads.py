@@ -8,11 +8,19 @@ depend on how many threads there are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
 from thalweg.compiler.assembly import Assembly, Value
+from thalweg.compiler.llvm import WHOLE, Share, write_nest
 from thalweg.compiler.loops import PANELS, Buffer, Nest
 from thalweg.compiler.target import YIELD
 
-__all__ = ["Barriers", "split_kind", "write_barrier"]
+__all__ = ["BARRIER_BYTES", "Barriers", "split_kind", "write_barrier", "write_nests"]
+
+BARRIER_BYTES = 128
+"""What a barrier takes: a counter, and on another cache line a generation."""
 
 SPINS = 200
 """Looks at the barrier before the processor is offered to others."""
@@ -64,6 +72,47 @@ class Barriers:
         return bool(kinds - {kind}) or bool(kinds and not same)
 
 
+def write_nests(
+    code: Assembly,
+    nests: Sequence[Nest],
+    places: Mapping[Buffer, Value],
+    share: Share = WHOLE,
+    apart: bool = False,
+    barrier: Value | None = None,
+) -> None:
+    """Write nests one after the other; threads share them, and wait where they need to.
+
+    Parameters
+    ----------
+    code : Assembly
+        Of a function with ``%thread`` and ``%threads``, if there are threads.
+    nests : sequence of Nest
+    places : mapping of Buffer to Value
+    share : Share
+        The panels of all threads and of this one.
+    apart : bool
+        See `write_nest`.
+    barrier : Value, optional
+        Where threads meet; without it there is but one.
+    """
+    if barrier is None:
+        for nest in nests:
+            write_nest(code, nest, places, share, apart)
+        return
+    thread, threads = Value("%thread", "i64"), Value("%threads", "i64")
+    barriers = Barriers()
+    for nest in nests:
+        kind = split_kind(nest)
+        if barriers.needed(nest, kind):
+            write_barrier(code, barrier, threads)
+        if kind == "single":
+            first = code.emit("i1", "icmp eq i64 %thread, 0")
+            code.when(first, partial(write_nest, code, nest, places, share, apart))
+        else:
+            rows = (thread, threads) if kind == "rows" else None
+            write_nest(code, nest, places, replace(share, rows=rows), apart)
+
+
 def write_barrier(code: Assembly, state: Value, threads: Value) -> None:
     """Write a barrier: everyone waits until all have come.
 
@@ -71,7 +120,7 @@ def write_barrier(code: Assembly, state: Value, threads: Value) -> None:
     ----------
     code : Assembly
     state : Value
-        Pointer to 128 zeroed bytes: a counter, and on another cache line a generation.
+        Pointer to `BARRIER_BYTES` zeroed bytes.
     threads : Value
         How many must come.
     """
