@@ -10,7 +10,7 @@ import scipy.optimize
 
 import thalweg as tw
 import thalweg.numpy as tnp
-from thalweg.errors import OptionError
+from thalweg.errors import DifferentiationError, OptionError
 from thalweg.optim import Status
 from thalweg.optim.constrained.kkt import KKTSystem, Regulariser
 
@@ -302,3 +302,39 @@ def test_a_violation_that_the_first_scaling_hid_is_worked_off():
 def test_unknown_barrier_updates_are_refused():
     with pytest.raises(OptionError, match="adaptive"):
         tw.minimize(lambda x: x[0], [1.0], "interior-point", bounds=[(0, 2)], barrier="adaptiv")
+
+
+@pytest.mark.parametrize("name", HS)
+def test_a_learned_hessian_gets_there_too(name):
+    f, start, constraints, optimum = HS[name]
+    result = tw.minimize(f, start, "interior-point", hessian="learned", **constraints)
+    assert result.success and result.nhev == 0, result.message
+    np.testing.assert_allclose(result.fun, optimum, rtol=1e-7)
+
+
+def test_a_learned_hessian_of_many_variables_remembers_the_last_steps_only():
+    n = 120
+    target = np.cos(np.arange(n))
+
+    def curved(x):
+        return tnp.sum((x - target) ** 4 + (x - target) ** 2) + tnp.sum(x[1:] * x[:-1])
+
+    def solve(hessian):
+        return tw.minimize(
+            curved, np.zeros(n), inequalities=lambda x: tnp.sum(x**2) - 20.0,
+            bounds=[(-1, 1)] * n, hessian=hessian,
+        )  # fmt: skip
+
+    learned, exact = solve("learned"), solve("exact")
+    assert learned.success and exact.success and learned.nhev == 0 < exact.nhev
+    np.testing.assert_allclose(learned.fun, exact.fun, rtol=1e-8)
+
+
+def test_kinds_of_hessians_are_known_or_refused():
+    with pytest.raises(OptionError, match="learned"):
+        tw.minimize(lambda x: x[0], [1.0], "interior-point", bounds=[(0, 2)], hessian="learnt")
+    with pytest.raises(DifferentiationError, match="second derivatives"):
+        tw.minimize(
+            lambda x: float(x[0]) ** 2, [1.0], "interior-point", jac=lambda x: 2.0 * x,
+            hessian="exact",
+        )  # fmt: skip

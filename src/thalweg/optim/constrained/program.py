@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from thalweg.optim.constrained.curvature import LearnedHessian
 from thalweg.optim.layout import Matrix, Vector
 from thalweg.optim.problem import Problem
 from thalweg.optim.result import Status
@@ -102,6 +103,8 @@ class SlackForm(Program):
     problem : Problem
     x0 : vector
         Where gradients are measured for the scaling; fixed entries are set to their bounds.
+    exact : bool
+        Whether the problem's second derivatives are used, or learned ones.
 
     Raises
     ------
@@ -109,7 +112,7 @@ class SlackForm(Program):
         If the problem has no finite values at the start.
     """
 
-    def __init__(self, problem: Problem, x0: Vector) -> None:
+    def __init__(self, problem: Problem, x0: Vector, exact: bool = True) -> None:
         self.problem = problem
         bounds = problem.bounds
         self.base = bounds.project(np.array(x0, dtype=np.float64))
@@ -133,7 +136,7 @@ class SlackForm(Program):
         self.start = np.concatenate(
             [self.base[self.moving], -self.c_scale[self.equal :] * c[self.equal :]]
         )
-        self.quasi: Matrix | None = None if problem.has_hessian else np.eye(self.dense)
+        self.learned = None if exact else LearnedHessian(self.dense)
         self._known: tuple[bytes, Derivatives] | None = None
         self._valued: tuple[bytes, float, Vector] | None = None
 
@@ -194,29 +197,21 @@ class SlackForm(Program):
         return self._curvature(w, 0.0, y), np.zeros(self.slacks)
 
     def _curvature(self, w: Vector, weight: float, y: Vector) -> Matrix:
-        if self.quasi is not None:
-            return self.quasi
+        if self.learned is not None:
+            return self.learned.matrix
         matrix = self.problem.lagrangian_hessian(self.point(w), weight, y * self.c_scale)
         return matrix if self.moving.all() else matrix[np.ix_(self.moving, self.moving)]
 
     def learn(self, before: Vector, after: Vector, y: Vector) -> None:
-        """Powell's damped BFGS update, where there are no second derivatives."""
-        if self.quasi is None:
+        """Teach the approximation what the Lagrangian's gradient did, where there is one."""
+        if self.learned is None:
             return
-        s = (after - before)[: self.dense]
-        grown = self.derivatives(after)
-        change = (grown.g + grown.jacobian.T @ y)[: self.dense]
-        old = self.derivatives(before)
-        change = change - (old.g + old.jacobian.T @ y)[: self.dense]
-        bs = self.quasi @ s
-        curvature, expected = float(s @ change), float(s @ bs)
-        if expected <= 0 or not np.all(np.isfinite(change)):
-            return
-        if curvature < 0.2 * expected:
-            theta = 0.8 * expected / (expected - curvature)
-            change = theta * change + (1.0 - theta) * bs
-            curvature = float(s @ change)
-        self.quasi = self.quasi - np.outer(bs, bs) / expected + np.outer(change, change) / curvature
+        grown, old = (self._lagrangian_slope(w, y) for w in (after, before))
+        self.learned.learn((after - before)[: self.dense], grown - old)
+
+    def _lagrangian_slope(self, w: Vector, y: Vector) -> Vector:
+        slopes = self.derivatives(w)
+        return (slopes.g + slopes.jacobian.T @ y)[: self.dense]
 
 
 def gradient_scale(rows: Matrix) -> Vector:

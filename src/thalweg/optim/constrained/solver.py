@@ -18,7 +18,9 @@ from thalweg.optim.run import Point
 __all__ = ["interior_point"]
 
 
-def interior_point(problem: Problem, x: Vector, tol: float, barrier: str = "auto") -> Status:
+def interior_point(
+    problem: Problem, x: Vector, tol: float, barrier: str = "auto", hessian: str = "auto"
+) -> Status:
     """Minimise subject to bounds, equalities and inequalities.
 
     Parameters
@@ -33,12 +35,14 @@ def interior_point(problem: Problem, x: Vector, tol: float, barrier: str = "auto
         How the barrier parameter is lowered (see `barrier_update`). ``"auto"`` is monotone, and
         where that ends without a solution, adaptive from the same start: another path, which
         may avoid what the first one ran into.
+    hessian : {"auto", "exact", "learned"}
+        Second derivatives of the Lagrangian as they are, or learned from its gradients (see
+        `curvature`). ``"auto"`` takes the exact ones where they are known.
 
     Notes
     -----
-    With exact second derivatives of the Lagrangian where they are known, else with Powell's
-    damped BFGS approximation. Dense linear algebra: up to about a thousand variables. Linear
-    and quadratic programs need no special treatment.
+    Dense linear algebra: up to about a thousand variables. Linear and quadratic programs need no
+    special treatment.
     """
     if barrier not in UPDATES:
         raise OptionError(
@@ -46,22 +50,30 @@ def interior_point(problem: Problem, x: Vector, tol: float, barrier: str = "auto
             barrier=barrier,
             hint=suggest(barrier, UPDATES),
         )
+    if hessian not in HESSIANS:
+        raise OptionError(
+            "unknown kind of Hessian {hessian!r}.{hint}",
+            hessian=hessian,
+            hint=suggest(hessian, HESSIANS),
+        )
+    exact = problem.has_hessian if hessian == "auto" else hessian == "exact"
     found = []
     for update in UPDATES[barrier]:
-        found.append(_attempt(problem, x, tol, update))
+        found.append(_attempt(problem, x, tol, update, exact))
         if found[-1] is Status.CONVERGED:
             return found[-1]
     return Status.INFEASIBLE if Status.INFEASIBLE in found else found[-1]
 
 
 UPDATES = {"auto": ("monotone", "adaptive"), "monotone": ("monotone",), "adaptive": ("adaptive",)}
+HESSIANS = ("auto", "exact", "learned")
 RESCALINGS = 3
 
 
-def _attempt(problem: Problem, x: Vector, tol: float, update: str) -> Status:
+def _attempt(problem: Problem, x: Vector, tol: float, update: str, exact: bool) -> Status:
     """One run from a start; again with a new scaling where the old one hides a violation."""
     for _ in range(RESCALINGS):
-        program = SlackForm(problem, x)
+        program = SlackForm(problem, x, exact)
         if program.dense == 0:
             return _nothing_to_do(problem, program)
         status, point = _solved(problem, program, tol, update)
