@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["GRADIENT", "STEP", "THETA", "Frame", "inner", "inverse", "of"]
 
 THETA, NEW, GRADIENT, STEP = symbol("θ"), symbol("θ⁺"), symbol("g"), symbol("s")
+MOST_TERMS = 2000
+"""Sums of more terms do not open."""
 MOST = 40_000
 """Matrices of more numbers are not written down; their shape, size and chosen rows are."""
 
@@ -112,8 +114,10 @@ class Frame:
         return Step(role, name, np.asarray(float(value)), formula, **more)
 
     def product(self, role: str, a: tuple[Math, Array], b: tuple[Math, Array]) -> Step:
-        """aᵀb, which opens into its sum."""
-        recipe = Recipe("matmul", str(a[0]), str(b[0]), left_transposed=True)
+        """aᵀb, which opens into its sum where that is not too long."""
+        recipe = None
+        if self.count <= MOST_TERMS:
+            recipe = Recipe("matmul", str(a[0]), str(b[0]), left_transposed=True)
         name = inner(a[0], b[0])
         return Step(role, name, np.asarray(float(np.dot(a[1], b[1]))), recipe=recipe)
 
