@@ -22,7 +22,7 @@ SAMPLES = Samples(
 
 @pytest.mark.parametrize("size", [4096, 16])
 def test_values_and_gradients_are_the_programs(size, monkeypatch):
-    monkeypatch.setattr("thalweg.training.native_sums.LARGEST_SUM", size)
+    monkeypatch.setattr("thalweg.training.native_program.LARGEST_SUM", size)
     objective = NetworkObjective(NET, loss("cross_entropy"))
     program = NativeProgram(objective, GD())
     sums = NativeSums(program, SAMPLES)

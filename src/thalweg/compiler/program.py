@@ -16,6 +16,7 @@ import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,16 @@ class Batches:
     size: int
     threads: int = 1
     block: int = 0
+
+    @cached_property
+    def addresses(self) -> list[int]:
+        """Where the arrays are, in the order in which native code is told of them."""
+        return _addresses([*self.state, *self.data, self.scalars, self.losses])
+
+
+def _addresses(arrays: Sequence[Array]) -> list[int]:
+    """Read the quick way, which ``array.ctypes.data`` is not."""
+    return [array.__array_interface__["data"][0] for array in arrays]
 
 
 class BatchProgram:
@@ -343,12 +354,9 @@ class BatchProgram:
         """
         size = self.layout.workspace_bytes(batches.block or batches.size, batches.threads)
         with self._lent(size) as workspace:
-            data = [*batches.data, batches.scalars, batches.losses, workspace]
-            arrays = [*batches.state, *data, *(b.value for b in self.layout.constants)]
-            # Addresses, read the quick way.
-            table = (ctypes.c_void_p * len(arrays))(
-                *(a.__array_interface__["data"][0] for a in arrays)
-            )
+            rest = _addresses([workspace, *(b.value for b in self.layout.constants)])
+            places = [*batches.addresses, *rest]
+            table = (ctypes.c_void_p * len(places))(*places)
             function, count = self._native(), len(batches.data[3])
 
             def task(thread: int, threads: int) -> None:

@@ -8,7 +8,7 @@ moves and Ctrl-C is heard.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.rules import Rule
 from thalweg.optim.rules.stepping import advance
+from thalweg.training.batches import Samples
 from thalweg.training.native_plan import Plan, plan
 from thalweg.training.program import Program, ProgramState, batch_count
 from thalweg.trees import flatten, unflatten
@@ -218,32 +219,39 @@ class NativeProgram:
         data += [np.arange(len(X)), np.zeros(1, np.int64)]
         losses = np.zeros((batch_count(len(X), size), 3), self.dtype)
         scalars = np.zeros((len(losses), 0), self.dtype)
-        self.add_up(what, size, arrays, data, scalars, losses)
-        return _means(losses)[0]
-
-    def add_up(
-        self,
-        what: str,
-        size: int,
-        arrays: Sequence[Array],
-        data: Sequence[Array],
-        scalars: Array,
-        losses: Array,
-    ) -> None:
-        """Sums over all samples, in batches of a size, into arrays that are laid out already.
-
-        Parameters
-        ----------
-        what : {"loss", "gradient"}
-        size : int
-        arrays : sequence of array
-            Parameters; for gradients also the sums, which are added to.
-        data, scalars, losses
-            See `thalweg.compiler.program.BatchProgram.run`.
-        """
         program, chosen = self._program(size, what)
         sizes = (size, chosen.threads, chosen.block)
         self._run(program, Batches(arrays, data, scalars, losses, *sizes))
+        return _means(losses)[0]
+
+    def gradients(
+        self, state: Sequence[Array], samples: Samples
+    ) -> tuple[Callable[[], None], Array]:
+        """What adds gradients over all samples to arrays that are laid out once.
+
+        Parameters
+        ----------
+        state : sequence of array
+            Parameters, and the sums that are added to; of this program's dtype, contiguous.
+        samples : Samples
+            At least one.
+
+        Returns
+        -------
+        callable
+            Runs the program.
+        array of shape (batches, 3)
+            Mean loss, penalty and sum of weights of every batch then.
+        """
+        count = len(samples.X)
+        size = min(count, LARGEST_SUM)
+        data: list[Array] = [np.ascontiguousarray(a, self.dtype) for a in samples]
+        data += [np.arange(count), np.zeros(1, np.int64)]
+        losses = np.zeros((batch_count(count, size), 3), self.dtype)
+        program, chosen = self._program(size, "gradient")
+        scalars = np.zeros((len(losses), 0), self.dtype)
+        batches = Batches(state, data, scalars, losses, size, chosen.threads, chosen.block)
+        return lambda: self._run(program, batches), losses
 
     def _penalty_and_gradient(
         self, leaves: Sequence[Array], total: float

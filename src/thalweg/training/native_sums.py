@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.training.batches import Samples
-from thalweg.training.native_program import LARGEST_SUM, NativeProgram
-from thalweg.training.program import batch_count
+from thalweg.training.native_program import NativeProgram
 from thalweg.training.sensitivities import Places
 
 __all__ = ["NativeSums"]
@@ -45,21 +44,16 @@ class NativeSums:
     """
 
     def __init__(self, program: NativeProgram, samples: Samples) -> None:
-        count = len(samples.X)
         places = Places(program.objective.network)
-        self.program, self.size = program, min(count, LARGEST_SUM)
         self.theta, self.slopes = np.zeros(places.count), np.zeros(places.count)
-        self.state = [*places.leaves(self.theta), *places.leaves(self.slopes)]
-        self.data: list[Array] = [np.ascontiguousarray(a, np.float64) for a in samples]
-        self.data += [np.arange(count), np.zeros(1, np.int64)]
-        self.losses = np.zeros((batch_count(count, self.size), 3))
-        self.scalars = np.zeros((len(self.losses), 0))
-        self.total = float(self.data[2].sum()) or 1.0
+        state = [*places.leaves(self.theta), *places.leaves(self.slopes)]
+        self.run, self.losses = program.gradients(state, samples)
+        self.total = float(np.sum(samples.weights)) or 1.0
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
         """At parameters as one vector, shape (P,)."""
         self.theta[:] = theta
         self.slopes[:] = 0.0
-        self.program.add_up("gradient", self.size, self.state, self.data, self.scalars, self.losses)
+        self.run()
         value = float(self.losses[:, 0] @ self.losses[:, 2]) / self.total
         return value, self.slopes / self.total
