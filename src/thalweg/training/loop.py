@@ -224,6 +224,7 @@ class Book:
         self.best = self.kept = (0, self._copy())
         self.reference = (math.inf, 0)
         self.snapshots = {"init": self.best[1]} if 0 in options.snapshots else {}
+        self.finite = True
         self.began = time.perf_counter()
 
     def _copy(self) -> Params:
@@ -258,7 +259,8 @@ class Book:
         losses = scale * trained, scale * checked
         epoch = Epoch(number, *losses, gradient, rate, seconds, figures or {})
         better = self.history.add(epoch, task.sign)
-        if not self._finite():
+        self.finite = self._finite()
+        if not self.finite:
             return
         if number in self.options.snapshots:
             self.snapshots[f"epoch={number}"] = self._copy()
@@ -297,7 +299,7 @@ class Book:
         number = last.epoch
         progress = Progress(last, self.history, self.limit, self.params, figures or {})
         wishes = [callback(progress) for callback in options.callbacks]
-        if not self._finite():
+        if not self.finite:
             self.kept = self.best
             rate = options.learning_rate or 0.0
             return StopReason.of("diverged", epoch=number, best=self.best[0], rate=rate)
