@@ -25,8 +25,8 @@ DECIDER = tw.Network([tw.Dense(2, 3, "tanh"), tw.Dense(3, 2, "softmax")])
 
 
 def _model(method: str, **options):
-    keywords = {"epochs": 5, "snapshots": [0, 3, 4], "split": "none", "seed": 2, **options}
-    return tw.fit(NET, X, Y, method=method, engine="numpy", **keywords)
+    standard = {"epochs": 5, "snapshots": [0, 3, 4], "split": "none", "seed": 2, "engine": "numpy"}
+    return tw.fit(NET, X, Y, method=method, **{**standard, **options})
 
 
 @pytest.mark.parametrize("method", EXPLAINED)
@@ -48,6 +48,14 @@ def test_the_first_step_is_the_first_epoch(method: str) -> None:
     model = _model(method, epochs=1, snapshots=[0])
     step = model.explain(X, Y, at="init").update_step.step
     assert np.allclose(step.new_x, vector(model.params), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("method", ["lm", "bfgs"])
+def test_native_training_is_repeated_natively(method: str) -> None:
+    pytest.importorskip("llvmlite")
+    model = _model(method, engine="native")
+    step = model.explain(X, Y, at="epoch=3").update_step.step
+    assert np.allclose(step.new_x, vector(model.at("epoch=4")), rtol=1e-12, atol=1e-13)
 
 
 def test_damping_of_the_next_step_is_that_of_the_history() -> None:
@@ -104,6 +112,8 @@ def test_hessian_and_gradient_follow_from_the_jacobian_shown(case: str) -> None:
     slope = np.einsum("s,skp,sk->p", share, rows, r.reshape(m, k))
     if case == "penalised":
         held = np.concatenate([np.ones(6), np.zeros(3), np.ones(3), np.zeros(1)])
+        assert np.allclose(view.step("R'").value[:, 0], 0.3 * held * vector(passes.params))
+        assert np.allclose(view.step("R''").value[:, 0], 0.3 * held)
         again, slope = again + np.diag(0.3 * held), slope + 0.3 * held * vector(passes.params)
     assert np.allclose(again, H, rtol=1e-12, atol=1e-14)
     assert np.allclose(slope, g, rtol=1e-12, atol=1e-14)

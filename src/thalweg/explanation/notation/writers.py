@@ -17,7 +17,7 @@ from html import escape
 
 from thalweg.explanation.notation.tree import Math
 
-__all__ = ["digits", "identifier", "latex", "mathml", "source", "text"]
+__all__ = ["digits", "identifier", "latex", "mathml", "mathml_terms", "source", "text"]
 
 ATOM = 100
 SUBSCRIPTS = str.maketrans("0123456789,+-", "₀₁₂₃₄₅₆₇₈₉,₊₋")
@@ -37,7 +37,7 @@ TEXT_NAMES = {"sigmoid": "σ", "log": "ln", "sqrt": "√"}
 LATEX_NAMES = {"sigmoid": r"\sigma", "log": r"\ln"}
 NUMPY_NAMES = {"max": "np.maximum", "min": "np.minimum", "norm": "np.linalg.norm"}
 OWN_FUNCTIONS = {"sigmoid", "softmax", "softplus", "erf", "logsumexp"}
-BARS, LATEX_BARS = {"abs": "|", "norm": "‖"}, {"abs": "|", "norm": r"\|"}
+BARS, LATEX_BARS = {"abs": "|", "norm": "‖"}, {"abs": "|", "norm": r"\Vert "}
 NUMPY_SIGNS = {"≤": "<=", "≥": ">=", "=": "==", "≠": "!=", "∧": "&", "∨": "|"}
 LATEX_SIGNS = {"≤": r"\le", "≥": r"\ge", "≠": r"\ne", "∧": r"\wedge", "∨": r"\vee"}
 
@@ -469,6 +469,22 @@ def mathml(formula: Math) -> str:
     """The formula as the inside of a ``<math>`` element."""
     written = f"<mrow>{_write(formula, 'mathml')}</mrow>"
     return _LONE_LEAF.sub(r"\1", written)
+
+
+def mathml_terms(formula: Math, most: int = 3) -> list[str]:
+    """A long sum term by term, each for a ``<math>`` element of its own: lines break only between.
+
+    Examples
+    --------
+    >>> from thalweg.explanation.notation.tree import add, symbol
+    >>> [len(mathml_terms(add(*(symbol("x", k) for k in range(1, n + 1))))) for n in (3, 5)]
+    [1, 5]
+    """
+    if formula.head != "add" or len(formula.parts) <= most:
+        return [mathml(formula)]
+    first, *rest = formula.parts
+    later = (_write(part, "mathml", leading=False) for part in rest)
+    return [mathml(first), *(f"<mo form='infix'>+</mo><mrow>{term}</mrow>" for term in later)]
 
 
 def source(formula: Math) -> str:

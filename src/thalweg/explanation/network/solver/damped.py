@@ -47,7 +47,7 @@ __all__ = ["DampedSections", "DampedStep", "Evidence"]
 JACOBIAN, RESIDUAL, HESSIAN = symbol("J_y"), symbol("r"), symbol("H")
 DAMPING, RATIO, PREDICTED, UNIT = symbol("μ"), symbol("ρ"), symbol("q"), symbol("I")
 SHARES, BEND = symbol("ω"), symbol("Λ")
-DECAY = symbol("λ")
+DECAY, PRICE, BENT_PRICE = symbol("λ"), symbol("R'"), symbol("R''")
 MOST_ROWS = 400_000
 """Numbers of a Jacobian that are computed for its own sake."""
 
@@ -213,7 +213,7 @@ class DampedSections:
         """Approximate Hessian, gradient, damping, and what they make."""
         frame, step = self.frame, self.step
         shift = add(HESSIAN, times(DAMPING, UNIT))
-        steps, notes = self._curvature(), []
+        steps, notes = [*self._price(), *self._curvature()], []
         steps.append(frame.vector("gradient", GRADIENT, step.gradient, self._slope_formula()))
         if step.decay:
             steps.append(frame.scalar("damping", DECAY, step.decay))
@@ -250,13 +250,32 @@ class DampedSections:
         return np.asarray(found + self.step.decay * np.eye(count))
 
     def _penalty_bend(self) -> Array:
-        penalty, total = (
-            self.frame.passes.objective.penalty,
-            float(np.sum(self.frame.passes.weights)),
-        )
-        each = penalty.l2 / total if penalty.shared else penalty.l2
-        pieces = self.frame.pieces(np.zeros(self.frame.count))
-        return np.concatenate([np.full(p.size, each * (kind == "W")) for _, kind, p in pieces])
+        """Its second derivatives, one for each parameter; biases are free."""
+        l2 = self._prices()[1]
+        return np.concatenate([np.full(p.size, l2 * (kind == "W")) for _, kind, p in self._parts()])
+
+    def _penalty_slope(self) -> Array:
+        l1, l2 = self._prices()
+        found = [(l1 * np.sign(p) + l2 * p) * (kind == "W") for _, kind, p in self._parts()]
+        return np.concatenate([part.reshape(-1) for part in found])
+
+    def _parts(self) -> list[tuple[int, str, Array]]:
+        return self.frame.pieces(self.step.x)
+
+    def _prices(self) -> tuple[float, float]:
+        """λ₁ and λ₂ of the penalty, shared among the samples where it is."""
+        penalty = self.frame.passes.objective.penalty
+        total = float(np.sum(self.frame.passes.weights)) if penalty.shared else 1.0
+        return penalty.l1 / total, penalty.l2 / total
+
+    def _price(self) -> list[Step]:
+        """What the penalty on the weights adds to g and H."""
+        if not self.frame.passes.objective.penalty:
+            return []
+        return [
+            self.frame.vector("penalty", PRICE, self._penalty_slope()),
+            self.frame.vector("penalty", BENT_PRICE, self._penalty_bend()),
+        ]
 
     def _curvature(self) -> list[Step]:
         """JᵀJ and Jᵀr, from which H and g are made."""
@@ -290,7 +309,7 @@ class DampedSections:
             main = times(divide(number(1.0), symbol("m")), self._sandwich(BEND))
         else:
             main = self._sandwich(hadamard(SHARES, BEND))
-        return self._with_price(main, call("diag", symbol("R″")), times(DECAY, UNIT))
+        return self._with_price(main, call("diag", BENT_PRICE), times(DECAY, UNIT))
 
     def _share(self) -> Math:
         return divide(number(self.factor or 1.0), symbol("m"))
@@ -305,7 +324,7 @@ class DampedSections:
         else:
             c = [number(self.factor)] if self.factor is not None else []
             main = inner(JACOBIAN, hadamard(times(*c, SHARES), RESIDUAL))
-        return self._with_price(main, symbol("R′"), times(DECAY, THETA))
+        return self._with_price(main, PRICE, times(DECAY, THETA))
 
     def _with_price(self, main: Math, price: Math, decay: Math) -> Math:
         terms = [main]
