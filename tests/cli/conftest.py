@@ -31,7 +31,7 @@ def _surroundings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     monkeypatch.setenv("COLUMNS", "400")
-    for name in ("FORCE_COLOR", "NO_COLOR", "PYTHONIOENCODING"):
+    for name in ("FORCE_COLOR", "NO_COLOR", "PYTHONIOENCODING", "THALWEG_LANG"):
         monkeypatch.delenv(name, raising=False)
 
 

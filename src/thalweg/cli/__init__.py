@@ -17,6 +17,7 @@ public names of thalweg and nothing else. Nothing heavy is imported before a com
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = ["main"]
 
@@ -39,6 +40,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if lang != "en":
         localise_headings(lang)
     try:
-        command(lang)(given, prog_name="thalweg")
+        if lang == "en":
+            command(lang)(given, prog_name="thalweg")
+        else:
+            sys.exit(_run(command(lang), given, lang))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _run(command: Any, given: list[str], lang: str) -> int:
+    """Run a command whose complaints Click would write in English."""
+    from thalweg.cli.failures import USAGE
+    from thalweg.cli.screen import Screen
+    from thalweg.cli.usage import ClickException, complain_of_usage
+
+    try:
+        return int(command(given, prog_name="thalweg", standalone_mode=False) or 0)
+    except ClickException as error:
+        if type(error).__name__ != "NoArgsIsHelpError":
+            complain_of_usage(Screen(lang), error)
+        return USAGE

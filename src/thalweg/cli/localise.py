@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+from thalweg.cli.usage import usage
 from thalweg.errors import OptionError
 from thalweg.language import LANGUAGES, catalogue, default_language, tr
 from thalweg.phrases import joined
@@ -61,12 +63,33 @@ def localise(command: Any, lang: str) -> Any:
     command.short_help = said(command.short_help)
     command.epilog = said(command.epilog)
     command.rich_help_panel = said(getattr(command, "rich_help_panel", None))
+    command.get_usage = partial(_usage, command.get_usage, lang)
     for parameter in command.params:
         parameter.help = said(getattr(parameter, "help", None))
+        if parameter.metavar and f"metavar_{parameter.metavar}" in known:
+            parameter.metavar = tr(f"cli.metavar_{parameter.metavar}", lang)
         parameter.rich_help_panel = said(getattr(parameter, "rich_help_panel", None))
+    _localise_help(command, lang)
     for below in getattr(command, "commands", {}).values():
         localise(below, lang)
     return command
+
+
+def _usage(usual: Callable[[Any], str], lang: str, context: Any) -> str:
+    return usage(usual(context), lang)
+
+
+def _localise_help(command: Any, lang: str) -> None:
+    """The option ``--help`` itself, which Click makes anew whenever it is asked for."""
+    usual = command.get_help_option
+
+    def option(context: Any) -> Any:
+        found = usual(context)
+        if found is not None:
+            found.help = tr("cli.option_help", lang)
+        return found
+
+    command.get_help_option = option
 
 
 def localise_headings(lang: str) -> None:
