@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from thalweg.cli.failures import DIVERGED, INTERRUPTED, complain
+from thalweg.cli.constraints import constraints_of
 from thalweg.cli.given import hidden_layers, preparation_of, table_of, target_of
 from thalweg.cli.interruption import Interruption
 from thalweg.cli.orders import Fit
@@ -51,7 +52,7 @@ def run(screen: Screen, order: Fit) -> None:
     if stop == "interrupted":
         screen.complain(Text(screen.say("interrupted_kept", path=path), style="yellow"))
         raise typer.Exit(INTERRUPTED)
-    if stop == "diverged":
+    if stop in ("diverged", "violated", "infeasible"):
         complain(screen, model.stop.sentence(screen.lang))
         raise typer.Exit(DIVERGED)
 
@@ -74,6 +75,8 @@ def _train(screen: Screen, order: Fit, table: Table, interruption: Interruption)
                 hidden_layers(order.hidden), order.activation, order.loss, order.l1, order.l2
             ),
             method=order.method,
+            constraints=constraints_of(order),
+            restarts=order.restarts,
             split=order.split,
             seed=order.seed,
             preparation=preparation_of(order, order.unknown),

@@ -39,10 +39,23 @@ def report(screen: Screen, model: Model, table: Table, order: Fit) -> list[Rende
     parts: list[RenderableType] = [Text(head, style="bold"), ""]
     parts += [_facts(screen, model), "", *_learning(screen, model), _figures(screen, model)]
     parts += _confusion(screen, model, table, order)
-    parts += ["", Text(model.stop.sentence(screen.lang) + _took(screen, model))]
+    parts += ["", *_constraints(screen, model)]
+    parts.append(Text(model.stop.sentence(screen.lang) + _took(screen, model)))
     parts += _remarks(screen, model)
     parts.append("")
     return parts
+
+
+def _constraints(screen: Screen, model: Model) -> list[RenderableType]:
+    """What the network was held to, and how well it holds."""
+    if model.constraints is None:
+        return []
+    grid = Grid.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in model.constraints.rows(screen.lang):
+        grid.add_row(Text(name), Text(text))
+    return [Text(screen.say("report_constraints"), style="dim"), Padding(grid, (0, 0, 1, 2))]
 
 
 def brief(screen: Screen, model: Model, path: Path) -> str:
@@ -307,6 +320,7 @@ def as_record(model: Model, order: Fit, table: Table, path: Path) -> dict[str, A
         "settings": dict(origin.settings),
         "split": {part: len(rows) for part, rows in model.split.parts().items()},
         **{part: dict(figures) for part, figures in origin.figures.items()},
+        "constraints": None if origin.constraints is None else origin.constraints.to_json(),
         "stop": {"kind": origin.stop.kind, "sentence": origin.stop.sentence("en")},
         "epochs": len(origin.history),
         "kept_epoch": origin.kept_epoch,

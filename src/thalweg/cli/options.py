@@ -70,8 +70,13 @@ ComparedActivation = Annotated[
 ]
 ComparedL2 = Annotated[float | None, _option("compared_l2", "network", "--l2", metavar="NUMBER")]
 
+Monotone = Annotated[str | None, _option("monotone", "network", metavar="±COLUMNS")]
+Convex = Annotated[str | None, _option("convex", "network", metavar="±COLUMNS")]
+BoundOutput = Annotated[str | None, _option("bound_output", "network", metavar="LOW,HIGH")]
+WeightsNonnegative = Annotated[bool, _option("weights_nonnegative", "network")]
+
 # -- training --------------------------------------------------------------------------------------
-MethodName = Annotated[str, _option("method", "training", "--method", "-m", metavar="NAME")]
+MethodName = Annotated[str | None, _option("method", "training", "--method", "-m", metavar="NAME")]
 Methods = Annotated[str | None, _option("methods", "training", "--methods", "-m", metavar="NAMES")]
 Epochs = Annotated[int | None, _option("epochs", "training", metavar="NUMBER")]
 BatchSize = Annotated[int | None, _option("batch_size", "training", metavar="ROWS")]
@@ -80,6 +85,7 @@ Schedule = Annotated[str, _option("schedule", "training", metavar="NAME")]
 Patience = Annotated[int | None, _option("patience", "training", metavar="EPOCHS")]
 Goal = Annotated[float | None, _option("goal", "training", metavar="LOSS")]
 TimeLimit = Annotated[float | None, _option("time_limit", "training", metavar="SECONDS")]
+Restarts = Annotated[int, _option("restarts", "training", metavar="NUMBER")]
 Snapshots = Annotated[str | None, _option("snapshots", "training", metavar="EPOCHS")]
 ComparedTimeLimit = Annotated[
     float | None, _option("compared_time_limit", "training", "--time-limit", metavar="SECONDS")

@@ -56,13 +56,18 @@ class Fit(Training):
     activation: o.Activation = None
     l1: o.L1 = 0.0
     l2: o.L2 = None
-    method: o.MethodName = "adam"
+    monotone: o.Monotone = None
+    convex: o.Convex = None
+    bound_output: o.BoundOutput = None
+    weights_nonnegative: o.WeightsNonnegative = False
+    method: o.MethodName = None
     batch_size: o.BatchSize = None
     learning_rate: o.LearningRate = None
     schedule: o.Schedule = "constant"
     patience: o.Patience = None
     goal: o.Goal = None
     time_limit: o.TimeLimit = None
+    restarts: o.Restarts = 1
     snapshots: o.Snapshots = None
     output: o.ModelOutput = None
 

@@ -353,7 +353,8 @@ def _bound(data: Data, recipe: Recipe) -> Any:
     from thalweg.training.constraints.bound import ConstraintSet
     from thalweg.training.constraints.frame import Frame
 
-    return ConstraintSet(Frame.of(data, recipe.network), recipe.constraints)
+    frame = Frame.of(data, recipe.network)
+    return ConstraintSet(frame, recipe.constraints, recipe.params is not None)
 
 
 def _mixed_units(loss: Loss, scaling: Scaling, width: int) -> bool:

@@ -162,7 +162,7 @@ def value_at(
     Examples
     --------
     >>> value_at({"x": [0.0, 1.0]}, 0.0).low
-    (0.0, 0.0)
+    (0.0,)
     """
     return _points(points, None, equals, at_least, at_most, output)
 

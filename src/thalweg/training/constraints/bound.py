@@ -77,6 +77,8 @@ class ConstraintSet:
     ----------
     frame : Frame
     asked : sequence of Constraint
+    start_given : bool
+        Whether weights to start from were given, which are not to be trained without constraints.
 
     Attributes
     ----------
@@ -92,8 +94,10 @@ class ConstraintSet:
         If a constraint does not fit the network or the table.
     """
 
-    def __init__(self, frame: Frame, asked: Sequence[Constraint]) -> None:
-        self.frame, self.asked = frame, tuple(asked)
+    def __init__(
+        self, frame: Frame, asked: Sequence[Constraint], start_given: bool = False
+    ) -> None:
+        self.frame, self.asked, self.start_given = frame, tuple(asked), start_given
         self.conditions: list[Condition] = []
         self.customs: list[tuple[int, Smooth, bool]] = []
         self.lower = np.full(frame.network.count, -np.inf)

@@ -7,8 +7,8 @@ method of semi-infinite programming: R. Hettich and K. O. Kortanek, SIAM Review 
 Because near a local maximum the violation grows with the square of the distance, the points close
 in on the maxima in a few rounds, and the margin makes up for the rest.
 
-Training begins without the constraints (unless weights are bounded), as a solution nearby is
-easier to find than one from afar. Every iteration of the solver is an epoch of the history.
+Training begins without the constraints (unless weights are bounded or given to start from), as a
+solution nearby is easier to find than one from afar. Every iteration of the solver is an epoch of the history.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ class _Rounds:
         for number, spot in enumerate(self.spots):
             if spot.condition.region is not None:
                 count = min(MOST_FIRST, FIRST * (1 + len(spot.condition.region.moving)))
-                spot.points = spot.condition.region.spread(count, 0.5 + 0.1 * number)
+                spread = spot.condition.region.spread(count, 0.5 + 0.1 * number)
+                spot.points = np.unique(spread, axis=0)
         self._look(theta, LOOKED, 0)
         while self.book.stop is None and self.rounds < ROUNDS and not self._done():
             self.rounds += 1
@@ -160,7 +161,7 @@ class _Rounds:
         start = self.problem.vector(task.params)
         if self.book.stop is not None:
             return start
-        if constraints.bounded:
+        if constraints.bounded or constraints.start_given:
             return _reflected(start, constraints.lower, constraints.upper)
         trained = self._unconstrained()
         if trained is None:
@@ -366,7 +367,7 @@ class _Rounds:
         assert result.multipliers is not None
         rows = {True: result.multipliers.equalities, False: result.multipliers.inequalities}
         largest = max((float(np.max(np.abs(r), initial=0.0)) for r in rows.values()), default=0.0)
-        least = 1e-6 * largest
+        least = 1e-6 * max(1.0, largest)
         at = {True: 0, False: 0}
         unit = self.task.unit
         for spot in self.solved:
@@ -391,7 +392,7 @@ class _Rounds:
 
         assert result.multipliers is not None
         prices = result.multipliers.upper + result.multipliers.lower
-        least = 1e-6 * float(np.max(np.abs(prices), initial=0.0))
+        least = 1e-6 * max(1.0, float(np.max(np.abs(prices), initial=0.0)))
         for number, one in enumerate(self.constraints.asked):
             if isinstance(one, Weights):
                 for place in np.flatnonzero(np.abs(prices) > least).tolist():
