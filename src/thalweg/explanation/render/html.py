@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.explanation.notation import Math, digits, mathml, shortened, text
+from thalweg.explanation.notation import Math, digits, mathml, mathml_terms, shortened, text
 from thalweg.explanation.records import Array, Explanation, Recipe, Section, Step
 from thalweg.explanation.render.svg import sign_class, svg
 from thalweg.language import tr
@@ -193,27 +193,27 @@ class _Page:
         shape = ""
         if step.value.size:
             shape = "×".join(map(str, step.value.shape)) or "1"
-        place = ""
-        if step.place is not None:
-            place = f'<span class="place">{escape(step.place.say(self.lang))}</span>'
         below = self._matrix(step) if step.value.ndim and step.value.size else ""
         value = self._number(step) if step.value.ndim == 0 else ""
         first = f'<th scope="row">{shown}</th>' if shown else "<td></td>"
         return (
             f'<tr class="step {step.role}" data-name="{name}" data-role="{escape(role)}"'
             f"{self._targets(step)}>{first}"
-            f'<td class="how">{self._formula(step)}{place}{below}</td>'
+            f'<td class="how">{self._formula(step)}{below}</td>'
             f'<td class="val">{value}</td><td class="shape">{shape}</td></tr>'
         )
 
     def _formula(self, step: Step) -> str:
-        parts = [mathml(step.name)]
+        place = ""
+        if step.place is not None:
+            place = f'<span class="place">{escape(step.place.say(self.lang))}</span>'
+        written = f"<math>{mathml(step.name)}</math>"
         if step.formula is not None and step.formula != step.name:
-            parts.append(f"<mo>=</mo>{mathml(shortened(step.formula))}")
-        written = f"<math>{''.join(parts)}</math>"
+            written = _breaking(mathml(step.name), mathml_terms(shortened(step.formula)))
+        written = f'<div class="formula">{written}{place}</div>'
         if step.numbers is not None and step.numbers.head != "number":
-            numbers = mathml(shortened(step.numbers))
-            written += f'<div class="numbers"><math><mo>=</mo>{numbers}</math></div>'
+            numbers = _breaking("", mathml_terms(shortened(step.numbers)))
+            written += f'<div class="numbers">{numbers}</div>'
         return written
 
     def _number(self, step: Step) -> str:
@@ -237,7 +237,8 @@ class _Page:
     def _matrix(self, step: Step) -> str:
         matrix = step.value[None, :] if step.value.ndim == 1 else step.value
         matrix = matrix.reshape(matrix.shape[0], -1)
-        most = (6, 8) if step.role in QUIET else (MAX_ROWS, MAX_COLUMNS)
+        quiet = step.role in QUIET and matrix.shape[1] > 1  # a column scrolls
+        most = (6, 8) if quiet else (MAX_ROWS, MAX_COLUMNS)
         rows, columns = (_places(n, m) for n, m in zip(matrix.shape, most, strict=True))
         opens = step.recipe is not None and step.role not in QUIET
         recipe = ""
@@ -277,6 +278,12 @@ class _Page:
         if not found:
             return ""
         return f' data-at="{escape(" ".join(dict.fromkeys(found)))}"'
+
+
+def _breaking(name: str, terms: list[str]) -> str:
+    """``name = terms`` as one formula for each term, so that a line can end between them."""
+    first, *rest = terms
+    return " ".join(f"<math>{term}</math>" for term in (f"{name}<mo>=</mo>{first}", *rest))
 
 
 def _drawn(edge: str, nodes: set[str]) -> bool:
