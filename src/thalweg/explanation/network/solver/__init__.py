@@ -123,7 +123,7 @@ class _Plain:
         ]
         notes = [frame.order()]
         if not step.moved:
-            notes.append(Sentence("step_refused"))
+            notes.append(Sentence("trial_refused"))
         method = Sentence(f"method_{step.method.replace('-', '_')}")
         title = Sentence("title_update", {"rule": method, "step": step.number})
         return [Section("update", title, tuple(steps), tuple(notes)), frame.parameters()]
