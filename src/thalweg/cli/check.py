@@ -16,6 +16,7 @@ from rich.text import Text
 from thalweg.cli.orders import Check
 from thalweg.cli.screen import Screen, to_json
 from thalweg.cli.things import formula_at, model_and_rows
+from thalweg.phrases import Phrase
 
 if TYPE_CHECKING:
     from thalweg.training.columns import Table
@@ -106,7 +107,12 @@ def _of(order: Check) -> tuple[str, Callable[[Any], Any], Any]:
 def _of_model(screen: Screen, order: Check) -> tuple[str, Callable[[Any], Any], Any]:
     things = order.things or []
     model, rows = model_and_rows("check", things, order.row)
-    title = screen.say("check_title", model=things[0], rows=len(rows), network=repr(model.network))
+    title = screen.say(
+        "check_title",
+        model=things[0],
+        rows=len(rows),
+        network=screen.said(Phrase("Network {layers}", layers=model.network.phrase)),
+    )
     return title, _loss_of(model, rows), _doubles(model.at(order.at or "end"))
 
 

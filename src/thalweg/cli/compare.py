@@ -114,7 +114,7 @@ def _report(screen: Screen, order: Compare, race: Comparison) -> list[Any]:
     )
     parts: list[Any] = [Text(title, style="bold")]
     if ran and ran[0].model is not None:
-        network = repr(ran[0].model.network).removeprefix("Network ")
+        network = screen.said(ran[0].model.network.phrase)
         loss = str(ran[0].model.loss).replace("_", " ")
         parts.append(Text(say("compare_start", network=network, loss=loss), style="dim"))
         parts += ["", _times(screen, race), _figures(screen, ran)]

@@ -80,7 +80,8 @@ def failures(screen: Screen) -> Iterator[None]:
 
 def complain(screen: Screen, message: str) -> None:
     """Write an error."""
-    screen.complain(Text.assemble((screen.say("error") + " ", "bold red"), capitalised(message)))
+    shown = capitalised(message) if screen.lang == "en" else message
+    screen.complain(Text.assemble((screen.say("error") + " ", "bold red"), shown))
 
 
 def capitalised(message: str) -> str:

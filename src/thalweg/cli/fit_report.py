@@ -104,7 +104,7 @@ def _lines(screen: Screen, model: Model) -> list[tuple[str, str]]:
     targets = ", ".join(encoding.names)
     columns, inputs = len(encoding.columns), len(encoding.features)
     scaling = encoding.input_scaling.to_json()["kind"]
-    net = repr(model.network).removeprefix("Network ")
+    net = screen.said(model.network.phrase)
     key = "report_inputs_one" if inputs == columns else "report_inputs_encoded"
     return [
         ("target", f"{targets} ({kinds}{more})" if kinds else targets),

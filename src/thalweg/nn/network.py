@@ -31,7 +31,7 @@ from numpy.typing import DTypeLike, NDArray
 from thalweg.errors import ModelFileError, OptionError, ShapeError
 from thalweg.graph import Node
 from thalweg.nn.layers import Dense, layer_from_json
-from thalweg.phrases import Phrase
+from thalweg.phrases import Phrase, joined
 from thalweg.tracing import label
 
 __all__ = ["Dense", "Network", "Params", "dense_network"]
@@ -220,10 +220,19 @@ class Network:
         return hash(self.layers)
 
     def __repr__(self) -> str:
+        return f"Network {self.phrase}"
+
+    @property
+    def phrase(self) -> Phrase:
+        """Its layers and the number of its parameters, as words for every language."""
         steps = [
-            f"{layer.outputs} {layer.g}" + " no bias" * (not layer.bias) for layer in self.layers
+            f"{layer.outputs} {layer.g}"
+            if layer.bias
+            else Phrase("{neurons} {g} no bias", neurons=layer.outputs, g=layer.g)
+            for layer in self.layers
         ]
-        return f"Network {' → '.join([str(self.inputs), *steps])} ({self.count} parameters)"
+        layers = joined([self.inputs, *steps], "{left} → {right}")
+        return Phrase("{layers} ({count} parameters)", layers=layers, count=self.count)
 
     def _repr_html_(self) -> str:
         head = "<tr><th>layer</th><th>W</th><th>b</th><th>activation</th><th>parameters</th></tr>"

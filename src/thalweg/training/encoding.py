@@ -268,12 +268,12 @@ class Encoding:
         """
         absent = [column.name for column in self.columns if column.name not in table]
         if absent:
-            count = f"{len(absent)} columns" if len(absent) > 1 else "the column"
+            what = f"{len(absent)} columns" if len(absent) > 1 else "the column"
             raise DataError(
-                "{source} lacks {count} {names} that the model was fitted on.{hint} Its "
+                "{source} lacks {what} {names} that the model was fitted on.{hint} Its "
                 "columns: {known}.",
                 source=table.source,
-                count=count,
+                what=what,
                 names=listed(absent),
                 hint=did_you_mean(absent[0], table.names),
                 known=listed(table.names),

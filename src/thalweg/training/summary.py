@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 from thalweg.language import known_language, tr
+from thalweg.phrases import Phrase
 from thalweg.training.scaling import Identity
 
 if TYPE_CHECKING:
@@ -18,8 +19,13 @@ def summary_rows(model: Model, lang: str | None = None) -> list[tuple[str, str]]
     """Pairs of a heading and a text: network, scaling, method, figures, why it stopped."""
     origin = model.origin
 
+    spoken = known_language(lang)
+
     def say(key: str, **values: object) -> str:
-        return tr(f"training.{key}", lang, **values)
+        return tr(f"training.{key}", spoken, **values)
+
+    def said(phrase: Phrase) -> str:
+        return phrase.said(spoken)
 
     scaling = [
         say(
@@ -33,14 +39,14 @@ def summary_rows(model: Model, lang: str | None = None) -> list[tuple[str, str]]
         )
     ]
     rows = [
-        (say("row_network"), repr(model.network)),
+        (say("row_network"), said(Phrase("Network {layers}", layers=model.network.phrase))),
         (say("row_loss"), str(model.loss)),
         (say("row_scaling"), "; ".join(scaling)),
         (say("row_method"), origin.method),
-        (say("row_rows"), origin.split.phrase.said(known_language(lang))),
+        (say("row_rows"), said(origin.split.phrase)),
     ]
     for part, figures in origin.figures.items():
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        shown = ", ".join(f"{say(f'figure_{name}')} {value:.4g}" for name, value in figures.items())
         rows.append((say(f"row_{part}"), shown))
     if origin.constraints is not None:
         rows += origin.constraints.rows(lang)
