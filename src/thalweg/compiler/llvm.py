@@ -32,6 +32,9 @@ from thalweg.compiler.turn import is_turnable, transposed
 
 __all__ = ["MANY_NESTS", "NestWriter", "Share", "write_nest"]
 
+LITTLE = 32
+"""The part of an axis that may be run twice so that the code is written once."""
+
 MANY_NESTS = 30
 """Nests from which each is a function of its own."""
 
@@ -88,6 +91,8 @@ def segments(
         count = -(-extent // tile)
         count += even and count % 2
         large = -(-extent // max(count, 1))
+        if overlap and count > 1 and count * large - extent <= extent // LITTLE:
+            return [Segment(0, extent, large, 1, extent - large)]
         number = extent - count * (large - 1)
         cut = number * large
         parts = [Segment(0, cut, large, 1), Segment(cut, extent, large - 1, 1)]

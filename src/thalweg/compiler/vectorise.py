@@ -201,7 +201,7 @@ def _rows(nest: Nest, target: Target, loads: Sequence[Access]) -> None:
     if reuse and len(nest.reductions) == 1:
         if vertical or len(reuse) == 1:
             axis = max(reuse, key=lambda a: nest.extents[a])
-            tiles[axis] = min(max(1, budget // vectors), nest.extents[axis])
+            tiles[axis] = _even(max(1, budget // vectors), nest.extents[axis])
         else:  # a dot product of rows: a square tile
             side = int(budget**0.5)
             for axis in reuse[-2:]:
@@ -213,6 +213,19 @@ def _rows(nest: Nest, target: Target, loads: Sequence[Access]) -> None:
     if total * len(nest.reductions) < 8 and not nest.running:
         most = 4 if cost <= CHEAP else max(1, LONGEST_TILE // (cost * total))
         nest.unroll = min(8 // max(1, total * len(nest.reductions)), 4, most)
+
+
+def _even(most: int, extent: int) -> int:
+    """The largest tile, or a little smaller one that needs no second kind of tile at the end.
+
+    Examples
+    --------
+    >>> _even(14, 784), _even(14, 60), _even(14, 128), _even(14, 10)
+    (14, 12, 14, 10)
+    """
+    if extent <= most:
+        return extent
+    return next((t for t in range(most, most * 5 // 6, -1) if extent % t == 0), most)
 
 
 def _power_of_two(n: int) -> int:
