@@ -22,6 +22,8 @@ Examples
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +32,7 @@ from thalweg.optim.layout import Matrix, Vector
 __all__ = ["Factor", "KKTSystem", "Regulariser"]
 
 FIRST, SMALLEST, LARGEST = 1e-4, 1e-20, 1e40
+DENSE = 50  # constraints up to which sparse matrices cost more than they save
 SLACK, OFTEN = 1e-8, 3
 GROW_FIRST, GROW, SHRINK = 100.0, 8.0, 1.0 / 3.0
 
@@ -52,6 +55,16 @@ class KKTSystem:
     diagonal: Vector
     jacobian: Matrix
 
+    @cached_property
+    def rest(self) -> Any:
+        """The columns of the Jacobian that belong to the other variables: sparse where large."""
+        rest = self.jacobian[:, self.block.shape[0] :]
+        if rest.shape[0] <= DENSE:
+            return rest
+        from scipy.sparse import csr_array
+
+        return csr_array(rest)
+
     def times(self, dw: Vector, dy: Vector, shift: float, slack: float) -> tuple[Vector, Vector]:
         """The matrix times a vector."""
         k = self.block.shape[0]
@@ -71,7 +84,7 @@ class Factor:
     def __init__(self, system: KKTSystem, shift: float, slack: float) -> None:
         self.system, self.shift, self.slack = system, shift, slack
         k, m = system.block.shape[0], system.jacobian.shape[0]
-        self.dense, self.rest = system.jacobian[:, :k], system.jacobian[:, k:]
+        self.dense, self.rest = system.jacobian[:, :k], system.rest
         self.weights = 1.0 / (system.diagonal + shift)
         matrix = np.zeros((k + m, k + m))
         matrix[:k, :k] = system.block
@@ -79,7 +92,8 @@ class Factor:
         if m:
             matrix[k:, :k] = self.dense
             matrix[:k, k:] = self.dense.T
-            matrix[k:, k:] = -(self.rest * self.weights) @ self.rest.T
+            squares = (self.rest * self.weights[None, :]) @ self.rest.T
+            matrix[k:, k:] = -(squares if isinstance(squares, np.ndarray) else squares.toarray())
             np.einsum("ii->i", matrix)[k:] -= slack
             self._factor_indefinite(matrix)
         else:
