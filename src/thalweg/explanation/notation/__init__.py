@@ -36,7 +36,15 @@ from thalweg.explanation.notation.tree import (
     total,
     transpose,
 )
-from thalweg.explanation.notation.writers import digits, identifier, latex, mathml, source, text
+from thalweg.explanation.notation.writers import (
+    digits,
+    identifier,
+    latex,
+    mathml,
+    mathml_terms,
+    source,
+    text,
+)
 
 __all__ = [
     "Math",
@@ -50,6 +58,7 @@ __all__ = [
     "identifier",
     "latex",
     "mathml",
+    "mathml_terms",
     "matmul",
     "negative",
     "number",

@@ -30,7 +30,7 @@ from thalweg.language import tr
 __all__ = ["render"]
 
 MAX_ROWS, MAX_COLUMNS = 20, 32
-TALL = 8  # a column of more rows scrolls
+TALL = 10  # a column of more rows scrolls
 MOST_NUMBERS = 60_000
 QUIET = ("old", "gradient", "state_before", "state_after", "new")
 _WORDS = ("given", "sum_of", "too_large")

@@ -164,8 +164,7 @@
     const how = row.querySelector("td.how");
     const formula = make("div", undefined, "big");
     for (const child of how.children) {
-      if (child.tagName === "math" || child.className === "numbers") formula.append(child.cloneNode(true));
-      if (child.className === "place") formula.append(child.cloneNode(true));
+      if (["formula", "numbers"].includes(child.className)) formula.append(child.cloneNode(true));
     }
     current.append(formula);
     const number = row.querySelector(".val .num");
@@ -186,9 +185,26 @@
     if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (/^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
     if (event.target !== document.body && !root.contains(event.target)) return;
-    if (event.target.closest && event.target.closest(".matrix, figure") === event.target) return;
+    if (event.target.closest && event.target.closest(".matrix, figure, .formula, .numbers") === event.target) return;
     if (event.key === "ArrowRight") { go(here + 1); event.preventDefault(); }
     if (event.key === "ArrowLeft") { go(here - 1); event.preventDefault(); }
   });
+  // -- long formulas scroll, and the keyboard must reach what scrolls ---------------------------------
+  function reach() {
+    for (const line of root.querySelectorAll(".how > .formula, .how > .numbers")) {
+      if (line.scrollWidth > line.clientWidth) line.tabIndex = 0;
+      else line.removeAttribute("tabindex");
+    }
+  }
+  reach();
+  window.addEventListener("resize", reach);
+  const reach = () => { // what scrolls can be reached by the keyboard
+    for (const wide of root.querySelectorAll(".how > .formula, .how > .numbers")) {
+      if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+      else wide.removeAttribute("tabindex");
+    }
+  };
+  reach();
+  window.addEventListener("resize", reach);
   position.textContent = words.position.replace("{k}", "–").replace("{n}", rows.length);
 })(document.currentScript.previousElementSibling);
