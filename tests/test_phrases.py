@@ -14,7 +14,7 @@ import pytest
 import thalweg as tw
 from thalweg import errors
 from thalweg.errors import OptionError, ShapeError, ThalwegError, reason_of, suggest
-from thalweg.phrases import PARTICLES, Phrase, in_korean, joined
+from thalweg.phrases import PARTICLES, Phrase, in_korean, joined, reread
 from thalweg.training.stopping import StopReason
 
 SOURCE = Path(__file__).parents[1] / "src" / "thalweg"
@@ -30,6 +30,15 @@ ENGLISH_ONLY = {"s", "are", "them", "what"}
 """Values that English needs for its plurals."""
 
 BUILTIN = {"ValueError", "TypeError", "RuntimeError", "IndexError", "KeyError", "OSError"}
+
+OURS = (
+    "phrases",
+    "graph/primitive",
+    "ops/families",
+    "optim/layout",
+    "training/constraints/frame",
+)
+"""Where only a slip of ours can raise them."""
 
 
 def _calls():
@@ -118,8 +127,7 @@ def test_what_a_person_can_cause_is_no_bare_exception():
             kind = node.exc.func
             if isinstance(kind, ast.Name) and kind.id in BUILTIN:
                 where = f"{path.relative_to(SOURCE)}:{node.lineno}"
-                assert where.startswith(("graph/primitive", "ops/families", "optim/layout",
-                                         "training/constraints/frame")), where  # fmt: skip
+                assert where.startswith(OURS), where
 
 
 # -- how they behave -------------------------------------------------------------------------------
@@ -221,3 +229,38 @@ def test_reasons_of_the_operating_system(tmp_path):
 def test_the_example_of_set_language(korean):
     with pytest.raises(OptionError, match="'bfgs'를 뜻하셨나요"):
         tw.minimize(lambda x: x * x, 1.0, method="bfsg")
+
+
+def test_a_model_file_keeps_what_can_be_said(tmp_path):
+    rows = [[float(i), i * i / 9.0] for i in range(12)]
+    model = tw.fit_table(np.array(rows), "x2", epochs=2, method="lbfgs")
+    model.save(tmp_path / "m.thalweg")
+    again = tw.load(tmp_path / "m.thalweg")
+    assert again.origin.notes == model.origin.notes
+    assert [note.said("ko") for note in again.origin.notes] == [
+        note.said("ko") for note in model.origin.notes
+    ]
+    assert again.split.phrase.said("ko") == "훈련 12행 (모든 행으로 훈련)"
+
+
+def test_a_solver_s_own_words_come_back():
+    stop = StopReason.of("solver", message=Phrase("a {size:.1e}", size=2.0))
+    assert StopReason.from_json(stop.to_json()) == stop
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        3,
+        {"en": "x"},
+        {"en": 3, "values": {}},
+        {"en": "{x.__class__}", "values": {"x": 1}},
+        {"en": "{x:99999999999d}", "values": {"x": 1}},
+        {"en": "{y}", "values": {"x": 1}},
+        {"en": "{x}", "values": {"x": [1]}},
+        {"en": "{x", "values": {"x": 1}},
+    ],
+)
+def test_a_document_brings_in_no_strange_templates(record):
+    with pytest.raises(ValueError):
+        reread(record)

@@ -23,6 +23,7 @@ and chooses:
 from __future__ import annotations
 
 import os
+import re
 import string
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -39,6 +40,8 @@ __all__ = [
     "in_korean",
     "in_language",
     "joined",
+    "recorded",
+    "reread",
     "speak",
 ]
 
@@ -48,6 +51,9 @@ _ENDS_IN_CONSONANT = frozenset("lmnr013678LMNR")
 """Letters and digits whose Korean name ends in a consonant: 엘, 엠, 엔, 알; 영, 일, 삼, ..."""
 
 _PLAIN = str.maketrans("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹", "01234567890123456789")
+
+_SHORT = re.compile(r"(\.\d{1,2})?[a-z]?")
+"""The formats that a template from a document may have."""
 
 _speaking: list[str] = []
 
@@ -181,6 +187,60 @@ def in_language(values: Mapping[str, Any], lang: str) -> dict[str, Any]:
         name: value.said(lang) if hasattr(value, "said") else value
         for name, value in values.items()
     }
+
+
+def recorded(text: str) -> str | dict[str, object]:
+    """A text for a JSON document; of a phrase its template and values, so that `reread` can speak.
+
+    Examples
+    --------
+    >>> recorded(Phrase("row {row}", row=3))
+    {'en': 'row {row}', 'values': {'row': 3}}
+    """
+    if not isinstance(text, Phrase):
+        return str(text)
+    values = {
+        name: recorded(value) if isinstance(value, str) else value
+        for name, value in text.values.items()
+    }
+    plain = all(isinstance(value, str | int | float | dict) for value in values.values())
+    return {"en": text.template, "values": values} if plain else str(text)
+
+
+def reread(record: object) -> str:
+    """What `recorded` wrote.
+
+    Raises
+    ------
+    ValueError
+        For anything else, also for a template with other places than names and short formats: a
+        document must not reach into values, nor ask for texts without end.
+
+    Examples
+    --------
+    >>> reread({"en": "row {row}", "values": {"row": 3}}).said("ko")
+    '3행'
+    """
+    if isinstance(record, str):
+        return record
+    if not isinstance(record, dict) or set(record) != {"en", "values"}:
+        raise ValueError(record)
+    template, values = record["en"], record["values"]
+    if not isinstance(template, str) or not isinstance(values, dict):
+        raise ValueError(record)
+    for _, name, form, _ in string.Formatter().parse(template):
+        if name is not None and not (name.isidentifier() and _SHORT.fullmatch(form or "")):
+            raise ValueError(record)
+    try:
+        return Phrase(
+            template,
+            **{
+                name: value if isinstance(value, int | float) else reread(value)
+                for name, value in values.items()
+            },
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(record) from error
 
 
 @cache

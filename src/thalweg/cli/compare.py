@@ -120,8 +120,13 @@ def _report(screen: Screen, order: Compare, race: Comparison) -> list[Any]:
         parts += ["", _times(screen, race), _figures(screen, ran)]
     for entry in race.entries:
         if entry.failure:
-            parts.append(Text(f"{entry.method}: {capitalised(entry.failure)}", style="yellow"))
+            parts.append(Text(f"{entry.method}: {_failure(screen, entry)}", style="yellow"))
     return parts
+
+
+def _failure(screen: Screen, entry: Entry) -> str:
+    said = screen.said(entry.failure)
+    return capitalised(said) if screen.lang == "en" else said
 
 
 def _grid(screen: Screen, columns: Sequence[str]) -> Grid:

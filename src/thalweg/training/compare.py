@@ -237,7 +237,7 @@ def _raced(name: str, data: Data, plan: Recipe) -> Entry:
         with _peak_memory() as peak:
             model = train(data, plan)
     except (OptionError, DivergedError, CompilerError) as error:
-        return Entry(name, failure=str(error))
+        return Entry(name, failure=error.phrase)
     return Entry(name, model, "", time.perf_counter() - began, peak[0])
 
 

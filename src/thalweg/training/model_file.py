@@ -20,6 +20,7 @@ from thalweg.io.container import Arrays, read_container, write_container
 from thalweg.nn.losses import LOSSES
 from thalweg.nn.losses import loss as find_loss
 from thalweg.nn.network import Network, Params
+from thalweg.phrases import recorded, reread
 from thalweg.training import records
 from thalweg.training.constraints.report import ConstraintReport
 from thalweg.training.encoding import Encoding
@@ -119,7 +120,7 @@ def _document(model: Model) -> dict[str, Any]:
         "split": {
             "made": origin.split.made,
             "seed": origin.split.seed,
-            "notes": list(origin.split.notes),
+            "notes": [recorded(note) for note in origin.split.notes],
         },
         "history": origin.history.to_json(),
         "stop": origin.stop.to_json(),
@@ -128,8 +129,15 @@ def _document(model: Model) -> dict[str, Any]:
             part: {name: _plain(value) for name, value in figures.items()}
             for part, figures in origin.figures.items()
         },
-        "notes": list(origin.notes),
+        "notes": [recorded(note) for note in origin.notes],
     }
+
+
+def _notes(written: list[Any]) -> tuple[str, ...]:
+    try:
+        return tuple(reread(note) for note in written)
+    except ValueError as error:
+        raise ModelFileError("notes: {note} is not a note of thalweg.", note=str(error)) from None
 
 
 def _plain(value: float) -> float | None:
@@ -159,7 +167,7 @@ def _model(arrays: Arrays, document: dict[str, Any]) -> Model:
         StopReason.from_json(record["stop"]),
         record["kept_epoch"],
         _figures(record["figures"]),
-        records.texts(record["notes"], "notes"),
+        _notes(record["notes"]),
         None if held is None else ConstraintReport.from_json(held),
     )
     params = _params(network, arrays, "")
@@ -214,7 +222,7 @@ def _split(data: object, arrays: Arrays) -> Split:
     for rows in (train, validation, test):
         if rows.ndim != 1 or rows.dtype != np.int64 or (rows < 0).any():
             raise ModelFileError("the rows of the split are missing or misshapen.")
-    notes = tuple(str(note) for note in record["notes"])
+    notes = _notes(record["notes"])
     return Split(train, validation, test, made_again(record["made"]), record["seed"], notes)
 
 

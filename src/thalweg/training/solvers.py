@@ -36,6 +36,7 @@ from thalweg.optim.problem import Bounds, Objective, Problem
 from thalweg.optim.result import Iteration, Result, Status
 from thalweg.optim.rules import GD
 from thalweg.optim.run import Limits, Run
+from thalweg.phrases import Phrase
 from thalweg.training.batches import Samples
 from thalweg.training.engines import make_program
 from thalweg.training.gauss_newton import PenaltyDerivatives
@@ -242,7 +243,7 @@ class SolverDiary:
         if patience.entry and largest <= patience.entry:
             return StopReason.of("gradient", epoch=number, norm=largest, limit=patience.entry)
         if patience.reduction and patience.stalled(self.last, value):
-            return StopReason.of("solver", message=STALLED.format(epoch=number))
+            return StopReason.of("solver", message=STALLED.filled(epoch=number))
         return None
 
     def take(self, x: Vector, value: float) -> None:
@@ -261,11 +262,11 @@ class SolverDiary:
             book.stop = _REASONS.get(result.status, _own_words)(result, book)
 
 
-STALLED = "Stopped at epoch {epoch}: the objective has all but ceased to fall."
+STALLED = Phrase("Stopped at epoch {epoch}: the objective has all but ceased to fall.")
 
 
 def _own_words(result: Result, book: Book) -> StopReason:
-    return StopReason.of("solver", message=result.message)
+    return StopReason.of("solver", message=result.phrase)
 
 
 def _interrupted(result: Result, book: Book) -> StopReason:

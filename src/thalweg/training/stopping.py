@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from thalweg.errors import ModelFileError
 from thalweg.language import tr
-from thalweg.phrases import chosen_language
+from thalweg.phrases import chosen_language, recorded, reread
 
 __all__ = ["REASONS", "StopReason"]
 
@@ -80,7 +80,8 @@ class StopReason:
 
     def to_json(self) -> dict[str, Any]:
         """The record for a model file."""
-        return {"kind": self.kind, "values": dict(self.values)}
+        values = {n: recorded(v) if isinstance(v, str) else v for n, v in self.values}
+        return {"kind": self.kind, "values": values}
 
     @classmethod
     def from_json(cls, data: object) -> Self:
@@ -90,8 +91,11 @@ class StopReason:
         kind, values = data["kind"], data["values"]
         if kind not in REASONS or not isinstance(values, dict):
             raise ModelFileError("stop reason: kind {kind!r} is not known.", kind=kind)
-        reason = cls.of(kind, **{str(key): value for key, value in values.items()})
         try:
+            reason = cls.of(
+                kind,
+                **{str(k): reread(v) if isinstance(v, dict) else v for k, v in values.items()},
+            )
             reason.sentence("en")
         except (KeyError, ValueError, TypeError, IndexError, AttributeError):
             raise ModelFileError("stop reason: {kind} without its numbers.", kind=kind) from None
