@@ -92,6 +92,12 @@ class Assembly:
         call = f"call {flags} {type}" if flags else f"call {type}"
         return self.emit(type, f"{call} @{name}({', '.join(map(str, arguments))})")
 
+    def prefetch(self, place: Value) -> None:
+        """Ask for a cache line that will be read soon."""
+        name = "llvm.prefetch.p0"
+        self.declared[name] = f"declare void @{name}(ptr, i32, i32, i32)"
+        self.do(f"call void @{name}({place}, i32 0, i32 2, i32 1)")
+
     def share(
         self, name: str, body: Callable[[Assembly, list[Value]], Value], *arguments: Value
     ) -> Value:

@@ -19,7 +19,7 @@ from functools import partial
 
 from thalweg.compiler.assembly import Assembly, Value, llvm_type
 from thalweg.compiler.llvm import MANY_NESTS, WHOLE, Share, write_nest
-from thalweg.compiler.loops import PANELS, Buffer, Nest
+from thalweg.compiler.loops import ITEM_BYTES, PANELS, Buffer, Nest
 from thalweg.compiler.memory import MemoryPlan
 from thalweg.compiler.rows import Given, RowWriter
 from thalweg.compiler.threads import BARRIER_BYTES, write_barrier, write_nests
@@ -35,6 +35,9 @@ how many; samples in a block."""
 
 LINE = 64
 """Bytes of a cache line; every array begins at one."""
+
+FAR_BYTES = 1 << 20
+"""Size of a table from which rows in random order are asked for ahead of time."""
 
 ZERO = Value("0", "i64")
 THREAD, THREADS = Value("%thread", "i64"), Value("%threads", "i64")
@@ -246,7 +249,24 @@ class EpochWriter:
         if self.layout.threaded:
             own = self._fair(panels, THREAD, THREADS)
         rows.write_lanes(self.given, begin, samples, own)
+        if not self.layout.blocked:
+            self._fetch(rows, begin, own)
         self._nests(nests, Share((ZERO, panels), own))
+
+    def _fetch(self, rows: RowWriter, begin: Value, own: tuple[Value, Value]) -> None:
+        """Ask for the rows of the next batch, if the table is larger than the caches."""
+        code, layout = self.code, self.layout
+        sizes = [buffer.shape[1] * ITEM_BYTES[layout.dtype] for buffer in layout.sources]
+        count = Value("%count", "i64")
+        following = self._plus(begin, Value("%size", "i64"))
+        left = self._smaller(self._minus(count, following), Value("%size", "i64"))
+        large = code.emit("i1", f"icmp sgt i64 {count.text}, {FAR_BYTES // sum(sizes)}")
+
+        def fetch() -> None:
+            tables = [(self.places[b], size) for b, size in zip(layout.sources, sizes, strict=True)]
+            rows.write_fetch(self.given, tables, following, left, own)
+
+        code.when(large, fetch)
 
     def _blocks(self, rows: RowWriter, begin: Value, samples: Value) -> None:
         def block(start: Value, carried: Sequence[Value]) -> list[Value]:

@@ -10,6 +10,13 @@ from thalweg.compiler.assembly import Assembly, Value, llvm_type
 __all__ = ["Given", "RowWriter"]
 
 
+LINE = 64
+"""Bytes of a cache line."""
+
+MOST_LINES = 4
+"""Of a long row that are asked for; the processor itself sees where that leads."""
+
+
 @dataclass(frozen=True)
 class Given:
     """Pointers to what the caller passes: weights of rows, the order of rows, their keys."""
@@ -90,6 +97,40 @@ class RowWriter:
             return []
 
         code.loop(start, stop, 1, lane)
+
+    def write_fetch(
+        self,
+        given: Given,
+        tables: Sequence[tuple[Value, int]],
+        begin: Value,
+        samples: Value,
+        panels: tuple[Value, Value],
+    ) -> None:
+        """Ask for the rows of some panels that will be needed soon, where a row is seldom near.
+
+        Parameters
+        ----------
+        given : Given
+        tables : sequence of (Value, int)
+            Pointers to arrays of rows, and bytes of a row.
+        begin, samples : Value
+            Place of the first sample in the order, and how many there are.
+        panels : (Value, Value)
+        """
+        code = self.code
+        start, stop = (code.emit("i64", f"mul nsw i64 {p.text}, {self.lanes}") for p in panels)
+        stop = code.call("i64", "llvm.smin.i64", stop, samples)
+
+        def sample(index: Value, carried: Sequence[Value]) -> list[Value]:
+            row = self._load("i64", given.order, self._plus(begin, index))
+            for table, size in tables:
+                first = code.emit("i64", f"mul nsw i64 {row.text}, {size}")
+                for line in range(0, min(size, MOST_LINES * LINE), LINE):
+                    at = code.emit("i64", f"add nsw i64 {first.text}, {line}")
+                    code.prefetch(code.emit("ptr", f"getelementptr i8, {table}, {at}"))
+            return []
+
+        code.loop(start, stop, 1, sample)
 
     def _plus(self, a: Value, b: Value) -> Value:
         return self.code.emit("i64", f"add nsw i64 {a.text}, {b.text}")
