@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.text import Text
 
-from thalweg.cli.failures import DIVERGED, INTERRUPTED, complain
 from thalweg.cli.constraints import constraints_of
+from thalweg.cli.failures import DIVERGED, INTERRUPTED, complain
 from thalweg.cli.given import hidden_layers, preparation_of, table_of, target_of
 from thalweg.cli.interruption import Interruption
 from thalweg.cli.orders import Fit
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-TRAINING = ("epochs", "batch_size", "learning_rate", "patience", "goal", "time_limit")
+DAMPING = ("mu", "mu_dec", "mu_inc", "mu_max")
+TRAINING = ("epochs", "batch_size", "learning_rate", "patience", "goal", "time_limit", *DAMPING)
 
 
 def run(screen: Screen, order: Fit) -> None:

@@ -68,6 +68,10 @@ class Fit(Training):
     goal: o.Goal = None
     time_limit: o.TimeLimit = None
     restarts: o.Restarts = 1
+    mu: o.Mu = None
+    mu_dec: o.MuDec = None
+    mu_inc: o.MuInc = None
+    mu_max: o.MuMax = None
     snapshots: o.Snapshots = None
     output: o.ModelOutput = None
 

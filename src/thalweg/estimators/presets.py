@@ -99,6 +99,10 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
         self.engine = engine
 
     # -- what the two differ in -------------------------------------------------------------------
+    def _damping(self) -> dict[str, Any]:
+        """Options of Levenberg-Marquardt, where the method has them."""
+        return {}
+
     @abstractmethod
     def _encoded(self, y: Array) -> Array:
         """The target matrix, shape (samples, outputs)."""
@@ -159,6 +163,7 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
             return bool(record.rows[-1]["perf"] <= self.goal)
 
         options = Training(
+            **self._damping(),
             epochs=int(self.max_iter),
             patience=int(self.max_fail) if len(record.val_ind) else 0,
             min_gradient=float(self.min_grad),
@@ -257,6 +262,10 @@ class fitnet(RegressorMixin, _Preset):  # type: ignore[misc]
     random_state : int, RandomState instance or None, default=None
         Of the split and the first weights.
     engine : {"auto", "native", "numpy"}, default="auto"
+    mu, mu_dec, mu_inc, mu_max : float, optional
+        Of the damping of ``"lm"`` and ``"br"``; see `thalweg.Training`. μ is measured in the
+        largest diagonal entry of H and follows the gain of each step, so that 1e-3, 0.1, 2 and
+        1e16 are the defaults here, not 1e-3, 0.1, 10 and 1e10.
 
     Attributes
     ----------
@@ -286,6 +295,55 @@ class fitnet(RegressorMixin, _Preset):  # type: ignore[misc]
     """
 
     _y_numeric = True
+
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012  # scikit-learn's protocol
+        **_Preset._parameter_constraints,
+        "mu": [Interval(Real, 0, None, closed="neither"), None],
+        "mu_max": [Interval(Real, 0, None, closed="neither"), None],
+        "mu_dec": [Interval(Real, 0, 1, closed="neither"), None],
+        "mu_inc": [Interval(Real, 1, None, closed="neither"), None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = 10,
+        solver: str = "lm",
+        *,
+        activation: str = "tanh",
+        split: Any = "70/15/15",
+        max_iter: int = 1000,
+        max_fail: int = 6,
+        min_grad: float = 1e-7,
+        goal: float = 0.0,
+        time_limit: float | None = None,
+        random_state: Any = None,
+        engine: str = "auto",
+        mu: float | None = None,
+        mu_dec: float | None = None,
+        mu_inc: float | None = None,
+        mu_max: float | None = None,
+    ) -> None:
+        super().__init__(
+            hidden_layer_sizes,
+            solver,
+            activation=activation,
+            split=split,
+            max_iter=max_iter,
+            max_fail=max_fail,
+            min_grad=min_grad,
+            goal=goal,
+            time_limit=time_limit,
+            random_state=random_state,
+            engine=engine,
+        )
+        self.mu = mu
+        self.mu_dec = mu_dec
+        self.mu_inc = mu_inc
+        self.mu_max = mu_max
+
+    def _damping(self) -> dict[str, Any]:
+        given = {name: getattr(self, name) for name in ("mu", "mu_dec", "mu_inc", "mu_max")}
+        return {name: float(value) for name, value in given.items() if value is not None}
 
     def _encoded(self, y: Array) -> Array:
         T = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y

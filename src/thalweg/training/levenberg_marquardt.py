@@ -25,6 +25,7 @@ from thalweg.optim.rules import GD
 from thalweg.training.engines import make_program
 from thalweg.training.gauss_newton import NormalEquations, Quadratic, vector
 from thalweg.training.loop import Outcome, Task, run_epochs
+from thalweg.training.options import Training
 from thalweg.training.program import EpochProgram, ProgramState
 from thalweg.training.stopping import StopReason
 
@@ -43,21 +44,38 @@ class Damping:
         At the start, as a part of the largest diagonal entry of H.
     largest : float
         Beyond it no step lowers the objective any more.
+    growth : float
+        What the next refused step multiplies it by; the factor doubles with every further one.
+    least, first : float
+        The least factor after an accepted step, and the first one after a refused step.
     """
 
     mu: float = 1e-3
     largest: float = 1e16
     growth: float = 2.0
+    least: float = 0.1
+    first: float = 2.0
 
     def accepted(self, ratio: float) -> None:
         """After a step whose decrease was `ratio` times the predicted one."""
-        self.mu *= max(1.0 / 10.0, 1.0 - (2.0 * ratio - 1.0) ** 3)
-        self.growth = 2.0
+        self.mu *= max(self.least, 1.0 - (2.0 * ratio - 1.0) ** 3)
+        self.growth = self.first
 
     def refused(self) -> None:
         """After a step that did not lower the objective."""
         self.mu *= self.growth
         self.growth *= 2.0
+
+
+def first_damping(options: Training, top: float) -> Damping:
+    """The damping to start with; `top` is the largest diagonal entry of H."""
+    start, largest = (
+        fallback if given is None else given
+        for given, fallback in ((options.mu, 1e-3), (options.mu_max, 1e16))
+    )
+    first = 2.0 if options.mu_inc is None else options.mu_inc
+    least = 0.1 if options.mu_dec is None else options.mu_dec
+    return Damping(start * top, largest * max(top, 1.0), first, least, first)
 
 
 @dataclass
@@ -104,7 +122,7 @@ class LevenbergMarquardt:
         model = self.model(state).with_decay(state.theta, self.decay)
         if state.damping is None:
             top = max(model.top - self.decay, 1e-300)
-            state.damping = Damping(1e-3 * top, 1e16 * max(top, 1.0))
+            state.damping = first_damping(self.task.options, top)
         self._step(state, model, state.damping)
         state.figures["mu"] = state.damping.mu
         return model.loss

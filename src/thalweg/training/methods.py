@@ -112,6 +112,9 @@ METHODS |= {
 }
 """All methods by name."""
 
+DAMPED = ("lm", "br")
+"""Methods with Levenberg-Marquardt's damping."""
+
 SMALL = 1000
 """Parameters up to which constraints go to the interior-point method by themselves."""
 
@@ -200,6 +203,12 @@ def method_under_constraints(given: str | Rule | Method | None, parameters: int)
 def settle(chosen: Method, task: Task) -> Task:
     """Fill in what the options leave to the method."""
     options, rows = task.options, len(task.train.X)
+    if options.damped and chosen.name not in DAMPED:
+        raise OptionError(
+            "{option} is an option of lm and br, not of {method}.",
+            option=options.damped[0],
+            method=chosen.name,
+        )
     validated = task.validation is not None
     rate = options.learning_rate
     if rate is None and chosen.rule is not None:

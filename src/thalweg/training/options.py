@@ -48,6 +48,11 @@ class Training:
         Seconds.
     min_gradient : float
         Norm of the gradient below which training stops; 0 never looks.
+    mu, mu_dec, mu_inc, mu_max : float, optional
+        Of Levenberg-Marquardt's damping: where μ starts (1e-3), as part of the largest diagonal
+        entry of H; the least factor after an accepted step (0.1), which the gain may raise; the
+        factor after a refused step (2), which doubles with each further one; and the largest μ
+        that is tried (1e16), again as part of that entry.
     clip_norm, clip_value : float, optional
         Limits of the gradients; see `thalweg.optim.rules.Conditioning`.
     shuffle : bool
@@ -74,6 +79,10 @@ class Training:
     goal: float | None = None
     time_limit: float | None = None
     min_gradient: float = 0.0
+    mu: float | None = None
+    mu_dec: float | None = None
+    mu_inc: float | None = None
+    mu_max: float | None = None
     clip_norm: float | None = None
     clip_value: float | None = None
     shuffle: bool = True
@@ -91,12 +100,18 @@ class Training:
                     value=value,
                     low=low,
                 )
-        for name in ("learning_rate", "time_limit", "clip_norm", "clip_value"):
+        for name in ("learning_rate", "time_limit", "clip_norm", "clip_value", "mu", "mu_max"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise OptionError(
                     "{name}={value!r} is not a number above 0.", name=name, value=value
                 )
+        if self.mu_dec is not None and not 0 < self.mu_dec < 1:
+            raise OptionError(
+                "mu_dec={found!r} is not a number between 0 and 1.", found=self.mu_dec
+            )
+        if self.mu_inc is not None and not 1 < self.mu_inc < math.inf:
+            raise OptionError("mu_inc={found!r} is not a number above 1.", found=self.mu_inc)
         for name in ("min_change", "min_gradient"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise OptionError(
@@ -110,6 +125,12 @@ class Training:
                     "snapshots: {epoch!r} is not an epoch from 0 or 'end'.", epoch=epoch
                 )
         object.__setattr__(self, "schedule", schedule(self.schedule))
+
+    @property
+    def damped(self) -> tuple[str, ...]:
+        """The options of damping that are given."""
+        names = ("mu", "mu_dec", "mu_inc", "mu_max")
+        return tuple(name for name in names if getattr(self, name) is not None)
 
     @property
     def conditioning(self) -> Conditioning | None:

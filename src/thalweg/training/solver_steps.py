@@ -20,7 +20,7 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,7 +167,7 @@ class _Watched(LevenbergMarquardt):
     def _step(self, state: LevenbergState, model: Quadratic, damping: Damping) -> None:
         self.believed, self.decay_seen = self.beliefs(), self.decay
         self.old, self.model_seen = state.theta, model
-        self.damping_seen = noted = _NotedDamping(damping.mu, damping.largest, damping.growth)
+        self.damping_seen = noted = _NotedDamping(**asdict(damping))
         super()._step(state, model, noted)
         damping.mu, damping.growth = noted.mu, noted.growth
 
@@ -207,8 +207,8 @@ class _Watched(LevenbergMarquardt):
 class _NotedDamping(Damping):
     """A damping that remembers what was tried."""
 
-    def __init__(self, mu: float, largest: float, growth: float) -> None:
-        super().__init__(mu, largest, growth)
+    def __init__(self, **options: float) -> None:
+        super().__init__(**options)
         self.tried: list[float] = []
         self.values: dict[float, float] = {}
         self.ratio: float | None = None

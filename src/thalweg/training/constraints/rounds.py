@@ -8,7 +8,8 @@ Because near a local maximum the violation grows with the square of the distance
 in on the maxima in a few rounds, and the margin makes up for the rest.
 
 Training begins without the constraints (unless weights are bounded or given to start from), as a
-solution nearby is easier to find than one from afar. Every iteration of the solver is an epoch of the history.
+solution nearby is easier to find than one from afar. Every iteration of the solver is an epoch of
+the history.
 """
 
 from __future__ import annotations
