@@ -198,13 +198,5 @@
   }
   reach();
   window.addEventListener("resize", reach);
-  const reach = () => { // what scrolls can be reached by the keyboard
-    for (const wide of root.querySelectorAll(".how > .formula, .how > .numbers")) {
-      if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
-      else wide.removeAttribute("tabindex");
-    }
-  };
-  reach();
-  window.addEventListener("resize", reach);
   position.textContent = words.position.replace("{k}", "–").replace("{n}", rows.length);
 })(document.currentScript.previousElementSibling);
