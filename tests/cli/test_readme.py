@@ -57,3 +57,19 @@ def test_the_two_commands_are_single_lines():
     for name in ("job", "tests"):
         (body,) = re.findall(rf"<!-- command: {name} -->\n```sh\n(.*?)```", text, re.DOTALL)
         assert len(body.strip().splitlines()) == 1
+
+
+def _code(page: Path) -> list[str]:
+    """The lines of code of a page without what is said in them: comments and names in quotes."""
+    lines = "\n".join(re.findall(r"```\w+\n(.*?)```", page.read_text("utf-8"), re.S)).splitlines()
+    return [re.sub(r'"(hidden|은닉) 2"', "", line.partition("  #")[0]).strip() for line in lines]
+
+
+def test_the_korean_page_has_the_same_code():
+    english, korean = _code(ROOT / "README.md"), _code(ROOT / "README.ko.md")
+    assert [line for line in english if line not in korean] == []
+    headings = [
+        len(re.findall(r"^##+ ", (ROOT / page).read_text("utf-8"), re.M))
+        for page in ("README.md", "README.ko.md")
+    ]
+    assert headings[1] == headings[0] + 1  # and a chapter on Korean
