@@ -1,4 +1,4 @@
-"""``thalweg explain --view update`` of models that a solver trained, on the rows that trained them."""
+"""``thalweg explain --view update`` of models of solvers, on the rows that trained them."""
 
 import json
 
