@@ -1,6 +1,6 @@
 """A network that must not contradict what is known: rents rise with size and fall with distance.
 
-A made-up table of 1500 flats: rent by size (m²), distance to the centre (km), age (years) and floor,
+A made-up table of 1500 flats: rent by size (m²), distance to the centre (km), age (years), floor,
 with noise in proportion to the rent, so that a free network finds slopes of the wrong sign where
 there are few rows. Held to be rising in size, falling in distance and positive, it is not worse on
 rows it has not seen, and nowhere on a dense grid does it contradict.

@@ -1,0 +1,60 @@
+"""Constraints and restarts from the command line."""
+
+import json
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+
+
+@pytest.fixture
+def rising(tmp_path):
+    rng = np.random.default_rng(0)
+    size, age = rng.uniform(0.0, 5.0, (2, 60))
+    price = np.sqrt(size) - 0.2 * age + np.sin(4.0 * size) * 0.3
+    rows = "\n".join(f"{a},{b},{c}" for a, b, c in zip(size, age, price, strict=True))
+    path = tmp_path / "rising.csv"
+    path.write_text("size,age,price\n" + rows + "\n")
+    return path
+
+
+@pytest.mark.slow
+def test_monotone_from_the_command_line(rising, call):
+    answer = call(
+        "fit", rising, "-t", "price", "--monotone=+size,-age", "--hidden", "2", "--epochs", "120",
+        "--l2", "1e-3", "--engine", "numpy", "--json",
+    )  # fmt: skip
+    report = json.loads(answer.out)
+    assert answer.code == 0 and report["method"] == "interior-point"
+    assert [held["violation"] for held in report["constraints"]["held"]] == [0.0, 0.0]
+    model = tw.load("rising.thalweg")
+    grid = np.linspace(0.1, 4.9, 500)
+    rows = {"size": grid, "age": np.full(500, 2.5)}
+    assert np.diff(model.predict(rows)).min() >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--monotone", "size"), "write a sign"),
+        (("--monotone=+sise",), "Did you mean 'size'"),
+        (("--bound-output", "low,1"), "are no bounds"),
+        (("--weights-nonnegative", "--method", "adam"), "cannot hold constraints"),
+        (("--restarts", "0"), "restarts=0"),
+        (("--mu", "0.1"), "option of lm and br"),
+    ],
+)
+def test_what_cannot_be_read_is_said(rising, call, options, said):
+    answer = call("fit", rising, "-t", "price", *options)
+    assert answer.code == 2
+    assert said in " ".join(answer.err.split())
+
+
+def test_restarts_name_the_best_seed(rising, call):
+    answer = call(
+        "fit", rising, "-t", "price", "-m", "lm", "--restarts", "3", "--epochs", "5",
+        "--engine", "numpy",
+    )  # fmt: skip
+    assert answer.code == 0
+    assert "3 starts" in answer.out
