@@ -1,3 +1,4 @@
+import ast
 import re
 import string
 from pathlib import Path
@@ -38,10 +39,10 @@ def test_explanations_use_no_unknown_sentence() -> None:
 @pytest.mark.parametrize(
     ("english", "korean"),
     [
-        ("local_derivative", "지역 미분"),
+        ("role_local", "지역 미분"),
         ("global_derivative", "전역 미분"),
-        ("upstream_derivative", "상류"),
-        ("common_part", "공통부분(오차)"),
+        ("role_upstream", "상류"),
+        ("role_common", "공통부분"),
         ("forward", "순전파"),
         ("backward", "역전파"),
         ("role_gradient", "그레이디언트"),
@@ -93,3 +94,24 @@ def test_unknown_languages_and_sentences_are_refused() -> None:
         tr("explanation.forward", "fr")
     with pytest.raises(OptionError, match="Did you mean 'forward'"):
         tr("explanation.forwrd", "en")
+
+
+def _mentioned(room: str) -> tuple[set[str], tuple[str, ...]]:
+    """Texts in the code, and how texts begin whose ends are put in: ``f"role_{role}"``."""
+    said, begun = set(), set()
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            parts = node.values[:1] if isinstance(node, ast.JoinedStr) else [node]
+            for part in parts:
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    text = part.value.removeprefix(f"{room}.")
+                    (begun if part is not node or text.endswith("_") else said).add(text)
+    for path in SOURCE.rglob("*.js"):
+        said |= set(re.findall(r"[\w]+", path.read_text(encoding="utf-8")))
+    return said, tuple(start for start in begun if len(start) > 3)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_sentence_is_unused(room: str) -> None:
+    said, begun = _mentioned(room)
+    assert [k for k in catalogue(room, "en") if k not in said and not k.startswith(begun)] == []
