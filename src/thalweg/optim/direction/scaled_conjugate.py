@@ -43,13 +43,15 @@ def scaled_conjugate_gradient(problem: Problem, x: Vector, tol: float) -> Status
     here, bounds, lam = begin(problem, x), problem.bounds, 1e-6
     free = bounds.free(here.x, here.gradient)
     d = np.where(free, -here.gradient, 0.0)
-    curvature, count = None, 0
+    curvature, count, moved = None, 0, True
     while True:
         measure = float(np.max(np.abs(bounds.projected_gradient(here.x, here.gradient))))
         if small_enough(measure, here.value, tol):
             problem.run.conclude(Point(here.x, here.value, measure))
             return Status.CONVERGED
-        problem.run.iterate(Point(here.x, here.value, measure))
+        if moved:  # a refused trial is an evaluation, not an iteration
+            problem.run.iterate(Point(here.x, here.value, measure))
+        moved = False
         length = float(d @ d)
         if not np.isfinite(length) or float(d @ here.gradient) >= 0:
             d, count, curvature = np.where(free, -here.gradient, 0.0), 0, None
@@ -70,7 +72,7 @@ def scaled_conjugate_gradient(problem: Problem, x: Vector, tol: float) -> Status
                 problem.run.conclude(Point(here.x, here.value, measure))
                 return Status.STEP_TOO_SMALL
             continue
-        last, here, curvature = here, there, None
+        last, here, curvature, moved = here, there, None, True
         count += 1
         following = bounds.free(here.x, here.gradient)
         d = _next(last, here, d, following, bool(np.array_equal(free, following)), count)
