@@ -227,7 +227,7 @@ def parse_exercise(text: str, name: str = "exercise", *, json_form: bool = False
     try:
         data = json.loads(text) if json_form else tomllib.loads(text)
     except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError("{name}: {error}", name=name, error=error) from None
+        raise DataError("{name}: {error}", name=name, error=_slip(error)) from None
     if not isinstance(data, dict):
         raise DataError(
             "{name}: expected keys and values, not {found}", name=name, found=type(data).__name__
@@ -238,6 +238,20 @@ def parse_exercise(text: str, name: str = "exercise", *, json_form: bool = False
         return _formula(data, name) if "formula" in data else _network(data, name)
     except (OptionError, ShapeError) as error:
         raise DataError("{name}: {error}", name=name, error=error) from None
+
+
+def _slip(error: ValueError) -> Phrase:
+    """Where the text is no TOML or JSON; what their readers say of it is in English only."""
+    said = str(error)
+    found = re.search(r"(.*?):? \(?(?:at )?line (\d+),? column (\d+)", said)
+    if found is None:
+        return Phrase(
+            "{what} (at end of document)", what=said.removesuffix(" (at end of document)")
+        )
+    what, line, column = found.groups()
+    return Phrase(
+        "{what} (at line {line}, column {column})", what=what, line=int(line), column=int(column)
+    )
 
 
 def _only(data: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
