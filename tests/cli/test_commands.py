@@ -263,7 +263,7 @@ def test_snapshots_can_be_explained(line, call):
 
 def test_one_path_is_not_enough(model, call):
     answer = call("explain", model)
-    assert answer.code == 2 and "1 is given" in answer.err
+    assert answer.code == 2 and "(1 given)" in answer.err
 
 
 # -- check, info -----------------------------------------------------------------------------------
