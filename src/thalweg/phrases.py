@@ -25,10 +25,8 @@ from __future__ import annotations
 import os
 import re
 import string
-import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache, reduce
-from importlib import resources
 from numbers import Number
 from typing import Any, Self
 
@@ -246,6 +244,9 @@ def reread(record: object) -> str:
 @cache
 def in_korean() -> dict[str, str]:
     """The Korean of every English template, from ``catalogue/ko``."""
+    import tomllib  # only here: most programs never speak Korean
+    from importlib import resources
+
     folder = resources.files("thalweg") / "catalogue" / "ko"
     known: dict[str, str] = {}
     for place in folder.iterdir():
