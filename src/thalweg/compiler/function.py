@@ -88,6 +88,8 @@ class NativeGraph:
     ----------
     graph : Graph
     target : Target, optional
+    alone : bool
+        Whether it is never to share its work among threads, for callers that do so themselves.
 
     Attributes
     ----------
@@ -96,14 +98,14 @@ class NativeGraph:
         there, which is much quicker to call.
     """
 
-    def __init__(self, graph: Graph, target: Target | None = None) -> None:
+    def __init__(self, graph: Graph, target: Target | None = None, alone: bool = False) -> None:
         plan(graph)  # refuses traced arrays that escaped
         self.graph = graph
         self.target = target or host()
         self.guards = guards(graph.outputs)
         self.nests, self.buffers, self.results = self._loops()
         self.work = float(sum(map(_work, self.nests)))
-        self.threaded = self.work >= 2 * WORK_PER_THREAD
+        self.threaded = not alone and self.work >= 2 * WORK_PER_THREAD
         self.memory = plan_memory(self.nests, reuse=not self.threaded)
         self.space = self.memory.size() + BARRIER_BYTES * self.threaded
         self.constants = [b for b in self.buffers.values() if b.role == "constant"]

@@ -31,7 +31,7 @@ from thalweg.training.sensitivities import Blocks, Pieces
 __all__ = ["Primal"]
 
 Array = NDArray[Any]
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 8 << 20
 """About the size of the products of pairs in a block of samples."""
 
 
@@ -72,7 +72,7 @@ class Primal:
         return loss / self.total, gradient, Matrix(sums[self._index], gradient, self.scratch)
 
     def _products(self, p: Pieces) -> list[Node]:
-        """Value, gradient, and for every pair of layers the two factors of its block of H."""
+        """Value, gradient, and for every pair of layers the sums of its block of H."""
         deltas = [tnp.transpose(d, (1, 2, 0)) for d in p.deltas]
         S = tnp.transpose(p.curvatures, (1, 2, 0))
         weighted = [_weighted(S, d) for d in deltas]
@@ -87,17 +87,13 @@ class Primal:
             of_inputs = tnp.take(inputs[pair.left], h, axis=0) * tnp.take(
                 inputs[pair.right], k, axis=0
             )
-            found += [tnp.sum(of_neurons, axis=0), of_inputs]
+            found.append(tnp.matmul(tnp.sum(of_neurons, axis=0), tnp.transpose(of_inputs)))
         return found
 
     def _part(self, results: list[Array], slot: int) -> tuple[float, Array, Array]:
         """Loss, gradient and all sums of a block of samples."""
-        value, gradient, *factors = results
-        part = self.parts[slot]
-        for number in range(len(self.pairs)):
-            left, right = factors[2 * number], factors[2 * number + 1]
-            place = part[self.starts[number] : self.starts[number + 1]]
-            np.matmul(left, right.T, out=place.reshape(len(left), len(right)))
+        value, gradient, *sums = results
+        part = np.concatenate([s.ravel() for s in sums], out=self.parts[slot])
         return float(value), np.array(gradient), part
 
     @cached_property

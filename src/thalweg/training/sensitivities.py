@@ -13,9 +13,7 @@ once for one sample, compiled for a block of samples, and streamed over all of t
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import thalweg.numpy as tnp
+from thalweg.compiler.crew import run_on_threads
 from thalweg.compiler.target import available_threads
 from thalweg.differentiation import backward
 from thalweg.differentiation.batching import along_samples
@@ -172,9 +171,8 @@ class Blocks:
         traced = pieces(objective, self.block)
         graph = Graph(traced.inputs, tuple(make(traced)))
         self._run = _native(graph) if native else _interpreted(graph)
-        self._threads = available_threads()
-        self.slots = 2 * self._threads + 1
-        self._pool: ThreadPoolExecutor | None = None
+        self._threads = available_threads() if native else 1
+        self.slots = 2 * self._threads
 
     def map(self, theta: Array, use: Callable[[list[Array], int], Any]) -> Iterator[Any]:
         """``use(results, slot)`` of every block; the last one is filled up with weights of zero.
@@ -192,18 +190,21 @@ class Blocks:
 
     def each(self, work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
         """``map(work, items)`` by all threads, `slots` items ahead of what was handed on."""
-        if len(items) < 2 or self._threads < 2:
-            yield from map(work, items)
-            return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads)
-        waiting: deque[Future[Any]] = deque()
-        for item in items:
-            waiting.append(self._pool.submit(work, item))
-            if len(waiting) >= self.slots:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        for start in range(0, len(items), self.slots):
+            group = items[start : start + self.slots]
+            found: list[Any] = [None] * len(group)
+
+            def share(
+                thread: int,
+                threads: int,
+                group: Sequence[Any] = group,
+                found: list[Any] = found,
+            ) -> None:
+                for k in range(thread, len(group), threads):
+                    found[k] = work(group[k])
+
+            run_on_threads(share, min(self._threads, len(group)))
+            yield from found
 
     def _part(self, start: int) -> list[Array]:
         stop = start + self.block
@@ -233,7 +234,7 @@ def _native(graph: Graph) -> Callable[..., list[Any]]:
     """The graph as native code, which writes into arrays that each thread keeps."""
     from thalweg.compiler.function import NativeGraph
 
-    native, own = NativeGraph(graph), threading.local()
+    native, own = NativeGraph(graph, alone=True), threading.local()
 
     def run(*arguments: Array) -> list[Any]:
         if not hasattr(own, "results"):
