@@ -238,3 +238,15 @@ def test_the_last_store_counts():
     (nest,) = merge(nests)
     (store,) = nest.stores
     assert str(store.value) == "x[5*i0 + i1]"
+
+
+@pytest.mark.parametrize("shape", [(300, 301), (90_000,), (65_537,), (40, 50, 60)])
+def test_large_reductions_in_parts(shape):
+    x = np.random.default_rng(1).normal(size=shape)
+    f = tw.compile(lambda x: (x.sum(), x.max(), x.min(), (x > 4.0).any(), tnp.mean(x * x)))
+    total, high, low, some, mean = f(x)
+    assert np.allclose([total, mean], [x.sum(), (x * x).mean()], rtol=1e-12, atol=1e-9)
+    assert (high, low, some) == (x.max(), x.min(), (x > 4.0).any())
+    i = np.random.default_rng(2).integers(0, x.size, 70_000)
+    g = tw.compile(lambda x: tnp.sum(tnp.take(x.reshape(-1), i)))
+    assert np.isclose(g(x), x.reshape(-1)[i].sum(), rtol=1e-12, atol=1e-9)

@@ -37,6 +37,7 @@ from thalweg.compiler.lowering import elementary_count
 from thalweg.compiler.memory import plan_memory
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
+from thalweg.compiler.parts import in_parts
 from thalweg.compiler.target import Target, available_threads, host
 from thalweg.compiler.threads import BARRIER_BYTES, write_nests
 from thalweg.compiler.vectorise import vectorise
@@ -133,7 +134,7 @@ class NativeGraph:
         for node, buffer in zip(outputs, results, strict=True):
             fusion.copy(node, buffer)
         verify(fusion.nests, "fuse")
-        nests = merge(fusion.nests)
+        nests = in_parts(merge(fusion.nests))
         verify(nests, "merge")
         vectorise(nests, self.target)
         verify(nests, "vectorise")

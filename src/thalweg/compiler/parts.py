@@ -1,0 +1,110 @@
+"""Large reductions to a single value are done in parts, which threads can share.
+
+The number of parts depends on the shape alone, so the order of the sum does, too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from thalweg.compiler.loops import (
+    Access,
+    Buffer,
+    Expr,
+    Load,
+    Nest,
+    Position,
+    Reduced,
+    Reduction,
+    Store,
+    rewrite,
+)
+
+__all__ = ["in_parts"]
+
+LARGE = 1 << 16
+"""Values from which a reduction is done in parts."""
+
+MOST_PARTS, FEWEST_PARTS = 64, 8
+"""Of a single axis that is cut."""
+
+
+def in_parts(nests: Sequence[Nest]) -> list[Nest]:
+    """Reduce along all axes but the first, then along that one.
+
+    Parameters
+    ----------
+    nests : sequence of Nest
+
+    Returns
+    -------
+    list of Nest
+    """
+    result: list[Nest] = []
+    for nest in nests:
+        cut = _cut(nest) if _is_large(nest) else None
+        result += [nest] if cut is None else _both(cut, len(result))
+    return result
+
+
+def _is_large(nest: Nest) -> bool:
+    return (
+        nest.axes == ()
+        and nest.vector != -1
+        and bool(nest.reductions)
+        and not nest.running
+        and math.prod(nest.reduced) >= LARGE
+    )
+
+
+def _cut(nest: Nest) -> Nest | None:
+    """The nest with at least two reduced axes; None if its only one cannot be cut evenly."""
+    if len(nest.reduced) > 1:
+        return nest
+    (extent,) = nest.reduced
+    count = next((n for n in range(MOST_PARTS, FEWEST_PARTS - 1, -1) if extent % n == 0), None)
+    placed = any(isinstance(e, Position) for e in nest.walk())
+    if count is None or placed or any(access.picks for access in nest.accesses()):
+        return None
+    length = extent // count
+
+    def cut(access: Access) -> Access:
+        if not access.strides:
+            return access
+        return replace(access, strides=(access.strides[0] * length, access.strides[0]))
+
+    changed = _changed(nest, cut)
+    changed.reduced = (count, length)
+    return changed
+
+
+def _changed(nest: Nest, change: Callable[[Access], Access]) -> Nest:
+    """The nest with other accesses."""
+
+    def reload(expr: Expr) -> Expr | None:
+        return (
+            Load(change(expr.access)) if isinstance(expr, Load) and not expr.access.picks else None
+        )
+
+    values = rewrite(list(nest.expressions()), reload)
+    r, i = len(nest.reductions), len(nest.inner)
+    places = [change(s.access) for s in nest.inner] + [s.access for s in nest.stores]
+    stores = [Store(place, value) for place, value in zip(places, values[r:], strict=True)]
+    sums = [Reduction(a.kind, v) for a, v in zip(nest.reductions, values, strict=False)]
+    return replace(nest, reductions=sums, inner=stores[:i], stores=stores[i:])
+
+
+def _both(nest: Nest, number: int) -> list[Nest]:
+    """Partial results for every index of the first reduced axis, and what they come to."""
+    count = nest.reduced[0]
+    first = frozenset({0})
+    partial, whole = [], []
+    for k, reduction in enumerate(nest.reductions):
+        dtype = reduction.value.dtype
+        buffer = Buffer(f"part{number}_{k}", (count,), dtype, "temporary")
+        partial.append(Store(Access(buffer, (1,)), Reduced(k, dtype, first)))
+        whole.append(Reduction(reduction.kind, Load(Access(buffer, (1,)))))
+    parts = Nest((count,), partial, nest.reduced[1:], nest.reductions, nest.inner)
+    return [parts, Nest((), nest.stores, (count,), whole)]
