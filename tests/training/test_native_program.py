@@ -246,7 +246,13 @@ def test_a_new_fold_compiles_nothing(linked):
     program = NativeProgram(objective, RULES["adam"](), threads=1)
     train(program, net, Data(net, "mse", 100), 32)
     assert len(linked) == 1
-    for samples, size, rate in ((50, 32, 0.1), (77, 25, 0.2), (1000, 33, 1e-3), (77, 77, 1.0)):
+    for samples, size, rate in (
+        (50, 32, 0.1),
+        (77, 25, 0.2),
+        (1000, 31, 1e-3),
+        (77, 77, 1.0),
+        (73, 200, 1.0),
+    ):
         train(program, net, Data(net, "mse", samples), size, rate=rate)
     assert len(linked) == 1
 

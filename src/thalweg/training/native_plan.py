@@ -39,7 +39,7 @@ class Plan:
     Attributes
     ----------
     lanes : int
-        Samples in a panel.
+        Samples in a panel: one vector or two.
     threaded, blocked : bool
         Whether the code is made for several threads, and for blocks.
     chunks : int
@@ -62,7 +62,13 @@ class Plan:
         return self.lanes, self.threaded, self.blocked, self.chunks
 
 
-def plan(network: Network, batch_size: int, dtype: np.dtype[np.generic], threads: int) -> Plan:
+def plan(
+    network: Network,
+    batch_size: int,
+    dtype: np.dtype[np.generic],
+    threads: int,
+    everything: bool = False,
+) -> Plan:
     """The plan for a network.
 
     Parameters
@@ -72,6 +78,9 @@ def plan(network: Network, batch_size: int, dtype: np.dtype[np.generic], threads
     dtype : float32 or float64
     threads : int
         At most so many.
+    everything : bool
+        Whether a batch is all there is: for another number of samples, of a fold say, the code
+        is then the same.
 
     Examples
     --------
@@ -86,8 +95,10 @@ def plan(network: Network, batch_size: int, dtype: np.dtype[np.generic], threads
     widths = [network.inputs, *(layer.outputs for layer in network.layers)]
     shapes = [shape for layer in network.layers for shape in layer.shapes.values()]
     weights = sum(math.prod(shape) for shape in shapes)
-    lanes = host().lanes(item)
-    lanes = lanes if batch_size <= lanes else 2 * lanes
+    vector = host().lanes(item)
+    lanes = vector if batch_size <= vector else 2 * vector
+    if not everything and _half_empty(batch_size, vector):
+        lanes = vector
     sample_bytes = (2 * sum(widths) + 8) * item  # values and derivatives of every layer
     # So large a block that adding up sums from block to block costs little.
     room = max(CACHE_BYTES, 4 * weights * item)
@@ -102,3 +113,15 @@ def plan(network: Network, batch_size: int, dtype: np.dtype[np.generic], threads
     work = 6.0 * weights * batch_size * item / 4
     threads = max(1, min(threads, int(work / WORK_PER_THREAD))) if apart else 1
     return Plan(lanes, threads > 1, blocked, chunks, block, threads)
+
+
+def _half_empty(samples: int, vector: int) -> bool:
+    """Whether panels of one vector leave clearly fewer lanes unused than panels of two.
+
+    Examples
+    --------
+    >>> [n for n in (4, 20, 40, 64, 100, 1000) if _half_empty(n, 16)]
+    [4, 40, 100]
+    """
+    one, two = (-(-samples // lanes) * lanes for lanes in (vector, 2 * vector))
+    return one < 0.95 * two

@@ -66,7 +66,7 @@ class NativeProgram:
         self._interpreted = Program(objective, rule, dtype, conditioning)
         self.threads = available_threads() if threads is None else threads
         self._programs: dict[tuple[str, int, bool, bool, int], BatchProgram] = {}
-        self._plans: dict[int, Plan] = {}
+        self._plans: dict[tuple[int, bool], Plan] = {}
         self._pace: dict[BatchProgram, float] = {}
 
     def start(self, params: Params) -> ProgramState:
@@ -86,7 +86,7 @@ class NativeProgram:
         """One pass over the samples; see `EpochProgram.epoch`."""
         batch_size = max(1, min(batch_size, len(order)))
         batches = batch_count(len(order), batch_size)
-        program, chosen = self._program(batch_size)
+        program, chosen = self._program(batch_size, everything=batches == 1)
         # Copies, which are changed in place: whoever keeps the old state keeps it unchanged.
         params, memory = (_copied(part, self.dtype) for part in (state.params, state.memory))
         arrays = [a for entry in (*params, *memory) for a in entry.values()]
@@ -139,12 +139,15 @@ class NativeProgram:
             if f.name != "learning_rate" and isinstance(getattr(self.rule, f.name), float)
         ]
 
-    def _program(self, batch_size: int, what: str = "step") -> tuple[BatchProgram, Plan]:
+    def _program(
+        self, batch_size: int, what: str = "step", everything: bool = False
+    ) -> tuple[BatchProgram, Plan]:
         """The program for batches of a size, and how they go; those of like sizes share one."""
-        chosen = self._plans.get(batch_size)
+        chosen = self._plans.get((batch_size, everything))
         if chosen is None:
-            chosen = plan(self.objective.network, batch_size, self.dtype, self.threads)
-            self._plans[batch_size] = chosen
+            network, threads = self.objective.network, self.threads
+            chosen = plan(network, batch_size, self.dtype, threads, everything)
+            self._plans[batch_size, everything] = chosen
         key = (what, *chosen.variant)
         if key not in self._programs:
             self._programs[key] = BatchProgram(self._step(what), *chosen.variant)
@@ -219,7 +222,7 @@ class NativeProgram:
         data += [np.arange(len(X)), np.zeros(1, np.int64)]
         losses = np.zeros((batch_count(len(X), size), 3), self.dtype)
         scalars = np.zeros((len(losses), 0), self.dtype)
-        program, chosen = self._program(size, what)
+        program, chosen = self._program(size, what, everything=True)
         sizes = (size, chosen.threads, chosen.block)
         self._run(program, Batches(arrays, data, scalars, losses, *sizes))
         return _means(losses)[0]
