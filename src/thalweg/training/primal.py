@@ -13,8 +13,6 @@ number. Rows of J are never made.
 
 from __future__ import annotations
 
-from functools import cached_property
-from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -22,11 +20,11 @@ from numpy.typing import NDArray
 
 import thalweg.numpy as tnp
 from thalweg.graph import Node
-from thalweg.nn.network import Network
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.blas import single_threaded_blas
 from thalweg.training.batches import Samples
-from thalweg.training.sensitivities import Blocks, Pieces
+from thalweg.training.layer_pairs import LayerPairs
+from thalweg.training.sensitivities import Blocks, Pieces, Places
 
 __all__ = ["Primal"]
 
@@ -47,20 +45,17 @@ class Primal:
     """
 
     def __init__(self, objective: NetworkObjective, samples: Samples, native: bool) -> None:
-        self.pairs = _pairs(objective.network)
+        self.pairs = LayerPairs(Places(objective.network))
         self.total = float(samples.weights.sum()) or 1.0
-        width = sum(p.neurons[0].size + p.inputs[0].size for p in self.pairs)
-        block = int(np.clip(BLOCK_BYTES // (8 * width), 32, 1024))
+        block = int(np.clip(BLOCK_BYTES // (8 * self.pairs.width), 32, 1024))
         self.blocks = Blocks(objective, samples, block, self._products, native)
         self.places = self.blocks.places
-        sizes = [p.neurons[0].size * p.inputs[0].size for p in self.pairs]
-        self.starts = np.concatenate([[0], np.cumsum(sizes)])
-        self.parts = np.empty((self.blocks.slots, self.starts[-1]))
+        self.parts = np.empty((self.blocks.slots, self.pairs.starts[-1]))
         self.scratch = np.empty((self.places.count, self.places.count), order="F")
 
     def at(self, theta: Array) -> tuple[float, Array, Matrix]:
         """Mean loss, its gradient, and its curvature at a point."""
-        sums = np.zeros(self.starts[-1])
+        sums = np.zeros(self.pairs.starts[-1])
         gradient, loss = np.zeros(self.places.count), 0.0
         with single_threaded_blas():
             for value, slope, part in self.blocks.map(theta, self._part):
@@ -69,7 +64,7 @@ class Primal:
                 sums += part
         sums /= self.total
         gradient /= self.total
-        return loss / self.total, gradient, Matrix(sums[self._index], gradient, self.scratch)
+        return loss / self.total, gradient, Matrix(sums[self.pairs.index], gradient, self.scratch)
 
     def _products(self, p: Pieces) -> list[Node]:
         """Value, gradient, and for every pair of layers the sums of its block of H."""
@@ -95,64 +90,6 @@ class Primal:
         value, gradient, *sums = results
         part = np.concatenate([s.ravel() for s in sums], out=self.parts[slot])
         return float(value), np.array(gradient), part
-
-    @cached_property
-    def _index(self) -> Array:
-        """For every entry of H, which of the sums it is."""
-        count = self.places.count
-        found = np.empty((count, count), np.intp)
-        network = self.places.network
-        spans = [
-            slice(start, start + layer.count)
-            for start, layer in zip(self.places.starts, network.layers, strict=True)
-        ]
-        for pair, start in zip(self.pairs, self.starts, strict=False):
-            (i, h), (j, k) = map(self.places.neuron_and_input, (pair.left, pair.right))
-            neurons = pair.place_of(pair.neurons, i, j)
-            inputs = pair.place_of(pair.inputs, h, k)
-            own = start + neurons * pair.inputs[0].size + inputs
-            found[spans[pair.left], spans[pair.right]] = own
-            found[spans[pair.right], spans[pair.left]] = own.T
-        return found
-
-
-class _Pair:
-    """Two layers, and the pairs of neurons and of inputs that are multiplied.
-
-    Attributes
-    ----------
-    left, right : int
-        Numbers of the layers, from 0.
-    neurons, inputs : pair of arrays of int
-        Which are multiplied; within a layer each unordered pair once.
-    """
-
-    def __init__(self, network: Network, left: int, right: int) -> None:
-        self.left, self.right = left, right
-        one, other = network.layers[left], network.layers[right]
-        self.neurons = self._pairs(one.outputs, other.outputs)
-        self.inputs = self._pairs(one.inputs + one.bias, other.inputs + other.bias)
-
-    def _pairs(self, m: int, n: int) -> tuple[Array, Array]:
-        if self.left == self.right:
-            rows, columns = np.triu_indices(m)
-        else:
-            rows, columns = np.divmod(np.arange(m * n), n)
-        return rows, columns
-
-    def place_of(self, pairs: tuple[Array, Array], i: Array, j: Array) -> Array:
-        """The number of the pair for every i (down) and j (across)."""
-        rows, columns = pairs
-        table = np.empty((rows.max() + 1, columns.max() + 1), np.intp)
-        table[rows, columns] = np.arange(rows.size)
-        if self.left == self.right:
-            table[columns, rows] = table[rows, columns]
-        return np.asarray(table[i[:, None], j])
-
-
-def _pairs(network: Network) -> list[_Pair]:
-    numbers = range(len(network.layers))
-    return [_Pair(network, *both) for both in combinations_with_replacement(numbers, 2)]
 
 
 def _weighted(S: Node, delta: Node) -> Any:

@@ -154,6 +154,8 @@ class Blocks:
         From `Pieces` to the nodes that are wanted.
     native : bool
         Whether blocks are made by native code.
+    trace : callable
+        What makes the pieces, of objective and samples in a block.
     """
 
     def __init__(
@@ -161,14 +163,15 @@ class Blocks:
         objective: NetworkObjective,
         samples: Samples,
         block: int,
-        make: Callable[[Pieces], Sequence[Node]],
+        make: Callable[[Any], Sequence[Node]],
         native: bool = True,
+        trace: Callable[[NetworkObjective, int], Any] | None = None,
     ) -> None:
         self.samples = Samples(*(np.ascontiguousarray(a, np.float64) for a in samples))
         self.count = len(self.samples.X)
         self.block = even_block(self.count, block)
         self.places = Places(objective.network)
-        traced = pieces(objective, self.block)
+        traced = (trace or pieces)(objective, self.block)
         graph = Graph(traced.inputs, tuple(make(traced)))
         self._run = _native(graph) if native else _interpreted(graph)
         self._threads = available_threads() if native else 1

@@ -40,6 +40,7 @@ from thalweg.phrases import Phrase
 from thalweg.training.batches import Samples
 from thalweg.training.engines import make_program
 from thalweg.training.gauss_newton import PenaltyDerivatives
+from thalweg.training.hessian import ExactHessian
 from thalweg.training.loop import Book, Outcome, Task
 from thalweg.training.program import EpochProgram, Program
 from thalweg.training.sensitivities import Places
@@ -154,9 +155,17 @@ class NetworkProblem(Objective):
         )
 
     def hessian(self, x: Vector) -> NDArray[np.float64]:
-        """The Hessian, shape (P, P), column by column."""
-        columns = [self.hessian_product(x, e) for e in np.eye(len(x))]
-        return np.asarray(0.5 * (np.array(columns) + np.array(columns).T))
+        """The Hessian, shape (P, P)."""
+        found = self._second.at(x)
+        if self._price:
+            found[np.diag_indices(len(x))] += self._price(self.places.leaves(x))[2]
+        return found
+
+    @cached_property
+    def _second(self) -> ExactHessian:
+        return ExactHessian(
+            self.network_objective, self.samples, native=not isinstance(self.program, Program)
+        )
 
     @cached_property
     def _push(self) -> Evaluator:
