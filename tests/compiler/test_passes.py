@@ -25,12 +25,12 @@ from thalweg.compiler.loops import (
     Store,
     postorder,
     rewrite,
-    verify,
 )
 from thalweg.compiler.memory import ALIGNMENT, plan_memory
 from thalweg.compiler.merge import merge
 from thalweg.compiler.target import Target
 from thalweg.compiler.vectorise import vectorise
+from thalweg.compiler.verify import verify
 from thalweg.errors import CompilerError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")

@@ -26,52 +26,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from thalweg.compiler.assembly import Builder, Value
 from thalweg.compiler.coefficients import COEFFICIENTS
+from thalweg.compiler.formats import FORMATS, Format
 
 __all__ = ["BOUNDS", "ELEMENTARY", "ELEMENTARY_2"]
 
 Unary = Callable[[Builder, Value], Value]
 Binary = Callable[[Builder, Value, Value], Value]
 
-
-@dataclass(frozen=True)
-class _Format:
-    """A floating-point format, and constants split to suit it."""
-
-    mantissa: int  # bits stored
-    bias: int  # of the exponent
-    ln2: tuple[float, float]  # log(2): few enough bits that n log(2) is exact, and the rest
-    half_pi: tuple[float, float, float]  # π/2 in three positive parts of full length
-    largest_log: float  # a little above the log of the largest number
-    smallest_log: float  # below the log of half the smallest denormal number
-    trigonometric: float  # largest argument reduced here, not by the C library
-
-    @property
-    def one(self) -> int:
-        """The bits of 1.0."""
-        return self.bias << self.mantissa
-
-    @property
-    def magic(self) -> float:
-        """Adding this number rounds to an integer, which appears in the lowest bits."""
-        return 1.5 * 2.0**self.mantissa
-
-
-_FORMATS = {
-    "float32": _Format(
-        23, 127, (0.693359375, -0.00021219444170128554),
-        (1.570796251296997, 7.549789415861596e-08, 5.390302953474238e-15),
-        89.0, -104.0, 1e5,
-    ),
-    "float64": _Format(
-        52, 1023, (0.6931471805601177, -1.7239444525614835e-13),
-        (1.5707963267948966, 6.123233995736765e-17, 1.082856673921914e-32),
-        710.0, -746.0, 1e5,
-    ),
-}  # fmt: skip
 
 _LN2 = math.log(2.0)
 
@@ -81,8 +45,8 @@ def _strict(function: Unary) -> Unary:
     return lambda b, x: function(b.strict(), x)
 
 
-def _format(b: Builder) -> _Format:
-    return _FORMATS[b.dtype]
+def _format(b: Builder) -> Format:
+    return FORMATS[b.dtype]
 
 
 def _polynomial(b: Builder, x: Value, coefficients: Sequence[float]) -> Value:
@@ -243,7 +207,7 @@ def _log_reduced(b: Builder, f: Value, k: Value) -> Value:
     return b.muladd(k, b.constant(high), b.fsub(f, b.fsub(half_square, rest)))
 
 
-def _root_bits(f: _Format) -> int:
+def _root_bits(f: Format) -> int:
     """The bits of √½."""
     return f.one - (1 << f.mantissa) + int((math.sqrt(2.0) - 1) * 2.0**f.mantissa)
 

@@ -32,15 +32,16 @@ from thalweg.compiler.decompose import decompose
 from thalweg.compiler.fuse import Fusion
 from thalweg.compiler.guards import guards
 from thalweg.compiler.llvm import MANY_NESTS
-from thalweg.compiler.loops import Buffer, Nest, verify
+from thalweg.compiler.loops import Buffer, Nest
 from thalweg.compiler.lowering import elementary_count
-from thalweg.compiler.memory import plan_memory
+from thalweg.compiler.memory import plan_memory, workspace
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.parts import in_parts
 from thalweg.compiler.target import Target, available_threads, host
 from thalweg.compiler.threads import BARRIER_BYTES, write_nests
 from thalweg.compiler.vectorise import vectorise
+from thalweg.compiler.verify import verify
 from thalweg.differentiation.evaluation import finish
 from thalweg.errors import CompilerError, OptionError, ShapeError, suggest
 from thalweg.graph import Graph, Node, free_variables
@@ -267,9 +268,8 @@ class NativeGraph:
         """A workspace of this thread's own: calls from several threads do not meet."""
         local = self._local
         if not hasattr(local, "address"):
-            local.space = np.zeros(self.space + 64, np.uint8)
-            start = int(local.space.ctypes.data)
-            local.address = start + (-start) % 64
+            local.space = workspace(self.space)
+            local.address = local.space.ctypes.data
         address: int = local.address
         return address
 

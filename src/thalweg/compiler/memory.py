@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from thalweg.compiler.loops import Buffer, Nest
 
-__all__ = ["MemoryPlan", "plan_memory"]
+__all__ = ["MemoryPlan", "plan_memory", "workspace"]
 
 Array = NDArray[Any]
 ALIGNMENT = 64
@@ -97,3 +97,10 @@ def _lowest_gap(starts: Array, stops: Array, length: int) -> int:
 
 def _rounded(count: int) -> int:
     return -(-max(count, 1) // ALIGNMENT) * ALIGNMENT
+
+
+def workspace(size: int) -> Array:
+    """Bytes of zeros that begin at a cache line."""
+    room = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    return room[start : start + size]

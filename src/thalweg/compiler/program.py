@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.compiler.crew import run_on_threads
@@ -34,15 +33,15 @@ from thalweg.compiler.loops import (
     Load,
     Nest,
     Store,
-    verify,
 )
-from thalweg.compiler.memory import MemoryPlan, plan_memory
+from thalweg.compiler.memory import MemoryPlan, plan_memory, workspace
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.numbers import numbers_first
 from thalweg.compiler.target import Target, host
 from thalweg.compiler.turn import Seen, row_of, turn_sums
 from thalweg.compiler.vectorise import SMALLEST_SQUARE, vectorise
+from thalweg.compiler.verify import verify
 from thalweg.differentiation.chain_rule import backward
 from thalweg.graph import Graph, Node, substitute, topological, variable
 
@@ -353,8 +352,8 @@ class BatchProgram:
             First batch, and the one after the last.
         """
         size = self.layout.workspace_bytes(batches.block or batches.size, batches.threads)
-        with self._lent(size) as workspace:
-            rest = _addresses([workspace, *(b.value for b in self.layout.constants)])
+        with self._lent(size) as space:
+            rest = _addresses([space, *(b.value for b in self.layout.constants)])
             places = [*batches.addresses, *rest]
             table = (ctypes.c_void_p * len(places))(*places)
             function, count = self._native(), len(batches.data[3])
@@ -372,15 +371,13 @@ class BatchProgram:
 
     @contextmanager
     def _lent(self, size: int) -> Iterator[Array]:
-        """A workspace that no other thread uses at the same time, aligned to a cache line."""
+        """A workspace that no other thread uses at the same time."""
         try:
             space = self._spaces.pop()
         except IndexError:
-            space = np.zeros(0, np.uint8)
+            space = workspace(size)
         if space.nbytes < size:
-            raw = np.zeros(size + 64, np.uint8)
-            start = (-raw.ctypes.data) % 64
-            space = raw[start : start + size]
+            space = workspace(size)
         yield space
         self._spaces.append(space)  # not after an error: threads may have left it half used
 
