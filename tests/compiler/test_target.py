@@ -11,6 +11,7 @@ from tests.compiler.random_functions import RandomFunction, arrays, check
 
 import thalweg as tw
 import thalweg.numpy as tnp
+from thalweg.compiler import target
 from thalweg.compiler.function import CompiledFunction, NativeGraph
 from thalweg.compiler.program import BatchProgram
 from thalweg.compiler.target import Target, available_threads, host
@@ -142,3 +143,20 @@ def test_threads_respect_the_environment(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "100000")
     if hasattr(os, "sched_getaffinity"):
         assert available_threads() == len(os.sched_getaffinity(0))
+
+
+def test_threads_respect_a_containers_share(monkeypatch, tmp_path):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = available_threads()
+    for text, most in (
+        ("100000 100000", 1),
+        ("50000 100000", 1),
+        ("max 100000", before),
+        ("", before),
+    ):
+        share = tmp_path / "cpu.max"
+        share.write_text(text)
+        monkeypatch.setattr(target, "CONTAINER_SHARE", share)
+        target._container_share.cache_clear()
+        assert available_threads() == min(most, before)
+    target._container_share.cache_clear()

@@ -13,6 +13,7 @@ import platform
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from thalweg.errors import OptionError, suggest
 
@@ -96,10 +97,24 @@ def host() -> Target:
 
 
 def available_threads() -> int:
-    """Processors this process may use: affinity and ``OMP_NUM_THREADS`` are respected."""
+    """Processors this process may use: affinity, a container's share and ``OMP_NUM_THREADS``."""
     limit = os.environ.get("OMP_NUM_THREADS", "")
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
     else:
         count = os.cpu_count() or 1
+    count = min(count, _container_share())
     return max(1, min(count, int(limit))) if limit.isdigit() and int(limit) > 0 else count
+
+
+CONTAINER_SHARE = Path("/sys/fs/cgroup/cpu.max")
+
+
+@lru_cache(maxsize=1)
+def _container_share() -> int:
+    """Whole processors a Linux container may use up: more threads would only be put to sleep."""
+    try:
+        quota, period = CONTAINER_SHARE.read_text(encoding="ascii").split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):  # no container, or "max"
+        return os.cpu_count() or 1
