@@ -14,7 +14,7 @@ SINE = np.sin(np.pi * LINE[:, 0])
 RATES = {"gd": 0.5, "sgd": 0.1, "adagrad": 0.5, "lion": 0.01}
 """Where the default is slow on four rows."""
 
-SECOND_ORDER = ("lm", "bfgs", "lbfgs", "newton", "newton-line", "newton-cg")  # dogleg: 6e-6
+SECOND_ORDER = ("lm", "bfgs", "lbfgs", "newton", "newton-line", "newton-dogleg", "newton-cg")
 SECOND_ORDER += ("interior-point", "augmented-lagrangian")
 
 

@@ -94,6 +94,15 @@ def test_cheaper_subproblems_do_better_than_cauchy(solve, radius):
     assert model.reduction(p) <= model.reduction(more_sorensen(model, radius)) * (1 + 1e-6)
 
 
+@pytest.mark.parametrize("radius", [1e-2, 1.0, 3.0])
+def test_dogleg_goes_along_negative_curvature(radius):
+    model = Quadratic(np.array([1.0, 1e-2]), np.diag([100.0, -1e-2]))
+    p = dogleg(model, radius)
+    assert np.linalg.norm(p) <= radius * (1 + 1e-10)
+    best = model.reduction(more_sorensen(model, radius))
+    assert 0.5 * best <= model.reduction(p) <= best * (1 + 1e-6)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_more_sorensen_by_cholesky_factors_agrees_with_the_eigenvalues(seed):
     generator = np.random.default_rng(seed)

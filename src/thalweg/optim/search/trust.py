@@ -160,37 +160,37 @@ def dogleg(model: Quadratic, radius: float) -> Vector:
     Notes
     -----
     M. J. D. Powell, A hybrid method for nonlinear equations (1970). Where B is not positive
-    definite, both points are those of B + τI with a τ that makes it so (Nocedal and Wright 2006,
-    Algorithm 3.3).
+    definite, both points are those of B with the moduli of its eigenvalues (Nocedal and Wright
+    2006, section 3.4): a long step also along negative curvature, where a multiple of I that
+    makes B definite would shorten all steps alike.
     """
     from scipy.linalg import cho_solve
 
     g, matrix = model.gradient, model.dense()
     if not np.all(np.isfinite(matrix)):
         return cauchy(model, radius)
-    shifted, factor = _made_definite(matrix)
+    definite, factor = _made_definite(matrix)
     newton = -cho_solve((factor, True), g)
     if np.linalg.norm(newton) <= radius:
         return np.asarray(newton)
-    steepest = -(g @ g) / (g @ shifted @ g) * g
+    steepest = -(g @ g) / (g @ definite @ g) * g
     if np.linalg.norm(steepest) >= radius:
         return np.asarray(-radius / np.linalg.norm(g) * g)
     return steepest + _to_boundary(steepest, newton - steepest, radius) * (newton - steepest)
 
 
 def _made_definite(matrix: Matrix) -> tuple[Matrix, Matrix]:
-    """B + τI with the least τ of a doubling series that has a Cholesky factor, and that factor."""
+    """B, or with the moduli of its eigenvalues where it is not positive definite; its factor."""
     from scipy.linalg import lapack
 
-    size = max(float(np.linalg.norm(matrix)), 1e-300)
-    least = float(np.min(np.diag(matrix), initial=np.inf))
-    shift = 0.0 if least > 0 else 1e-3 * size - least
-    while True:
-        shifted = matrix + shift * np.eye(matrix.shape[0])
-        factor, failed = lapack.dpotrf(shifted, lower=1)
-        if not failed:
-            return shifted, factor
-        shift = max(2.0 * shift, 1e-3 * size)
+    factor, failed = lapack.dpotrf(matrix, lower=1)
+    if not failed:
+        return matrix, factor
+    values, basis = np.linalg.eigh(matrix)
+    moduli = np.abs(values)
+    least = 1e-8 * (float(np.max(moduli)) or 1.0)
+    definite = (basis * np.maximum(moduli, least)) @ basis.T
+    return definite, lapack.dpotrf(definite, lower=1)[0]
 
 
 def cauchy(model: Quadratic, radius: float) -> Vector:
