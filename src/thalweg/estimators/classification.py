@@ -18,6 +18,7 @@ from sklearn.utils.multiclass import (
 )
 
 from thalweg.errors import DataError, OptionError
+from thalweg.estimators.parameters import store
 from thalweg.estimators.perceptron import Perceptron, runs_epochs
 from thalweg.nn.losses import Loss, binary_cross_entropy, cross_entropy
 from thalweg.nn.losses import loss as find_loss
@@ -101,31 +102,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         loss: str | Loss = "log_loss",
         engine: str = "auto",
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.loss = loss
-        self.engine = engine
+        store(self, locals())
 
     @available_if(runs_epochs)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:

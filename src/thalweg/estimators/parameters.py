@@ -26,7 +26,7 @@ from thalweg.optim.rules import Momentum, Nesterov, Rule
 from thalweg.training.engines import ENGINES
 from thalweg.training.methods import Method, method
 
-__all__ = ["CONSTRAINTS", "DEFAULTS", "auto", "rule_for"]
+__all__ = ["CONSTRAINTS", "DEFAULTS", "auto", "rule_for", "store"]
 
 FROM_ZERO = Interval(Real, 0, None, closed="left")
 COUNT = Interval(Integral, 1, None, closed="left")
@@ -116,3 +116,11 @@ def rule_for(chosen: Method, estimator: Any) -> Rule:
         return ShortAdam(**given)
     changed = {name: v for name, v in given.items() if v != DEFAULTS[_FIELDS[name]]}
     return replace(rule, **changed)
+
+
+def store(estimator: Any, given: dict[str, Any]) -> None:
+    """Keep what a constructor was given, its ``locals()``, unchanged, as scikit-learn asks.
+
+    The constructors spell their parameters out, because scikit-learn reads the signatures.
+    """
+    vars(estimator).update((name, value) for name, value in given.items() if name != "self")

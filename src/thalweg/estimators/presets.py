@@ -36,7 +36,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thalweg.errors import DataError
-from thalweg.estimators.parameters import CONSTRAINTS, COUNT, FROM_ZERO
+from thalweg.estimators.parameters import CONSTRAINTS, COUNT, FROM_ZERO, store
 from thalweg.estimators.perceptron import refuse_turned, rows_of
 from thalweg.estimators.record import Shown, TrainingRecord
 from thalweg.nn.losses import Loss, cross_entropy, mse
@@ -70,33 +70,6 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
         "random_state": ["random_state"],
         "engine": CONSTRAINTS["engine"],
     }
-
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = 10,
-        solver: str = "lm",
-        *,
-        activation: str = "tanh",
-        split: Any = "70/15/15",
-        max_iter: int = 1000,
-        max_fail: int = 6,
-        min_grad: float = 1e-7,
-        goal: float = 0.0,
-        time_limit: float | None = None,
-        random_state: Any = None,
-        engine: str = "auto",
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.solver = solver
-        self.activation = activation
-        self.split = split
-        self.max_iter = max_iter
-        self.max_fail = max_fail
-        self.min_grad = min_grad
-        self.goal = goal
-        self.time_limit = time_limit
-        self.random_state = random_state
-        self.engine = engine
 
     # -- what the two differ in -------------------------------------------------------------------
     def _damping(self) -> dict[str, Any]:
@@ -323,23 +296,7 @@ class fitnet(RegressorMixin, _Preset):  # type: ignore[misc]
         mu_inc: float | None = None,
         mu_max: float | None = None,
     ) -> None:
-        super().__init__(
-            hidden_layer_sizes,
-            solver,
-            activation=activation,
-            split=split,
-            max_iter=max_iter,
-            max_fail=max_fail,
-            min_grad=min_grad,
-            goal=goal,
-            time_limit=time_limit,
-            random_state=random_state,
-            engine=engine,
-        )
-        self.mu = mu
-        self.mu_dec = mu_dec
-        self.mu_inc = mu_inc
-        self.mu_max = mu_max
+        store(self, locals())
 
     def _damping(self) -> dict[str, Any]:
         given = {name: getattr(self, name) for name in ("mu", "mu_dec", "mu_inc", "mu_max")}
@@ -404,19 +361,7 @@ class patternnet(ClassifierMixin, _Preset):  # type: ignore[misc]
         random_state: Any = None,
         engine: str = "auto",
     ) -> None:
-        super().__init__(
-            hidden_layer_sizes,
-            solver,
-            activation=activation,
-            split=split,
-            max_iter=max_iter,
-            max_fail=max_fail,
-            min_grad=min_grad,
-            goal=goal,
-            time_limit=time_limit,
-            random_state=random_state,
-            engine=engine,
-        )
+        store(self, locals())
 
     def fit(self, X: Any, y: Any) -> Self:
         """Divide the rows, scale, and train.

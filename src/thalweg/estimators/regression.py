@@ -13,6 +13,7 @@ from sklearn.utils import column_or_1d
 
 import thalweg.numpy as tnp
 from thalweg.errors import DataError, OptionError
+from thalweg.estimators.parameters import store
 from thalweg.estimators.perceptron import Perceptron
 from thalweg.nn.losses import Loss, half_mse, poisson_deviance
 from thalweg.nn.losses import loss as find_loss
@@ -161,31 +162,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         max_fun: int = 15000,
         engine: str = "auto",
     ) -> None:
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.engine = engine
+        store(self, locals())
 
     def predict(self, X: Any) -> Array:
         """Predict quantities.
