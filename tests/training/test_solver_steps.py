@@ -50,6 +50,18 @@ def test_the_first_step_is_the_first_epoch(method: str) -> None:
     assert np.allclose(step.new_x, vector(model.params), rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("method", ["lm", "br"])
+@pytest.mark.parametrize(("at", "after"), [("init", "epoch=1"), ("epoch=3", "epoch=4")])
+def test_own_damping_is_that_of_the_training(method: str, at: str, after: str, tmp_path) -> None:
+    own = {"mu": 10.0, "mu_dec": 0.5, "mu_inc": 7.0, "mu_max": 1e9}
+    _model(method, snapshots=[0, 1, 3, 4], **own).save(tmp_path / "own.thalweg")
+    model = tw.load(tmp_path / "own.thalweg")
+    step = model.explain(X, Y, at=at).update_step.step
+    assert np.allclose(step.new_x, vector(model.at(after)), rtol=1e-12, atol=1e-13)
+    assert step.next_mu == pytest.approx(model.history["mu"][step.number - 1], rel=1e-9)
+    assert step.next_mu >= 0.5 * step.mu
+
+
 @pytest.mark.parametrize("method", ["lm", "bfgs"])
 def test_native_training_is_repeated_natively(method: str) -> None:
     pytest.importorskip("llvmlite")

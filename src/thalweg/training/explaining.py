@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
 from thalweg import explanation
 from thalweg.errors import OptionError, suggest
+from thalweg.explanation import by_hand
+from thalweg.explanation.by_hand import Exercise
 from thalweg.explanation.network import Columns, NetworkExplanation, Setting
 from thalweg.nn.losses import Loss
 from thalweg.nn.network import Network
@@ -16,13 +19,14 @@ from thalweg.nn.objective import Penalty
 from thalweg.optim.rules import RULES, Rule
 from thalweg.training.columns import Table
 from thalweg.training.data import table_of_rows
+from thalweg.training.options import training_options
 from thalweg.training.units import inside
 
 if TYPE_CHECKING:
     from thalweg.training.model import Model
     from thalweg.training.solver_steps import NextStep
 
-__all__ = ["explain_model", "explain_network"]
+__all__ = ["explain_model", "explain_network", "parse_exercise", "read_exercise"]
 
 
 def explain_model(
@@ -89,7 +93,8 @@ def _next_step(model: Model, at: str) -> NextStep:
     epoch = int(at.partition("=")[2]) if epoch is None else epoch
     figures = dict(origin.history.epochs[epoch - 1].figures) if epoch else {}
     moment = Moment(epoch, figures, model.snapshots.get("init"), len(origin.split.train))
-    return NextStep(origin.method, origin.settings.get("engine", "numpy"), moment)
+    options = training_options(origin.settings.get("damping") or {})
+    return NextStep(origin.method, origin.settings.get("engine", "numpy"), moment, options)
 
 
 def _columns(model: Model) -> Columns:
@@ -171,3 +176,53 @@ def _solver(name: str) -> NextStep:
             hint=suggest(name, [*RULES, *EXPLAINED]),
         )
     return NextStep(name)
+
+
+def read_exercise(path: str | Path) -> Exercise:
+    """Read an exercise from a TOML or JSON file.
+
+    Parameters
+    ----------
+    path : str or Path
+        `thalweg.explanation.by_hand` describes the file.
+
+    Returns
+    -------
+    Exercise
+
+    Raises
+    ------
+    DataError
+        If the file is missing or says something that cannot be understood: what, and where.
+    """
+    return by_hand.read_exercise(path, _plan)
+
+
+def parse_exercise(text: str, name: str = "exercise", *, json_form: bool = False) -> Exercise:
+    """Read an exercise from text.
+
+    Raises
+    ------
+    DataError
+        With the name of the key that is wrong.
+
+    Examples
+    --------
+    >>> exercise = parse_exercise('''
+    ... rule = "lm"
+    ... x = [[1.0]]
+    ... t = [[3.0]]
+    ... [[layers]]
+    ... W = [[1.0]]
+    ... ''')
+    >>> round(float(exercise.told(2).passes.params[0]["W"].item()), 2)
+    3.0
+    """
+    return by_hand.parse_exercise(text, name, json_form=json_form, solver=_plan)
+
+
+def _plan(name: str) -> by_hand.Plan:
+    """The steps of a solver, one after the other."""
+    from thalweg.training.solver_steps import following
+
+    return following(_solver(name).method)

@@ -378,6 +378,8 @@ def _model(data: Data, recipe: Recipe, task: Task, outcome: Outcome) -> Model:
         "rule": None if task.rule is None else asdict(task.rule),
         "unit": task.unit,
     }
+    if options.damped:
+        settings["damping"] = {name: getattr(options, name) for name in options.damped}
     origin = Origin(
         recipe.method.name,
         settings,

@@ -29,7 +29,13 @@ from thalweg.training.options import Training
 from thalweg.training.program import EpochProgram, ProgramState
 from thalweg.training.stopping import StopReason
 
-__all__ = ["Damping", "LevenbergMarquardt", "LevenbergState", "run_levenberg_marquardt"]
+__all__ = [
+    "Damping",
+    "LevenbergMarquardt",
+    "LevenbergState",
+    "first_damping",
+    "run_levenberg_marquardt",
+]
 
 Array = NDArray[Any]
 

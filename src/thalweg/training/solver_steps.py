@@ -19,14 +19,15 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from thalweg.explanation.network import NetworkExplanation
 from thalweg.explanation.network.passes import Passes
-from thalweg.explanation.network.solver import DampedStep, Evidence
+from thalweg.explanation.network.solver import DampedStep, Evidence, SolverUpdate
 from thalweg.explanation.records import Sentence
 from thalweg.nn.network import Params
 from thalweg.optim.rules import GD
@@ -35,14 +36,19 @@ from thalweg.training.batches import Samples
 from thalweg.training.bayesian import BayesianRegularisation
 from thalweg.training.engines import make_program
 from thalweg.training.gauss_newton import Quadratic, vector
-from thalweg.training.levenberg_marquardt import Damping, LevenbergMarquardt, LevenbergState
+from thalweg.training.levenberg_marquardt import (
+    Damping,
+    LevenbergMarquardt,
+    LevenbergState,
+    first_damping,
+)
 from thalweg.training.loop import Task
 from thalweg.training.methods import SOLVERS
 from thalweg.training.options import Training
 from thalweg.training.program import EpochProgram
 from thalweg.training.solvers import NetworkProblem
 
-__all__ = ["EXPLAINED", "Moment", "NextStep"]
+__all__ = ["EXPLAINED", "Moment", "NextStep", "following"]
 
 Array = NDArray[np.float64]
 Told = tuple[DampedStep | SolverStep, tuple[Sentence, ...]]
@@ -85,17 +91,20 @@ class NextStep:
         One of `EXPLAINED`.
     engine : str
     moment : Moment
+    options : Training
+        Those of the training; what is read are the options of damping.
     """
 
     method: str
     engine: str = "numpy"
     moment: Moment = Moment()
+    options: Training = field(default=Training())
 
     def __call__(self, passes: Passes) -> Told:
         """The step, and what a reader should know of it."""
         samples = Samples(passes.X, passes.T, passes.weights)
         task = Task(
-            passes.objective, passes.params, samples, None, Training(), rule=GD(),
+            passes.objective, passes.params, samples, None, self.options, rule=GD(),
             engine=self.engine,
         )  # fmt: skip
         step, notes = self._damped(task) if self.method in DAMPED else self._watched(task)
@@ -112,7 +121,8 @@ class NextStep:
         assert isinstance(state, LevenbergState)
         figures = self.moment.figures or {}
         if "mu" in figures:
-            state.damping = Damping(figures["mu"])
+            top = max(descent.model(state).top, 1e-300)
+            state.damping = replace(first_damping(self.options, top), mu=figures["mu"])
         evidence = None
         if self.method == "lm":
             descent.epoch(state)
@@ -152,6 +162,35 @@ class NextStep:
             if distance <= NEAR * float(np.linalg.norm(x)):
                 return step, (Sentence("solver_replayed"),)
         return watch(problem, x, self.method, 1), (Sentence("solver_restarts"),)
+
+
+def following(method: str) -> Callable[[Sequence[NetworkExplanation]], NextStep]:
+    """What makes a method's next step, with the damping that the steps before it left behind.
+
+    Parameters
+    ----------
+    method : str
+        One of `EXPLAINED`.
+    """
+
+    def plan(done: Sequence[NetworkExplanation]) -> NextStep:
+        if not done:
+            return NextStep(method)
+        return NextStep(method, moment=Moment(len(done), _left(done[-1]), done[0].passes.params))
+
+    return plan
+
+
+def _left(told: NetworkExplanation) -> dict[str, float]:
+    """The damping after a step, and what Bayesian regularisation believes then."""
+    assert isinstance(told.update_step, SolverUpdate)
+    step = told.update_step.step
+    if not isinstance(step, DampedStep):
+        return {}
+    figures = {"mu": step.next_mu}
+    if step.evidence is not None:
+        figures |= {"alpha": step.evidence.alpha[1], "beta": step.evidence.beta[1]}
+    return figures
 
 
 class _Watched(LevenbergMarquardt):

@@ -94,7 +94,7 @@ def test_cheaper_subproblems_do_better_than_cauchy(solve, radius):
     assert model.reduction(p) <= model.reduction(more_sorensen(model, radius)) * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("radius", [1e-2, 1.0, 3.0])
+@pytest.mark.parametrize("radius", [1e-2, 0.1, 1.0])
 def test_dogleg_goes_along_negative_curvature(radius):
     model = Quadratic(np.array([1.0, 1e-2]), np.diag([100.0, -1e-2]))
     p = dogleg(model, radius)
