@@ -1,4 +1,8 @@
-"""Measure thalweg against its peers: ``python -m benchmarks --help``."""
+"""Training speed and costs: thalweg beside PyTorch, JAX, scikit-learn and tinygrad.
+
+python -m benchmarks
+python -m benchmarks --only xor,small --runs 7 --peers torch,jax
+"""
 
 import argparse
 from importlib.util import find_spec
@@ -54,7 +58,11 @@ def _sides(families: list[str], console: Console) -> list[Side]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     names = ",".join(workload.name for workload in WORKLOADS)
     parser.add_argument("--only", type=_workloads, default=WORKLOADS, help=f"some of {names}")
     parser.add_argument("--runs", type=int, default=7, help="rounds, in turns (7)")
@@ -62,8 +70,15 @@ def _options() -> argparse.Namespace:
         "--peers", type=_families, default=list(FAMILIES), help=f"some of {','.join(FAMILIES)}"
     )
     parser.add_argument("--seconds", type=float, default=0.5, help="per side and round (0.5)")
-    parser.add_argument("--most-steps", type=int, default=100_000, help="per side and round")
-    parser.add_argument("--json", type=Path, default=RESULTS / "speed.json")
+    parser.add_argument(
+        "--most-steps", type=int, default=100_000, help="per side and round (100000)"
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        default=RESULTS / "speed.json",
+        help="where results go (benchmarks/results/speed.json)",
+    )
     parser.add_argument("--no-costs", action="store_true", help="only training speed")
     parser.add_argument("--repeats", type=int, default=5, help="processes per cost (5)")
     parser.add_argument("--install-size", action="store_true", help="fresh environments; slow")

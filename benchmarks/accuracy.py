@@ -135,8 +135,10 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--only", nargs="+", choices=list(TABLES), default=list(TABLES))
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument(
+        "--only", nargs="+", choices=list(TABLES), default=list(TABLES), help="tables (all)"
+    )
+    parser.add_argument("--seeds", type=int, default=10, help="splits of each table (10)")
     options = parser.parse_args()
     _compare(options.only, options.seeds, Console())
 

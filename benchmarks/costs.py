@@ -138,9 +138,13 @@ def main() -> None:
 
     from benchmarks.report import costs_table
 
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.costs", description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--install-size", action="store_true")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.costs",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="processes per figure (5)")
+    parser.add_argument("--install-size", action="store_true", help="fresh environments; slow")
     options = parser.parse_args()
     records = measure(list(LIBRARIES), options.repeats)
     if options.install_size:

@@ -8,7 +8,7 @@ JAX only thalweg's own figures are there.
 import argparse
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from statistics import median
@@ -93,7 +93,9 @@ def expression(side: Side, seed: int, length: int, reductions: float = 0.1) -> C
         lambda x: x * xp.mean(x, axis=-1, keepdims=True),
         lambda x: x - xp.max(x, axis=-1, keepdims=True),
     ]
-    plan = [(draw.random(), *(draw.randrange(60) for _ in range(3))) for _ in range(length)]
+    plan: list[Any] = [
+        (draw.random(), *(draw.randrange(60) for _ in range(3))) for _ in range(length)
+    ]
 
     def f(a: Any, b: Any) -> Any:
         values = [a, b]
@@ -126,6 +128,11 @@ def seconds(side: Side, call: Callable[[], Any], least: float) -> float:
         taken = perf_counter() - began
         repeats, count = count, 4 * count
     return taken / repeats
+
+
+def call_of(f: Callable[..., Any], given: Sequence[Any]) -> Callable[[], Any]:
+    """The call of a function with given arguments."""
+    return lambda: f(*given)
 
 
 def in_turns(
@@ -176,7 +183,7 @@ def call_time(sides: list[Side], options: argparse.Namespace) -> Table:
             f = side.compile(expression(side, 3, 20, reductions=0.0))
             given = arguments if name == "two numbers" else [side.array(a) for a in arguments]
             side.wait(f(*given))
-            calls.append(lambda f=f, given=given: f(*given))
+            calls.append(call_of(f, given))
         _row(table, name, in_turns(sides, calls, options), 1e6)
     return table
 
@@ -192,15 +199,9 @@ def throughput(sides: list[Side], options: argparse.Namespace) -> Table:
                     f = side.compile(side.gradient(expression(side, seed, 12), (0, 1)))
                     given = [side.array(a) for a in inputs(shape, dtype)]
                     found.append(side.wait(f(*given)))
-                    calls.append(lambda f=f, given=given: f(*given))
+                    calls.append(call_of(f, given))
                 agree(sides, found)
-                rounds = [
-                    [
-                        seconds(s, call, options.seconds)
-                        for s, call in zip(sides, calls, strict=True)
-                    ]
-                    for _ in range(options.runs)
-                ]
+                rounds = in_turns(sides, calls, options)
                 _row(table, f"{seed}, {shape[0]} × {shape[1]} {dtype}", rounds, 1e6)
     return table
 
@@ -224,12 +225,22 @@ def _row(table: Table, name: str, rounds: list[list[float]], unit: float) -> Non
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.functions", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.functions",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--runs", type=int, default=7, help="rounds, in turns (7)")
     parser.add_argument("--seconds", type=float, default=0.05, help="least time of a round (0.05)")
     parser.add_argument("--expressions", type=int, default=4, help="for the throughput (4)")
-    parser.add_argument("--lengths", type=int, nargs="+", default=[5, 20, 50, 150])
-    parser.add_argument("--only", choices=["compile", "call", "throughput"])
+    parser.add_argument(
+        "--lengths",
+        type=int,
+        nargs="+",
+        default=[5, 20, 50, 150],
+        help="operations of what is compiled (5 20 50 150)",
+    )
+    parser.add_argument("--only", choices=["compile", "call", "throughput"], help="one table (all)")
     options = parser.parse_args()
     os.environ["THALWEG_CACHE"] = "0"  # compile time is meant, not loading
     console = Console()

@@ -75,7 +75,8 @@ def _trainer(workload: Workload) -> Callable[..., Any]:
     def train(state: Any, data: Any, order: Any, steps: int) -> Any:
         return lax.scan(lambda s, rows: step(s, rows, data), state, order, length=steps)[0]
 
-    return train
+    trained: Callable[..., Any] = train
+    return trained
 
 
 def _loss(workload: Workload, layers: Any, inputs: Any, targets: Any) -> Any:

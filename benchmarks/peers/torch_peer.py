@@ -79,7 +79,7 @@ class _Training:
     def train(self, batches: list[Tensor | None]) -> None:
         for rows in batches:
             self.optimiser.zero_grad(set_to_none=True)
-            self.loss(rows).backward()  # type: ignore[no-untyped-call]
+            self.loss(rows).backward()
             self.optimiser.step()
 
     def _loss(self, rows: Tensor | None) -> Tensor:

@@ -1,4 +1,8 @@
-"""Measure second-order training: ``python -m benchmarks.second_order --help``."""
+"""Second-order training: Levenberg-Marquardt, L-BFGS and BFGS, thalweg's beside its peers'.
+
+python -m benchmarks.second_order
+python -m benchmarks.second_order --only surface --kinds lm --rounds 1 --seconds 5
+"""
 
 import argparse
 import json
@@ -117,16 +121,37 @@ def _table(problem: Problem, kind: str, rows: list[Row]) -> Table:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.second_order", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.second_order",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     names = {problem.name: problem for problem in PROBLEMS}
-    parser.add_argument("--only", nargs="+", choices=names, default=list(names))
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    parser.add_argument("--peers", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument(
+        "--only", nargs="+", choices=names, default=list(names), help="problems (all)"
+    )
+    parser.add_argument(
+        "--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="methods (all)"
+    )
+    parser.add_argument(
+        "--peers", nargs="+", choices=FAMILIES, default=list(FAMILIES), help="libraries (all)"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="in turns (3)")
     parser.add_argument("--seconds", type=float, default=30.0, help="per side and round (30)")
-    parser.add_argument("--samples", type=int, nargs="+", default=[10**4, 10**5, 10**6])
+    parser.add_argument(
+        "--samples",
+        type=int,
+        nargs="+",
+        default=[10**4, 10**5, 10**6],
+        help="of the large tables (10000 100000 1000000)",
+    )
     parser.add_argument("--no-large", action="store_true", help="leave out the many samples")
-    parser.add_argument("--json", type=Path, default=RESULTS / "second_order.json")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        default=RESULTS / "second_order.json",
+        help="where results go (benchmarks/results/second_order.json)",
+    )
     options = parser.parse_args()
     options.only = [names[name] for name in options.only]
     if "thalweg" not in options.peers:

@@ -38,7 +38,8 @@ class ByHand:
     def jacobian(self, theta: Array) -> Array:
         """Of the residuals, shape (N, P)."""
         layers, values = self._forward(theta)
-        delta, parts = np.ones((len(self.X), 1)), []
+        parts: list[Array] = []
+        delta = np.ones((len(self.X), 1))
         for (W, _), a in zip(reversed(layers), reversed(values[:-1]), strict=True):
             rows = (delta[:, :, None] * a[:, None, :]).reshape(len(a), -1)
             parts[:0] = [rows, delta]
@@ -49,7 +50,8 @@ class ByHand:
         """The mean squared error and its gradient, shape (P,)."""
         layers, values = self._forward(theta)
         error = values[-1][:, 0] - self.t
-        delta, parts = (2.0 / len(self.t)) * error[:, None], []
+        parts: list[Array] = []
+        delta = (2.0 / len(self.t)) * error[:, None]
         for (W, _), a in zip(reversed(layers), reversed(values[:-1]), strict=True):
             parts[:0] = [(delta.T @ a).ravel(), delta.sum(axis=0)]
             delta = (delta @ W) * (1.0 - a * a)

@@ -168,7 +168,7 @@ def _optimistix_losses(f: Functions, solver: Any, steps: int) -> list[float]:
         return f.residuals(theta), None
 
     tags: frozenset[object] = frozenset()
-    given = {"fn": residuals, "args": None, "options": {}, "tags": tags}
+    given: dict[str, Any] = {"fn": residuals, "args": None, "options": {}, "tags": tags}
     shape = jax.eval_shape(lambda: f.residuals(f.start))
     state = solver.init(y=f.start, f_struct=shape, aux_struct=None, **given)
     step, mse = eqx.filter_jit(eqx.Partial(solver.step, **given)), jax.jit(f.mse)
