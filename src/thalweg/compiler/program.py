@@ -116,7 +116,7 @@ class Batches:
     size : int
         Samples in a batch.
     threads : int
-        More than one only for a threaded program.
+        The most that may pay.
     block : int
         Samples in a block, a multiple of the lanes, for a blocked program.
     """
@@ -342,7 +342,13 @@ class BatchProgram:
         return self.target.lanes(ITEM_BYTES[self.dtype])
 
     # -- running --------------------------------------------------------------------------------
-    def run(self, batches: Batches, span: tuple[int, int]) -> None:
+    def make_ready(self) -> None:
+        """Compile the code, or load it, if that has not been done."""
+        if self._function is None:
+            kinds = (ctypes.c_void_p, *(ctypes.c_int64,) * 7)
+            self._function = ctypes.CFUNCTYPE(None, *kinds)(self.code.address)
+
+    def run(self, batches: Batches, span: tuple[int, int], threads: int = 1) -> None:
         """Run some batches of an epoch.
 
         Parameters
@@ -350,24 +356,21 @@ class BatchProgram:
         batches : Batches
         span : (int, int)
             First batch, and the one after the last.
+        threads : int
+            More than one only for a threaded program.
         """
-        size = self.layout.workspace_bytes(batches.block or batches.size, batches.threads)
+        self.make_ready()
+        size = self.layout.workspace_bytes(batches.block or batches.size, threads)
         with self._lent(size) as space:
             rest = _addresses([space, *(b.value for b in self.layout.constants)])
             places = [*batches.addresses, *rest]
             table = (ctypes.c_void_p * len(places))(*places)
-            function, count = self._native(), len(batches.data[3])
+            function, count = self._function, len(batches.data[3])
 
             def task(thread: int, threads: int) -> None:
                 function(table, *span, count, batches.size, thread, threads, batches.block)
 
-            run_on_threads(task, batches.threads if self.threaded else 1)
-
-    def _native(self) -> Any:
-        if self._function is None:
-            kinds = (ctypes.c_void_p, *(ctypes.c_int64,) * 7)
-            self._function = ctypes.CFUNCTYPE(None, *kinds)(self.code.address)
-        return self._function
+            run_on_threads(task, threads)
 
     @contextmanager
     def _lent(self, size: int) -> Iterator[Array]:

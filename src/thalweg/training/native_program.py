@@ -26,15 +26,13 @@ from thalweg.optim.rules import Rule
 from thalweg.optim.rules.stepping import advance
 from thalweg.training.batches import Samples
 from thalweg.training.native_plan import Plan, plan
+from thalweg.training.pace import Pace
 from thalweg.training.program import Program, ProgramState, batch_count
 from thalweg.trees import flatten, unflatten
 
 __all__ = ["NativeProgram"]
 
 Array = NDArray[Any]
-LONGEST_CALL = 0.05
-"""Seconds after which a native call returns to Python."""
-
 LARGEST_SUM = 4096
 """Samples in a batch where only sums over all samples are wanted."""
 
@@ -67,7 +65,7 @@ class NativeProgram:
         self.threads = available_threads() if threads is None else threads
         self._programs: dict[tuple[str, int, bool, bool, int], BatchProgram] = {}
         self._plans: dict[tuple[int, bool], Plan] = {}
-        self._pace: dict[BatchProgram, float] = {}
+        self._paces: dict[tuple[BatchProgram, int], Pace] = {}
 
     def start(self, params: Params) -> ProgramState:
         """The state before the first step; the parameters are copied."""
@@ -103,14 +101,16 @@ class NativeProgram:
         return value
 
     def _run(self, program: BatchProgram, batches: Batches) -> None:
-        """Native calls of at most `LONGEST_CALL` seconds."""
+        """Native calls, each for a short time, on as many threads as do good."""
+        program.make_ready()
+        pace = self._paces.setdefault((program, batches.size), Pace(batches.threads))
         first, count = 0, len(batches.scalars)
         while first < count:
-            pace = self._pace.get(program, 0.0)
-            last = min(count, first + max(1, int(LONGEST_CALL / pace) if pace else 1))
+            threads = pace.threads
+            last = min(count, first + pace.batches(threads))
             began = time.perf_counter()
-            program.run(batches, (first, last))
-            self._pace[program] = (time.perf_counter() - began) / (last - first)
+            program.run(batches, (first, last), threads)
+            pace.note(threads, last - first, time.perf_counter() - began)
             first = last
 
     def _scalars(

@@ -1,0 +1,82 @@
+"""How quickly batches go on one thread and on several, so that threads never do harm.
+
+Threads that wait for each other need their processors at the same time. Where other programs use
+them too, several threads can be many times slower than one. The static plan says how many may pay;
+here it is seen whether they do. Results do not depend on it, not in one bit.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Pace"]
+
+LONGEST_CALL = 0.05
+"""Seconds after which a native call returns to Python."""
+
+AGAIN = 0.25
+"""Seconds of work after which the slower way is tried again,"""
+
+TRIAL = 0.004
+"""for about so many seconds."""
+
+CALLS = 3
+"""Calls until a way's pace is known: in the first one everything is cold."""
+
+
+class Pace:
+    """Seconds for a batch, on one thread and on the most that the plan allows.
+
+    Parameters
+    ----------
+    most : int
+        Threads that the plan allows.
+
+    Examples
+    --------
+    >>> pace = Pace(2)
+    >>> pace.threads
+    2
+    >>> for _ in range(3):
+    ...     pace.note(2, 10, 0.009)
+    >>> pace.threads
+    1
+    >>> for _ in range(3):
+    ...     pace.note(1, 10, 0.004)
+    >>> pace.threads, pace.batches(1), pace.batches(2)
+    (1, 125, 4)
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.seconds: dict[int, float] = {}
+        self.calls: dict[int, int] = {}
+        self.since = 0.0
+
+    @property
+    def threads(self) -> int:
+        """How many to use in the next call."""
+        for number in (self.most, 1):
+            if self.calls.get(number, 0) < CALLS:
+                return number
+        best = min(self.seconds, key=self.seconds.__getitem__)
+        if self.since < AGAIN or self.most == 1:
+            return best
+        return self.most if best == 1 else 1
+
+    def batches(self, threads: int) -> int:
+        """How many batches to run in a call: for a while if this is the best way, else a few."""
+        if not self.seconds:
+            return 1
+        best = min(self.seconds.values())
+        known = self.seconds.get(threads, best)
+        settled = threads in self.seconds and (known == best or self.most == 1)
+        return max(1, int((LONGEST_CALL if settled else TRIAL) / known))
+
+    def note(self, threads: int, batches: int, seconds: float) -> None:
+        """Learn from a call."""
+        found = seconds / batches
+        known = self.seconds.get(threads, found)
+        first = self.calls.get(threads, 0) < 2
+        self.seconds[threads] = found if first else 0.5 * (known + found)
+        self.calls[threads] = self.calls.get(threads, 0) + 1
+        best = min(self.seconds.values())
+        self.since = self.since + seconds if self.seconds[threads] == best else 0.0

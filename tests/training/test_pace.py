@@ -1,0 +1,38 @@
+"""Threads are used while they do good, and looked at again from time to time."""
+
+from thalweg.training.pace import AGAIN, CALLS, Pace
+
+
+def run(pace, cost, seconds):
+    """Work for a while; how much of it each number of threads did."""
+    done, spent = {}, 0.0
+    while spent < seconds:
+        threads = pace.threads
+        batches = pace.batches(threads)
+        took = batches * cost[threads]
+        pace.note(threads, batches, took)
+        done[threads] = done.get(threads, 0.0) + took
+        spent += took
+    return done
+
+
+def test_what_is_quicker_does_nearly_all():
+    for cost, best in (({1: 1e-4, 4: 3e-5}, 4), ({1: 1e-4, 4: 3e-3}, 1)):
+        done = run(Pace(4), cost, 5.0)
+        assert done[best] > 0.9 * 5.0
+
+
+def test_a_change_is_noticed():
+    pace = Pace(2)
+    run(pace, {1: 1e-4, 2: 6e-5}, 1.0)
+    assert pace.seconds[2] < pace.seconds[1]
+    run(pace, {1: 1e-4, 2: 5e-3}, 1.0)  # another program came
+    assert pace.seconds[1] < pace.seconds[2]
+    done = run(pace, {1: 1e-4, 2: 6e-5}, 2.0)  # and went
+    assert done[2] > done[1]
+
+
+def test_one_thread_is_left_alone():
+    pace = Pace(1)
+    assert set(run(pace, {1: 1e-3}, 3 * AGAIN)) == {1}
+    assert pace.calls[1] > CALLS
