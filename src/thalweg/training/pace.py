@@ -75,8 +75,8 @@ class Pace:
         """Learn from a call."""
         found = seconds / batches
         known = self.seconds.get(threads, found)
-        first = self.calls.get(threads, 0) < 2
-        self.seconds[threads] = found if first else 0.5 * (known + found)
+        anew = self.calls.get(threads, 0) < 2 or found < 0.5 * known
+        self.seconds[threads] = found if anew else 0.5 * (known + found)
         self.calls[threads] = self.calls.get(threads, 0) + 1
         best = min(self.seconds.values())
         self.since = self.since + seconds if self.seconds[threads] == best else 0.0
