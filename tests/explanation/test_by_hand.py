@@ -35,8 +35,8 @@ def test_updates_follow_gradient_descent_by_hand() -> None:
 def test_optimiser_state_is_carried_from_update_to_update() -> None:
     exercise = parse_exercise(NETWORK.format(more='rule = "momentum"'))
     first, second = exercise.told(1), exercise.told(2)
-    velocity = first.update().step("v⁺ of W[1]").value
-    assert np.array_equal(second.update().step("v of W[1]").value, velocity)
+    velocity = first.update().step("v⁺(W[1])").value
+    assert np.array_equal(second.update().step("v(W[1])").value, velocity)
     assert second.update_step.step == 2
 
 
@@ -90,3 +90,33 @@ def test_a_formula_has_no_updates(example) -> None:
         example("line").told()
     with pytest.raises(OptionError, match="count from 1"):
         example("xor").told(0)
+
+
+@pytest.mark.parametrize("rule", ["lm", "br", "bfgs", "newton", "scg"])
+def test_updates_of_solvers_are_those_of_training(rule: str) -> None:
+    """Three steps typed in by hand lead where training with the same method leads."""
+    x, t = [[0.0], [0.5], [1.0], [1.5], [2.0]], [[0.0], [0.3], [1.0], [1.1], [0.4]]
+    said = (
+        f"rule = '{rule}'\nupdates = 3\nx = {x}\nt = {t}\n"
+        "[[layers]]\nactivation = 'tanh'\nW = [[0.5], [-1.0]]\nb = [0.1, 0.2]\n"
+        "[[layers]]\nW = [[1.0, 0.5]]\nb = [0.0]"
+    )
+    exercise = tw.parse_exercise(said)
+    start, end = exercise.told(1).passes.params, exercise.at("end").passes.params
+    model = tw.fit(
+        exercise.network, x, t, method=rule, epochs=3, params=start, split="none", scale="none",
+        l2=0.0, snapshots=[3],
+    )  # fmt: skip
+    for own, trained in zip(end, model.at("epoch=3"), strict=True):
+        for kind in own:
+            assert np.allclose(own[kind], trained[kind], rtol=1e-9, atol=1e-12)
+    assert rule in ("br",) or exercise.told(4).passes.value < exercise.told(1).passes.value
+    assert len(exercise.explanation().sections) > 6
+
+
+def test_solvers_take_no_learning_rate_and_are_suggested() -> None:
+    rest = "x = [[1]]\nt = [[1]]\n[[layers]]\nW = [[1]]"
+    with pytest.raises(DataError, match="lm has no learning_rate"):
+        tw.parse_exercise(f"rule = 'lm'\nlearning_rate = 0.1\n{rest}")
+    with pytest.raises(DataError, match="Did you mean 'lbfgs'"):
+        tw.parse_exercise(f"rule = 'lbfg'\n{rest}")

@@ -38,9 +38,9 @@ def test_state_before_and_after() -> None:
         _setting(memory),
     )  # fmt: skip
     view = told.update()
-    assert np.all(view.step("v of W[1]").value == 0.5)
+    assert np.all(view.step("v(W[1])").value == 0.5)
     after = 0.9 * 0.5 + told.passes.dW[1]
-    assert np.allclose(view.step("v⁺ of W[1]").value, after, rtol=1e-15)
+    assert np.allclose(view.step("v⁺(W[1])").value, after, rtol=1e-15)
     new = NET.initial(0)[0]["W"] - RULES["momentum"]().learning_rate * after
     assert np.allclose(view.step("W[1]⁺").value, new, rtol=1e-15)
 

@@ -1,6 +1,9 @@
+import numpy as np
 import pytest
 
+import thalweg as tw
 from thalweg.errors import DataError
+from thalweg.explanation.notation import symbols
 from thalweg.explanation.worksheet import make_worksheet, read_answers
 
 
@@ -63,6 +66,37 @@ def test_the_page_hides_the_answers(sheet) -> None:
     assert "0.0121244" not in page
     assert "x₁ = 1" in page
     assert "t₁ = 1" in page
+
+
+@pytest.mark.parametrize(("view", "blanks"), [("layers", 12), ("jacobians", 8)])
+def test_entries_of_matrices_are_asked_for(example, view: str, blanks: int) -> None:
+    """Every formula, with the numbers that the page gives or asks for, has the key's value."""
+    told = example("xor").told()
+    sheet = make_worksheet(getattr(told, view)(), blanks=12, seed=1)
+    assert sheet.blanks == blanks
+    shown = next(s for s in sheet.explanation.steps() if s.id in ("dZ[1]₁,₂", "∂a[1]₁/∂a[0]₂"))
+    matrix = getattr(told, view)().step("dZ[1]" if view == "layers" else "∂a[1]/∂a[0]").value
+    assert shown.value == matrix[0, 1]
+    assert sheet.mark(read_answers(sheet.key())).right == blanks
+    for form in ("markdown", "terminal", "latex", "html", "json"):
+        assert f"({blanks})" in sheet.page("ko", form) or form == "json"
+
+
+def test_the_share_of_a_sample_is_missed(example) -> None:
+    sheet = make_worksheet(example("xor").told().layers(), blanks=999)
+    number = _number(sheet, "dW[2]₁,₁")
+    answer = sheet.cells[number].value * 4
+    assert "dW[2]₁,₁ lacks the factor 1/m" in sheet.mark({number: answer}).write("en")
+
+
+def test_numbers_of_a_row_are_given_together_and_only_as_needed(example) -> None:
+    assert "w[1]₁ = (1, -1), x = (0, 0)" in make_worksheet(example("xor").told().walk()).page("en")
+    net = tw.Network([tw.Dense(30, 4, "tanh"), tw.Dense(4, 1)])
+    told = tw.explain_network(net, net.initial(1), np.ones(30), np.ones(1))
+    sheet = make_worksheet(told.walk(), blanks=3, seed=2)
+    needed = {str(s) for c in sheet.cells.values() for s in symbols(c.step.formula)}
+    assert 0 < len(sheet.given()) <= 40
+    assert {str(name) for name in sheet.given()} <= needed
 
 
 def test_answers_are_read_from_a_filled_page(sheet) -> None:

@@ -79,7 +79,7 @@ def _of_model(order: Explain, usual: str) -> Explanation:
 def _of_exercise(order: Explain, things: list[str], usual: str) -> Explanation:
     from dataclasses import replace
 
-    from thalweg.explanation.by_hand import read_exercise
+    from thalweg.training.explaining import read_exercise
 
     if len(things) > 1:
         raise OptionError(

@@ -6,7 +6,7 @@ backward and as many updates as asked. TOML or JSON::
     loss = "performance"          # mse by default
     learning_rate = 1.0
     updates = 1                   # how many; 1 by default
-    rule = "gd"                   # any first-order rule
+    rule = "gd"                   # any first-order rule, or a solver: "lm", "bfgs", "newton", ...
     x = [[1.0]]                   # rows are samples
     t = [[1.0]]
 
@@ -29,7 +29,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from thalweg.errors import DataError, OptionError, ShapeError, reason_of, sugges
 from thalweg.explanation.expression import explain
 from thalweg.explanation.network import NetworkExplanation, Setting, explain_network
 from thalweg.explanation.network.names import described
+from thalweg.explanation.network.solver import Solver, SolverUpdate
 from thalweg.explanation.notation import symbol
 from thalweg.explanation.records import Explanation, Section, Sentence, Step
 from thalweg.nn.losses import loss as find_loss
@@ -48,7 +49,10 @@ from thalweg.optim.rules import RULES, Rule
 from thalweg.phrases import Phrase
 from thalweg.trees import flatten, unflatten
 
-__all__ = ["Exercise", "parse_exercise", "read_exercise"]
+__all__ = ["Exercise", "Plan", "parse_exercise", "read_exercise"]
+
+Plan = Callable[[Sequence[NetworkExplanation]], Solver]
+"""Makes a solver's next step from the updates that were worked out so far."""
 
 _NETWORK_KEYS = (
     "title", "loss", "learning_rate", "updates", "rule", "x", "t", "layers",
@@ -84,7 +88,7 @@ class Exercise:
     X: Any = None
     T: Any = None
     loss: Any = "mse"
-    rule: Rule | None = None
+    rule: Rule | Plan | None = None
     updates: int = 1
     done: list[NetworkExplanation] = field(default_factory=list, init=False, repr=False)
 
@@ -105,8 +109,9 @@ class Exercise:
             if self.done:
                 params, memory = _after(self.done[-1], self.done[-1].passes.params)
             setting = Setting(memory=memory, step=len(self.done) + 1)
+            rule = self.rule(tuple(self.done)) if callable(self.rule) else self.rule
             self.done.append(
-                explain_network(self.network, params, self.X, self.T, self.loss, self.rule, setting)
+                explain_network(self.network, params, self.X, self.T, self.loss, rule, setting)
             )
         return self.done[step - 1]
 
@@ -148,7 +153,8 @@ class Exercise:
         first = self.told(1)
         walk = first.walk(sample=sample, check=check)
         sections = [*first.layers(check=check).sections, *walk.sections]
-        sections += [self._update(number) for number in range(1, self.updates + 1)]
+        for number in range(1, self.updates + 1):
+            sections += self._update(number)
         title = Sentence("title_network", {"network": described(self.network)})
         return self.named(Explanation("report", title, tuple(sections), first.picture(sample)))
 
@@ -160,9 +166,12 @@ class Exercise:
         title = Sentence("title_exercise", {"title": self.title, "what": what})
         return replace(explanation, title=title)
 
-    def _update(self, number: int) -> Section:
+    def _update(self, number: int) -> tuple[Section, ...]:
         """An update: its parameters after it, and the objective before and after it."""
-        now, after = self.told(number), self.told(number + 1)
+        now = self.told(number)
+        if isinstance(now.update_step, SolverUpdate):
+            return now.update().sections
+        after = self.told(number + 1)
         goal = symbol("P" if now.passes.objective.loss.maximise else "J")
         steps = [Step("objective", goal, np.asarray(now.passes.value))]
         for layer, own in enumerate(after.passes.params, start=1):
@@ -171,7 +180,7 @@ class Exercise:
                 steps.append(Step("new", symbol(f"{kind}[{layer}]⁺"), shown))
         steps.append(Step("objective", symbol(f"{goal.parts[0]}⁺"), np.asarray(after.passes.value)))
         title = Sentence("title_update", {"rule": type(self.rule).__name__, "step": number})
-        return Section("update", title, tuple(steps))
+        return (Section("update", title, tuple(steps)),)
 
 
 def _after(told: NetworkExplanation, params: Params) -> tuple[Params, list[dict[str, Any]]]:
@@ -186,12 +195,14 @@ def _after(told: NetworkExplanation, params: Params) -> tuple[Params, list[dict[
     return moved, memory
 
 
-def read_exercise(path: str | Path) -> Exercise:
+def read_exercise(path: str | Path, solver: Callable[[str], Plan] | None = None) -> Exercise:
     """Read an exercise from a TOML or JSON file.
 
     Parameters
     ----------
     path : str or Path
+    solver : callable, optional
+        Finds a solver by its name, or raises `OptionError`.
 
     Returns
     -------
@@ -213,10 +224,18 @@ def read_exercise(path: str | Path) -> Exercise:
             place=place,
             error=reason_of(error) if isinstance(error, OSError) else error,
         ) from None
-    return parse_exercise(text, str(place), json_form=place.suffix.lower() == ".json")
+    return parse_exercise(
+        text, str(place), json_form=place.suffix.lower() == ".json", solver=solver
+    )
 
 
-def parse_exercise(text: str, name: str = "exercise", *, json_form: bool = False) -> Exercise:
+def parse_exercise(
+    text: str,
+    name: str = "exercise",
+    *,
+    json_form: bool = False,
+    solver: Callable[[str], Plan] | None = None,
+) -> Exercise:
     """Read an exercise from text.
 
     Raises
@@ -235,7 +254,7 @@ def parse_exercise(text: str, name: str = "exercise", *, json_form: bool = False
     known = _FORMULA_KEYS if "formula" in data else _NETWORK_KEYS
     _only(data, known, name)
     try:
-        return _formula(data, name) if "formula" in data else _network(data, name)
+        return _formula(data, name) if "formula" in data else _network(data, name, solver)
     except (OptionError, ShapeError) as error:
         raise DataError("{name}: {error}", name=name, error=error) from None
 
@@ -302,7 +321,7 @@ def _matrix(value: Any, where: str) -> Any:
     return array
 
 
-def _network(data: Mapping[str, Any], name: str) -> Exercise:
+def _network(data: Mapping[str, Any], name: str, solver: Callable[[str], Plan] | None) -> Exercise:
     for key in ("layers", "x", "t"):
         if key not in data:
             raise DataError("{name}: {key!r} is missing (or give a formula)", name=name, key=key)
@@ -324,17 +343,7 @@ def _network(data: Mapping[str, Any], name: str) -> Exercise:
         params.append(held)
     network = Network(layers)
     network.check(params)
-    rule_name = data.get("rule", "gd")
-    if rule_name not in RULES:
-        raise DataError(
-            "{name}: there is no rule {rule_name!r}.{hint}",
-            name=name,
-            rule_name=rule_name,
-            hint=suggest(str(rule_name), RULES),
-        )
-    made: Any = RULES[rule_name]
-    rate = data.get("learning_rate")
-    rule = made() if rate is None else made(_number(rate, f"{name}: learning_rate"))
+    rule = _rule(data, name, solver)
     updates = data.get("updates", 1)
     if isinstance(updates, bool) or not isinstance(updates, int) or not 0 <= updates <= 1000:
         raise DataError(
@@ -353,3 +362,25 @@ def _network(data: Mapping[str, Any], name: str) -> Exercise:
         rule=rule,
         updates=updates,
     )
+
+
+def _rule(data: Mapping[str, Any], name: str, solver: Callable[[str], Plan] | None) -> Rule | Plan:
+    """The rule with its learning rate, or a solver, which finds its own lengths."""
+    rule_name, rate = str(data.get("rule", "gd")), data.get("learning_rate")
+    if rule_name in RULES:
+        made: Any = RULES[rule_name]
+        found: Rule = made() if rate is None else made(_number(rate, f"{name}: learning_rate"))
+        return found
+    if solver is None:
+        raise DataError(
+            "{name}: there is no rule {rule_name!r}.{hint}",
+            name=name,
+            rule_name=rule_name,
+            hint=suggest(rule_name, RULES),
+        )
+    plan = solver(rule_name)
+    if rate is not None:
+        raise DataError(
+            "{name}: {rule_name} has no learning_rate: leave it out", name=name, rule_name=rule_name
+        )
+    return plan

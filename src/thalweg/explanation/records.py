@@ -322,7 +322,10 @@ class Explanation:
         ShapeError
             If the step has no such entry.
         """
-        step = self.step(name)
+        return self.terms_of(self.step(name), row, column)
+
+    def terms_of(self, step: Step, row: int = 1, column: int = 1) -> tuple[Term, ...]:
+        """The terms that add up to an entry of a step of this explanation."""
         if step.terms:
             return step.terms
         if step.recipe is None:

@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from thalweg.errors import DataError
+from thalweg.explanation.entries import entrywise
 from thalweg.explanation.notation import Math, digits, text
 from thalweg.explanation.notation.tree import NAMES
-from thalweg.explanation.records import Explanation, Sentence, Step
+from thalweg.explanation.records import Explanation, Sentence, Step, Term
 from thalweg.language import known_language, tr
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 TOLERANCE = 5e-3
+MOST_GIVEN = 40
 ROLES = frozenset(
     {
         "value", "local", "contribution", "global", "loss_local", "received", "activation_local",
@@ -224,10 +226,19 @@ class Worksheet:
         )
 
     def given(self) -> dict[Math, float]:
-        """The numbers that the chain starts from: used in formulas, computed by no step."""
+        """The numbers that the chain starts from: used in formulas, computed by no step.
+
+        Where they are many, only those that the blanks need.
+        """
+        found = self._used(list(self.explanation.steps()))
+        asked = [cell.step for cell in self.cells.values()]
+        return found if len(found) <= MOST_GIVEN else self._used(asked)
+
+    def _used(self, steps: list[Step]) -> dict[Math, float]:
+        """Numbers in the formulas of steps that no step of the page computes."""
         computed = {s.id for s in self.explanation.steps() if s.formula is not None}
         found: dict[Math, float] = {}
-        for step in self.explanation.steps():
+        for step in steps:
             if step.formula is not None and step.numbers is not None:
                 for name, value in _pairs(step.formula, step.numbers):
                     if text(name) not in computed and not text(name).endswith("⁺"):
@@ -290,6 +301,7 @@ class Worksheet:
     def _factors(self, step: Step, depth: int = 0) -> Iterator[tuple[Math, Math | None, float]]:
         """The factors of a step, and theirs, back along the chain."""
         if len(step.terms) != 1 or depth > 20:
+            yield from _shared(step.terms)
             return
         defined = {s.id: s for s in self.explanation.steps() if s.value.ndim == 0}
         for factor in step.terms[0].factors:
@@ -299,6 +311,13 @@ class Worksheet:
             inner = defined.get(text(factor.name))
             if inner is not None and inner is not step:
                 yield from self._factors(inner, depth + 1)
+
+
+def _shared(terms: tuple[Term, ...]) -> Iterator[tuple[Math, Math | None, float]]:
+    """The factors that all terms of a sum have, such as 1/m."""
+    for factor in terms[0].factors if len(terms) > 1 else ():
+        if all(any(f.name == factor.name for f in t.factors) for t in terms):
+            yield factor.name, None, factor.value
 
 
 def _pairs(formula: Math, numbers: Math) -> Iterator[tuple[Math, float]]:
@@ -319,7 +338,7 @@ def _close(answer: float, value: float, tolerance: float) -> bool:
 
 
 def make_worksheet(explanation: Explanation, blanks: int = 10, seed: int = 0) -> Worksheet:
-    """Leave some numbers of an explanation blank.
+    """Leave some numbers of an explanation blank; of matrices, single entries.
 
     Parameters
     ----------
@@ -332,18 +351,31 @@ def make_worksheet(explanation: Explanation, blanks: int = 10, seed: int = 0) ->
     -------
     Worksheet
     """
+    choices = _choices(explanation, ROLES)
+    if not choices:
+        explanation = entrywise(explanation)
+        choices = _choices(explanation, None)
+    chosen = random.Random(seed).sample(range(len(choices)), min(blanks, len(choices)))
+    cells = {k: Cell(k, choices[i]) for k, i in enumerate(sorted(chosen), start=1)}
+    return Worksheet(explanation, cells, seed)
+
+
+def _choices(explanation: Explanation, roles: frozenset[str] | None) -> list[Step]:
+    """The single numbers that can be worked out, each once; None allows any role."""
     seen: set[str] = set()
     choices = []
     for section in explanation.sections:
         for step in section.steps:
-            fits = step.role in ROLES and step.value.ndim == 0 and step.value.size == 1
+            fits = (
+                (roles is None or step.role in roles)
+                and step.value.ndim == 0
+                and step.value.size == 1
+            )
             trivial = step.formula is None or step.formula.head == "number"
             if fits and not trivial and step.id not in seen and section.kind != "result":
                 seen.add(step.id)
                 choices.append(step)
-    chosen = random.Random(seed).sample(range(len(choices)), min(blanks, len(choices)))
-    cells = {k: Cell(k, choices[i]) for k, i in enumerate(sorted(chosen), start=1)}
-    return Worksheet(explanation, cells, seed)
+    return choices
 
 
 def read_choice(given: str) -> tuple[int, int] | None:

@@ -26,7 +26,15 @@ from thalweg.graph import Node
 from thalweg.nn.network import Network
 from thalweg.trees import flatten
 
-__all__ = ["knows", "of_jacobian", "of_layer", "of_parameter", "of_sample", "open_entry"]
+__all__ = [
+    "computed_entry",
+    "knows",
+    "of_jacobian",
+    "of_layer",
+    "of_parameter",
+    "of_sample",
+    "open_entry",
+]
 
 ALIASES = {"dX": "dA[0]", "X": "A[0]", "Jy": "J_y", "JtJ": "J_yᵀ J_y", "Jtr": "J_yᵀ r"}
 
@@ -83,7 +91,7 @@ def open_entry(
     title = Sentence("title_entry", {"name": entry})
     value = np.asarray(product(terms))
     if step.recipe is None and not step.terms:
-        total = _computed(layers, step, entry, (row, column))
+        total = computed_entry(layers, step, entry, (row, column))
         lines: list[Step] = []
     else:
         lines, total = _summed(entry, value, terms, limit)
@@ -109,7 +117,7 @@ def _summed(
     return lines, Step("total", entry, value, formula, shown, terms)
 
 
-def _computed(layers: Explanation, step: Step, entry: Math, place: tuple[int, int]) -> Step:
+def computed_entry(layers: Explanation, step: Step, entry: Math, place: tuple[int, int]) -> Step:
     """An entry that is no sum: the formula of its matrix at this place, with its numbers."""
     row, column = place
     value = np.asarray(product(layers.open(step.id, row, column)))

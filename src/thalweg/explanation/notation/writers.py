@@ -348,7 +348,7 @@ FORMS: dict[str, Form] = {
     ),
     "of": Form(
         ATOM,
-        lambda a, b: f"{a} of {b}",
+        lambda a, b: f"{a}({b})",
         lambda a, b: rf"{a}\left({b}\right)",
         lambda a, b: f"{a}<mo>(</mo>{b}<mo>)</mo>",
         lambda a, b: f"{a}_of_{b}",

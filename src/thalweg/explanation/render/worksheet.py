@@ -15,7 +15,7 @@ Examples
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from html import escape
 from importlib import resources
@@ -29,7 +29,7 @@ from rich.table import Table
 from rich.text import Text
 
 from thalweg.errors import OptionError, suggest
-from thalweg.explanation.notation import digits, latex, mathml, text
+from thalweg.explanation.notation import Math, digits, latex, mathml, text
 from thalweg.explanation.render.latex import document, prose
 from thalweg.explanation.render.terminal import ROLE_WIDTH, folded
 from thalweg.language import tr
@@ -64,7 +64,23 @@ def write(sheet: Worksheet, form: str, lang: str) -> str:
 
 
 def _given(sheet: Worksheet) -> str:
-    return ", ".join(f"{text(name)} = {digits(value)}" for name, value in sheet.given().items())
+    return ", ".join(f"{text(name)} = {value}" for name, value in _families(sheet.given()))
+
+
+def _families(given: Mapping[Math, float]) -> Iterator[tuple[Math, str]]:
+    """Numbers that differ in their last index alone, from 1 on, as one vector."""
+    families: dict[object, dict[Math, float]] = {}
+    for name, value in given.items():
+        own = name.parts[:-1] if name.head == "symbol" and len(name.parts) > 1 else name
+        families.setdefault(own, {})[name] = value
+    for members in families.values():
+        values = [digits(value) for value in members.values()]
+        first = next(iter(members))
+        counted = [name.parts[-1] for name in members] == list(range(1, len(members) + 1))
+        if len(members) > 1 and counted:
+            yield Math("symbol", first.parts[:-1]), f"({', '.join(values)})"
+        else:
+            yield from zip(members, values, strict=True)
 
 
 def _shown(line: Line) -> str:
@@ -125,7 +141,7 @@ def _terminal(sheet: Worksheet, lang: str) -> str:
 # -- LaTeX -----------------------------------------------------------------------------------------
 def _latex(sheet: Worksheet, lang: str) -> str:
     say = partial(_say, lang)
-    given = ", ".join(f"${latex(n)} = {digits(v)}$" for n, v in sheet.given().items())
+    given = ", ".join(f"${latex(n)} = {v}$" for n, v in _families(sheet.given()))
     parts = [rf"\section*{{{prose(sheet.explanation.title.say(lang))}}}"]
     parts += [prose(say("sheet_how_paper")) + r"\par", prose(say("sheet_given", given="@@"))]
     parts[-1] = parts[-1].replace("@@", given)
@@ -154,7 +170,7 @@ def _html(sheet: Worksheet, lang: str) -> str:
     say = partial(_say, lang)
     title = escape(sheet.explanation.title.say(lang))
     given = ", ".join(
-        f"<math>{mathml(n)}<mo>=</mo><mn>{digits(v)}</mn></math>" for n, v in sheet.given().items()
+        f"<math>{mathml(n)}<mo>=</mo><mtext>{v}</mtext></math>" for n, v in _families(sheet.given())
     )
     parts = [
         f"<p>{escape(say('sheet_how_fields'))}</p>",
