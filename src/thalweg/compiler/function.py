@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, wraps
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from thalweg.compiler.lowering import elementary_count
 from thalweg.compiler.memory import plan_memory, workspace
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
+from thalweg.compiler.pace import Pace
 from thalweg.compiler.parts import in_parts
 from thalweg.compiler.target import Target, available_threads, host
 from thalweg.compiler.threads import BARRIER_BYTES, write_nests
@@ -185,11 +187,12 @@ class NativeGraph:
             return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.code.address)
         kinds = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
         native = ctypes.CFUNCTYPE(None, *kinds)(self.code.address)
-        most = int(self.work / WORK_PER_THREAD)
+        pace = Pace(min(available_threads(), int(self.work / WORK_PER_THREAD)))
 
         def on_threads(table: Any) -> None:
-            threads = min(available_threads(), most)
+            threads, began = pace.threads, perf_counter()
             run_on_threads(lambda thread, of: native(table, thread, of), threads)
+            pace.note(threads, 1, perf_counter() - began)
 
         return on_threads
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from thalweg.compiler.pace import Pace
 from thalweg.compiler.program import Batches, BatchProgram, Step
 from thalweg.compiler.target import available_threads
 from thalweg.differentiation import value_and_grad
@@ -26,7 +27,6 @@ from thalweg.optim.rules import Rule
 from thalweg.optim.rules.stepping import advance
 from thalweg.training.batches import Samples
 from thalweg.training.native_plan import Plan, plan
-from thalweg.training.pace import Pace
 from thalweg.training.program import Program, ProgramState, batch_count
 from thalweg.trees import flatten, unflatten
 

@@ -1,6 +1,6 @@
 """Threads are used while they do good, and looked at again from time to time."""
 
-from thalweg.training.pace import AGAIN, CALLS, Pace
+from thalweg.compiler.pace import AGAIN, CALLS, Pace
 
 
 def run(pace, cost, seconds):
