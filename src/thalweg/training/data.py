@@ -157,6 +157,11 @@ def from_arrays(X: Any, y: Any, purpose: Purpose) -> Data:
     """
     count = None
     if purpose.validation is not None:
+        if not isinstance(purpose.validation, tuple | list) or len(purpose.validation) != 2:
+            raise OptionError(
+                "validation={given!r:.40} is not a pair (X, y); shares of rows are given by split.",
+                given=purpose.validation,
+            )
         Xv, yv = purpose.validation
         count = len(X)
         X, y = _joined(X, Xv), _joined(np.asarray(y), np.asarray(yv))
