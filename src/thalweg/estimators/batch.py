@@ -28,13 +28,26 @@ REDUCTION = 1e7 * float(np.finfo(float).eps)
 """Relative fall of the objective at which SciPy's L-BFGS-B, and so scikit-learn's, stops."""
 
 
-def fit_solver(estimator: Any, given: Samples) -> None:
-    """Train by a solver, and leave weights and books in the estimator."""
+def fit_solver(estimator: Any, given: Samples, parts: list[tuple[Samples, Samples]]) -> bool:
+    """Train by a solver, and leave weights and books in the estimator.
+
+    Parameters
+    ----------
+    estimator : Perceptron
+    given : Samples
+    parts : list
+        Where the held-out samples of the first of several starts are kept for the others.
+
+    Returns
+    -------
+    bool
+        Whether a person has interrupted it.
+    """
     chosen = method(estimator.solver)
     as_theirs = chosen.name == "lbfgs"
     train, held = (given, None)
     if estimator.early_stopping and not as_theirs:
-        train, held = held_out(estimator, given)
+        train, held = held_out(estimator, given, parts)
     samples, checked = exact(train), None if held is None else exact(held)
     objective = estimator._objective(False)
     books = _Books(estimator, objective, samples, held)
@@ -55,6 +68,7 @@ def fit_solver(estimator: Any, given: Samples) -> None:
     )
     outcome = (_lbfgs(estimator) if as_theirs else chosen).run(settle(chosen, task))
     books.close(outcome)
+    return outcome.stop.kind == "interrupted"
 
 
 def exact(samples: Samples) -> Samples:
@@ -117,4 +131,4 @@ class _Books:
             own.best_validation_score_ = max(own.validation_scores_)
         own.n_iter_ = len(outcome.history)
         if outcome.stop.kind in ("epochs", "diverged"):
-            warnings.warn(f"{own.solver}: {outcome.stop}", ConvergenceWarning, stacklevel=5)
+            warnings.warn(f"{own.solver}: {outcome.stop}", ConvergenceWarning, stacklevel=7)

@@ -44,6 +44,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum
         As for `MLPRegressor`.
     early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun, engine
+    restarts
         As for `MLPRegressor`; held-out samples are scored by accuracy.
     loss : str, default="log_loss"
         The cross entropy, or any loss of thalweg by name, for example ``"mse"`` of the
@@ -101,6 +102,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         max_fun: int = 15000,
         loss: str | Loss = "log_loss",
         engine: str = "auto",
+        restarts: int = 1,
     ) -> None:
         store(self, locals())
 

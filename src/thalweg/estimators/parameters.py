@@ -58,6 +58,7 @@ CONSTRAINTS: dict[str, Any] = {
     "n_iter_no_change": [COUNT, Options(Real, {np.inf})],
     "max_fun": [COUNT],
     "engine": [StrOptions(set(ENGINES))],
+    "restarts": [COUNT],
 }
 """What scikit-learn checks before a fit."""
 

@@ -21,6 +21,7 @@ from thalweg.errors import DataError, OptionError, ShapeError
 from thalweg.estimators.batch import fit_solver
 from thalweg.estimators.parameters import CONSTRAINTS, auto
 from thalweg.estimators.record import Shown, curves
+from thalweg.estimators.starts import best_start
 from thalweg.estimators.stochastic import fit_epochs
 from thalweg.nn.activations import activation
 from thalweg.nn.initializers import initialiser
@@ -147,20 +148,32 @@ class Perceptron(Shown, BaseEstimator):  # type: ignore[misc]
         self._random_state = check_random_state(self.random_state)
         self.n_outputs_ = T.shape[1]
         self.n_features_in_ = X.shape[1]
-        if first:
-            self._start(X.dtype, chosen.rule is not None)
-        self.network.check(self._params())
         given = Samples(X, T, weights)
-        if chosen.rule is not None:
-            fit_epochs(self, given, incremental)
-        else:
-            fit_solver(self, given)
-        if not all(np.isfinite(w).all() for w in [*self.coefs_, *self.intercepts_]):
-            raise DataError(
-                "Solver produced non-finite parameter weights. The input data may contain large "
-                "values and need to be preprocessed."
-            )
+        parts: list[tuple[Samples, Samples]] = []
+
+        def train(number: int) -> bool:
+            if first:
+                self._start(X.dtype, chosen.rule is not None)
+            self.network.check(self._params())
+            if chosen.rule is not None:
+                interrupted = fit_epochs(self, given, incremental, parts)
+            else:
+                interrupted = fit_solver(self, given, parts)
+            if not all(np.isfinite(w).all() for w in [*self.coefs_, *self.intercepts_]):
+                raise DataError(
+                    "Solver produced non-finite parameter weights. The input data may contain "
+                    "large values and need to be preprocessed."
+                )
+            return interrupted
+
+        starts = int(self.restarts) if first and not incremental else 1
+        best_start(self, starts, train, self._kept_score, depth=4)
         return self
+
+    def _kept_score(self) -> float:
+        """What decides between starts: the score of held-out samples, or minus the loss."""
+        held: Any = self.best_validation_score_ if self.validation_scores_ else -self.loss_
+        return float(held)
 
     def _validated(self, X: Any, y: Any, first: bool, incremental: bool) -> tuple[Array, Array]:
         X, y = validate_data(

@@ -39,6 +39,7 @@ from thalweg.errors import DataError
 from thalweg.estimators.parameters import CONSTRAINTS, COUNT, FROM_ZERO, store
 from thalweg.estimators.perceptron import refuse_turned, rows_of
 from thalweg.estimators.record import Shown, TrainingRecord
+from thalweg.estimators.starts import best_start
 from thalweg.nn.losses import Loss, cross_entropy, mse
 from thalweg.nn.network import Dense, Network, Params
 from thalweg.nn.objective import NetworkObjective
@@ -69,6 +70,7 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
         "engine": CONSTRAINTS["engine"],
+        "restarts": CONSTRAINTS["restarts"],
     }
 
     # -- what the two differ in -------------------------------------------------------------------
@@ -109,9 +111,17 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
         self.input_scaling_: Scaling = MinMax.fit(X[split.train])
         self.target_scaling_: Scaling = scaling.fit(T[split.train])
         self.network_ = self._network(X.shape[1], T.shape[1], last)
-        self.tr_ = TrainingRecord(split.train, split.validation, split.test, self.solver)
-        self._train(X, T, loss, seed)
+
+        def train(number: int) -> bool:
+            self.tr_ = TrainingRecord(split.train, split.validation, split.test, self.solver)
+            return self._train(X, T, loss, seed + number)
+
+        best_start(self, int(self.restarts), train, self._kept_score)
         return self
+
+    def _kept_score(self) -> float:
+        """Minus the loss that decides between starts."""
+        return -self.tr_.best("vperf" if len(self.tr_.val_ind) else "perf")
 
     def _network(self, inputs: int, outputs: int, last: str) -> Network:
         given: Any = self.hidden_layer_sizes
@@ -122,7 +132,8 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
         ]
         return Network([*layers, Dense(sizes[-1], outputs, last, initialiser="uniform(limit=1.0)")])
 
-    def _train(self, X: Array, T: Array, loss: Loss, seed: int) -> None:
+    def _train(self, X: Array, T: Array, loss: Loss, seed: int) -> bool:
+        """Train from the weights of a seed; returns whether a person has interrupted it."""
         record, chosen = self.tr_, method(self.solver)
         scaled = Samples(
             self.input_scaling_.apply(X), self.target_scaling_.apply(T), np.ones(len(X))
@@ -158,7 +169,8 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
         record.best_epoch, record.stop = outcome.kept_epoch, str(outcome.stop)
         self.n_iter_ = record.num_epochs
         if outcome.stop.kind == "diverged":
-            warnings.warn(str(outcome.stop), ConvergenceWarning, stacklevel=3)
+            warnings.warn(str(outcome.stop), ConvergenceWarning, stacklevel=5)
+        return outcome.stop.kind == "interrupted"
 
     def _watch(self, T: Array, X: Array, params: Params, loss: Loss, **figures: float) -> None:
         """Enter the losses of all three parts, in the target's own unit."""
@@ -235,6 +247,9 @@ class fitnet(RegressorMixin, _Preset):  # type: ignore[misc]
     random_state : int, RandomState instance or None, default=None
         Of the split and the first weights.
     engine : {"auto", "native", "numpy"}, default="auto"
+    restarts : int, default=1
+        How many first weights to train from, on the same division of rows. The best is kept: of
+        the lowest validation loss, or training loss where no rows are held out.
     mu, mu_dec, mu_inc, mu_max : float, optional
         Of the damping of ``"lm"`` and ``"br"``; see `thalweg.Training`. μ is measured in the
         largest diagonal entry of H and follows the gain of each step, so that 1e-3, 0.1, 2 and
@@ -250,6 +265,8 @@ class fitnet(RegressorMixin, _Preset):  # type: ignore[misc]
     params_ : list of dict
         W and b of every layer.
     input_scaling_, target_scaling_ : MinMax
+    restart_scores_ : list of float
+        Minus that loss, of every start.
     n_iter_, n_features_in_ : int
 
     Notes
@@ -291,6 +308,7 @@ class fitnet(RegressorMixin, _Preset):  # type: ignore[misc]
         time_limit: float | None = None,
         random_state: Any = None,
         engine: str = "auto",
+        restarts: int = 1,
         mu: float | None = None,
         mu_dec: float | None = None,
         mu_inc: float | None = None,
@@ -325,13 +343,14 @@ class patternnet(ClassifierMixin, _Preset):  # type: ignore[misc]
     ----------
     hidden_layer_sizes, solver, activation, split, max_iter, max_fail, min_grad, goal
         As for `fitnet`.
-    time_limit, random_state, engine
+    time_limit, random_state, engine, restarts
         As for `fitnet`.
 
     Attributes
     ----------
     classes_ : array of shape (n_classes,)
-    tr_, coefs_, intercepts_, network_, params_, input_scaling_, n_iter_, n_features_in_
+    tr_, coefs_, intercepts_, network_, params_, input_scaling_, restart_scores_, n_iter_
+    n_features_in_
         As for `fitnet`.
 
     Examples
@@ -360,6 +379,7 @@ class patternnet(ClassifierMixin, _Preset):  # type: ignore[misc]
         time_limit: float | None = None,
         random_state: Any = None,
         engine: str = "auto",
+        restarts: int = 1,
     ) -> None:
         store(self, locals())
 

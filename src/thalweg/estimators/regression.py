@@ -94,6 +94,9 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         Evaluations of the objective, of lbfgs.
     engine : {"auto", "native", "numpy"}, default="auto"
         What runs the epochs of first-order rules; native code where it can be made.
+    restarts : int, default=1
+        How many first weights to train from. The best is kept, by the score of the held-out
+        samples where there are some, else by `loss_`; `fit` alone does so, from new weights.
 
     Attributes
     ----------
@@ -106,6 +109,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         The objective in every epoch, the mean over its batches.
     validation_scores_, best_validation_score_ : list of float, float
         R² of the held-out samples; None without early stopping.
+    restart_scores_ : list of float
+        The score of held-out samples, or minus `loss_`, of every start.
     n_iter_, t_ : int
         Epochs or iterations of the last fit; samples seen.
     n_layers_, n_outputs_, n_features_in_ : int
@@ -161,6 +166,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         engine: str = "auto",
+        restarts: int = 1,
     ) -> None:
         store(self, locals())
 

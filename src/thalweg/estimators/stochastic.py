@@ -63,11 +63,27 @@ class Optimizer:
         self.rate = rate
 
 
-def fit_epochs(estimator: Any, given: Samples, incremental: bool) -> None:
-    """Train by a first-order rule until there is a reason to stop, or for one epoch."""
+def fit_epochs(
+    estimator: Any, given: Samples, incremental: bool, parts: list[tuple[Samples, Samples]]
+) -> bool:
+    """Train by a first-order rule until there is a reason to stop, or for one epoch.
+
+    Parameters
+    ----------
+    estimator : Perceptron
+    given : Samples
+    incremental : bool
+    parts : list
+        Where the held-out samples of the first of several starts are kept for the others.
+
+    Returns
+    -------
+    bool
+        Whether a person has interrupted it.
+    """
     if estimator.early_stopping and incremental:
         raise OptionError("partial_fit does not support early_stopping=True")
-    train, held = held_out(estimator, given) if estimator.early_stopping else (given, None)
+    train, held = held_out(estimator, given, parts) if estimator.early_stopping else (given, None)
     rule = rule_for(method(estimator.solver), estimator)
     with borrowed(estimator._objective(True), rule, given.X.dtype, estimator.engine) as program:
         run = _Run(estimator, program, train, held)
@@ -75,11 +91,15 @@ def fit_epochs(estimator: Any, given: Samples, incremental: bool) -> None:
             memory = program.start(estimator._params()).memory
             rate = float(estimator._auto("learning_rate_init"))
             estimator._optimizer = Optimizer(memory, 0, rate)
-        run.epochs(1 if incremental else estimator._auto("max_iter"), incremental)
+        return run.epochs(1 if incremental else estimator._auto("max_iter"), incremental)
 
 
-def held_out(estimator: Any, given: Samples) -> tuple[Samples, Samples]:
-    """Training rows, and those that early stopping watches."""
+def held_out(
+    estimator: Any, given: Samples, drawn: list[tuple[Samples, Samples]]
+) -> tuple[Samples, Samples]:
+    """Training rows, and those that early stopping watches; drawn by the first of the starts."""
+    if drawn:
+        return drawn[0]
     stratify = given.T if is_classifier(estimator) and given.T.shape[1] == 1 else None
     parts = train_test_split(
         *given,
@@ -92,7 +112,8 @@ def held_out(estimator: Any, given: Samples) -> tuple[Samples, Samples]:
             "The validation set is too small. Increase 'validation_fraction' or the size of your "
             "dataset."
         )
-    return Samples(*parts[0::2]), Samples(*parts[1::2])
+    drawn.append((Samples(*parts[0::2]), Samples(*parts[1::2])))
+    return drawn[0]
 
 
 class _Run:
@@ -107,12 +128,12 @@ class _Run:
         self.batch_size = _batch_size(estimator, count)
         self.order = np.arange(count)
 
-    def epochs(self, limit: int, incremental: bool) -> None:
-        """Run them, and leave weights and books in the estimator."""
+    def epochs(self, limit: int, incremental: bool) -> bool:
+        """Run them, leave weights and books in the estimator; whether a person interrupted it."""
         own, optimizer = self.estimator, self.estimator._optimizer
         params = map_leaves(np.array, own._params())
         state = ProgramState(params, optimizer.memory, optimizer.step)
-        own.n_iter_ = 0
+        own.n_iter_, interrupted = 0, False
         try:
             for _ in range(limit):
                 self.one(state)
@@ -133,11 +154,13 @@ class _Run:
                             limit=limit,
                         ).said(),
                         ConvergenceWarning,
-                        stacklevel=5,
+                        stacklevel=7,
                     )
         except KeyboardInterrupt:
-            warnings.warn(Phrase("Training interrupted by user.").said(), stacklevel=5)
+            interrupted = True
+            warnings.warn(Phrase("Training interrupted by user.").said(), stacklevel=7)
         own._keep(state.params if self.held is None else own._best_params)
+        return interrupted
 
     def one(self, state: ProgramState) -> None:
         """One epoch, entered in the books."""
@@ -210,6 +233,6 @@ def _batch_size(estimator: Any, count: int) -> int:
             Phrase(
                 "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
             ).said(),
-            stacklevel=6,
+            stacklevel=8,
         )
     return int(min(estimator.batch_size, count))
