@@ -110,7 +110,7 @@ def test_central_differences_of_one_neuron(call):
         (["--formula", "w*x", "w=1", "x=2", "--updates", "3"], ["--updates", "formula"]),
         ([XOR, "--worksheet", "--answers", "x"], ["one of them"]),
         ([XOR, "--worksheet", "--blanks", "0"], ["--blanks 0"]),
-        ([XOR, "--worksheet", "--view", "layers"], ["--view walk"]),
+        ([XOR, "--worksheet", "--view", "health"], ["--view walk"]),
         ([XOR, "--worksheet", "--form", "source"], ["source"]),
     ],
 )

@@ -280,3 +280,28 @@ def test_passes_refuse_what_does_not_fit() -> None:
         Passes.of(net, net.initial(0), np.ones((3, 3)), np.ones((3, 1)), "mse")
     with pytest.raises(ShapeError, match="rows"):
         Passes.of(net, net.initial(0), np.ones((3, 2)), np.ones((2, 1)), "mse")
+
+
+def test_a_check_stands_beside_every_derivative_of_a_neuron() -> None:
+    """Local, global and mean derivatives, of elementwise activations and of softmax."""
+    rng = np.random.default_rng(3)
+    net = tw.Network([tw.Dense(3, 4, "tanh"), tw.Dense(4, 3, "softmax")])
+    told = tw.explain_network(
+        net, net.initial(2), rng.normal(size=(5, 3)), np.eye(3)[[0, 1, 2, 1, 0]], "cross_entropy"
+    )
+    for neuron in ("output 2", "hidden 3"):
+        steps = [s for s in told.neuron(neuron, check=True).steps() if s.name.head == "partial"]
+        singles = [s for s in steps if not s.value.ndim]
+        assert len(singles) > 10
+        for step in singles:
+            assert step.estimate is not None, step.id
+            assert np.allclose(step.estimate, step.value, rtol=1e-7, atol=1e-10), step.id
+
+
+def test_a_difference_at_a_kink_is_not_called_agreement() -> None:
+    net = tw.Network([tw.Dense(1, 1, "relu", bias=False), tw.Dense(1, 1, bias=False)])
+    params = [{"W": np.array([[0.0]])}, {"W": np.array([[1.0]])}]
+    told = tw.explain_network(net, params, [[1.0], [2.0]], [[1.0], [1.0]])
+    said = told.layers(check=True).write("terminal", "en")
+    assert "differ by up to" in said
+    assert "step is" not in told.neuron("hidden 1", check=True).write("terminal", "en")

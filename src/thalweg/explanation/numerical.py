@@ -18,7 +18,7 @@ from thalweg.explanation.records import Array, Explanation, Sentence, Step
 from thalweg.graph import Graph, Node, free_variables, substitute, variable
 from thalweg.interpreter import plan
 
-__all__ = ["central", "flag", "flagged", "jacobian", "local", "of_rows", "slope"]
+__all__ = ["agreement", "central", "flag", "flagged", "jacobian", "local", "of_rows", "slope"]
 
 TOLERANCE = 1e-6
 STEP = 0.5 * np.finfo(np.float64).eps ** 0.2
@@ -168,14 +168,22 @@ def flagged(explanation: Explanation) -> Explanation:
     return replace(explanation, sections=sections)
 
 
-def flag(step: Step) -> Step:
-    """The step with a note if its estimate disagrees with its value."""
-    if step.estimate is None:
-        return step
+def agrees(step: Step) -> bool:
+    """Whether the estimate of a step is its value, up to rounding."""
+    assert step.estimate is not None
     with np.errstate(invalid="ignore"):
         error = np.abs(step.value - step.estimate)
         scale = np.maximum(1.0, np.maximum(np.abs(step.value), np.abs(step.estimate)))
-        bad = ~(error <= TOLERANCE * scale)
-    if not np.any(bad):
+        return bool(np.all(error <= TOLERANCE * scale))
+
+
+def agreement(step: Step) -> str:
+    """The key of what is said beside the largest difference of a matrix."""
+    return "largest_difference" if agrees(step) else "largest_disagreement"
+
+
+def flag(step: Step) -> Step:
+    """The step with a note if its estimate disagrees with its value."""
+    if step.estimate is None or agrees(step):
         return step
     return replace(step, notes=(*step.notes, Sentence("disagrees", {"name": step.name})))

@@ -34,6 +34,7 @@ from thalweg.explanation.network.entry import (
     knows,
     of_jacobian,
     of_layer,
+    of_local,
     of_parameter,
     of_sample,
     open_entry,
@@ -54,6 +55,9 @@ from thalweg.optim.rules import GD, RULES, Rule
 
 if TYPE_CHECKING:
     from thalweg.explanation.network.solver import Solver
+
+LOCAL = ("activation_local", "weight_local", "bias_local", "input_local")
+"""Roles of the derivatives of one operation of a neuron."""
 
 __all__ = ["Columns", "NetworkExplanation", "Setting", "explain_network"]
 
@@ -238,13 +242,24 @@ class NetworkExplanation:
         return self._beside(found, sample) if check else found
 
     def _beside(self, explanation: Explanation, sample: int) -> Explanation:
-        """Central differences of one sample's loss beside its global derivatives."""
+        """Central differences beside local derivatives, global ones and their means."""
         from thalweg.explanation import numerical
 
         goal = NeuronWalk(self.passes, self.update_step, sample).goal
         estimates = {}
         for step in explanation.steps():
-            if step.name.head != "partial" or step.name.parts[0] != goal or step.value.ndim:
+            if step.name.head != "partial" or step.value.ndim:
+                continue
+            if step.role in LOCAL:
+                estimates[step.id] = of_local(self.passes, step.name, sample)
+            elif step.role == "mean":
+                kind, *place = step.name.parts[1].parts
+                layer, where = int(kind[2:-1]), tuple(i - 1 for i in place)
+                estimate = of_parameter(
+                    self.passes, kind[0].upper().replace("B", "b"), layer, where
+                )
+                estimates[step.id] = np.asarray(estimate)
+            if step.name.parts[0] != goal:
                 continue
             name, *place = step.name.parts[1].parts
             label = {"x": "a[0]", "X": "a[0]"}.get(name, name.replace("w", "W"))

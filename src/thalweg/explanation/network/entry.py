@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "knows",
     "of_jacobian",
     "of_layer",
+    "of_local",
     "of_parameter",
     "of_sample",
     "open_entry",
@@ -197,6 +199,50 @@ def of_sample(passes: Passes, label: str, place: tuple[int, ...], sample: int) -
         values[node] = table[int(label[2:-1])][:, sample - 1]
     index = tuple(i - 1 for i in place)
     return float(numerical.slope(graph.outputs[0], node, values, index))
+
+
+def of_local(passes: Passes, name: Math, sample: int) -> Array:
+    """The central difference of one operation of a neuron.
+
+    Parameters
+    ----------
+    passes : Passes
+    name : Math
+        The derivative of an activation by a weighted sum of its layer; or of a weighted sum by
+        one of its weights, its bias or one of its inputs.
+    sample : int
+        Counted from 1.
+    """
+    upper, lower = name.parts
+    (label, row), s = upper.parts, sample - 1
+    layer = int(label[2:-1])
+    if label[0] == "a":
+        g, z = passes.network.layers[layer - 1].g, np.array(passes.Z[layer][:, s])
+
+        def operation(moved: Array) -> float:
+            return float(np.asarray(g(moved[None]))[0, row - 1])
+
+        return _along(operation, z, lower.parts[1] - 1)
+    own = passes.params[layer - 1]
+    parts = {"w": own["W"][row - 1], "a": passes.A[layer - 1][:, s]}
+    parts["b"] = own["b"][row - 1 : row] if "b" in own else np.zeros(1)
+    kind = "a" if lower.parts[0] == "x" else lower.parts[0][0]
+
+    def weighted(moved: Array) -> float:
+        now = parts | {kind: moved}
+        return float(now["w"] @ now["a"] + now["b"][0])
+
+    return _along(weighted, np.array(parts[kind]), 0 if kind == "b" else lower.parts[-1] - 1)
+
+
+def _along(f: Callable[[Array], float], at: Array, index: int) -> Array:
+    """The central difference of f in one entry of a vector."""
+
+    def moved(value: Array) -> float:
+        at[index] = float(value)
+        return f(at)
+
+    return numerical.central(moved, np.asarray(at[index]))
 
 
 def of_layer(passes: Passes, kind: str, layer: int) -> Array:

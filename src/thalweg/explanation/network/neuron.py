@@ -191,7 +191,8 @@ class NeuronWalk:
         if a_node is z_node:
             activated = Step("value", a, np.asarray(value), z)
         elif layer in passes.slopes:
-            formula = names.at_entry(from_node(a_node, {z_node: symbol(f"z[{layer}]")}), index)
+            written = tidy(from_node(a_node, {z_node: symbol(f"z[{layer}]")}), guards=False)
+            formula = names.at_entry(written, index)
             numbers = _filled(formula, {z: self._at(passes.Z, layer, index)})
             activated = Step("value", a, np.asarray(value), formula, numbers)
         else:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 
+from thalweg.explanation.notation.opposite import opposite
 from thalweg.explanation.notation.tree import Math
 
 __all__ = ["digits", "identifier", "latex", "mathml", "mathml_terms", "source", "text"]
@@ -366,7 +367,7 @@ FORMS: dict[str, Form] = {
     ),
     "mean": Form(
         ATOM,
-        lambda a: f"mean of {a}",
+        lambda a: f"(Σₛ {a}) / m",
         lambda a: rf"\frac{{1}}{{m}}\sum_{{s=1}}^{{m}} {a}",
         lambda a: f"<munderover>{_mo('∑')}<mi>s</mi><mi>m</mi></munderover>{a}{_mo('/')}<mi>m</mi>",
         lambda a: f"np.mean({a})",
@@ -383,10 +384,10 @@ FORMS: dict[str, Form] = {
     "cases": Form(
         5,
         lambda c, a, b: f"{a} if {c} else {b}",
-        lambda c, a, b: rf"\begin{{cases}}{a} & {c}\\ {b} & \text{{otherwise}}\end{{cases}}",
+        lambda c, a, b: rf"\begin{{cases}}{a} & {c}\\ {b} & {opposite(c)}\end{{cases}}",
         lambda c, a, b: (
             f"<mo>{{</mo><mtable columnalign='left'><mtr><mtd>{a}</mtd><mtd>{c}</mtd></mtr>"
-            f"<mtr><mtd>{b}</mtd><mtd><mtext>else</mtext></mtd></mtr></mtable>"
+            f"<mtr><mtd>{b}</mtd><mtd>{opposite(c)}</mtd></mtr></mtable>"
         ),
         lambda c, a, b: f"np.where({c}, {a}, {b})",
         frozenset({"latex", "mathml", "source"}),

@@ -260,8 +260,10 @@ class _Page:
         )
         note = ""
         if step.estimate is not None:
+            from thalweg.explanation.numerical import agreement
+
             difference = float(np.max(np.abs(step.value - step.estimate)))
-            said = tr("explanation.largest_difference", self.lang, difference=f"{difference:.1e}")
+            said = tr(f"explanation.{agreement(step)}", self.lang, difference=f"{difference:.1e}")
             note = f'<p class="check">{escape(said)}</p>'
         return (
             f'<div class="matrix{small}" tabindex="0" role="group" aria-label="{escape(step.id)}"'

@@ -204,8 +204,10 @@ def _formula(step: Step, lang: str, room: int) -> Text:
     if step.value.ndim and step.value.size:
         written.append("\n" + matrix(step.value, room, step.rows), style="not bold")
         if step.estimate is not None:
+            from thalweg.explanation.numerical import agreement
+
             difference = float(np.max(np.abs(step.value - step.estimate)))
-            said = tr("explanation.largest_difference", lang, difference=f"{difference:.1e}")
+            said = tr(f"explanation.{agreement(step)}", lang, difference=f"{difference:.1e}")
             written.append("\n" + said, style="not bold dim")
     return written
 
