@@ -195,6 +195,8 @@ VALUES = {
     "message": "done",
     "gamma": 6.5,
     "count": 61,
+    "worst": 0.3,
+    "residual": 1e-9,
 }
 
 

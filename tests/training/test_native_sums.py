@@ -9,7 +9,7 @@ from thalweg.nn.objective import NetworkObjective, Penalty
 from thalweg.optim.rules import GD
 from thalweg.training.batches import Samples
 from thalweg.training.native_program import NativeProgram
-from thalweg.training.native_sums import NativeSums
+from thalweg.training.native_sums import NativeLosses, NativeSums
 from thalweg.training.program import Program
 from thalweg.training.solvers import NetworkProblem
 
@@ -32,6 +32,16 @@ def test_values_and_gradients_are_the_programs(size, monkeypatch):
         expected, slopes = Program(objective, GD()).gradient(params, *SAMPLES)
         assert value == pytest.approx(expected, rel=1e-12)
         np.testing.assert_allclose(gradient, flat(slopes), rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("size", [4096, 16])
+def test_losses_are_the_programs_to_the_bit(size, monkeypatch):
+    monkeypatch.setattr("thalweg.training.native_program.LARGEST_SUM", size)
+    program = NativeProgram(NetworkObjective(NET, loss("cross_entropy"), Penalty(l2=0.3)), GD())
+    losses = NativeLosses(program, SAMPLES)
+    for seed in range(3):
+        params = NET.initial(seed)
+        assert losses(flat(params)) == program.loss(params, *SAMPLES)
 
 
 @pytest.mark.parametrize("penalty", [Penalty(l2=0.3), Penalty(l1=0.1, l2=0.2, shared=True)])

@@ -12,6 +12,8 @@ Examples
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -19,13 +21,27 @@ __all__ = ["single_threaded_blas"]
 
 
 @lru_cache(maxsize=1)
-def _libraries() -> Any:
+def _libraries() -> list[Any]:
     import scipy.linalg.lapack  # noqa: F401  (only libraries that are loaded are found)
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    found = ThreadpoolController().lib_controllers
+    return [library for library in found if library.user_api == "blas"]
 
 
-def single_threaded_blas() -> Any:
-    """A context in which BLAS runs on the calling thread alone."""
-    return _libraries().limit(limits=1, user_api="blas")
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """A context in which BLAS runs on the calling thread alone.
+
+    Libraries that do so anyway are left alone: a small solver enters here at every step, and
+    threadpoolctl's own context takes longer than such a step.
+    """
+    threads = [(library, library.get_num_threads()) for library in _libraries()]
+    changed = [(library, count) for library, count in threads if count not in (None, 1)]
+    for library, _ in changed:
+        library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for library, count in changed:
+            library.set_num_threads(count)

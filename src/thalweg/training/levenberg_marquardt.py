@@ -14,6 +14,7 @@ Neural Networks 5 (1994) 989. H. B. Nielsen, IMM-REP-1999-05, DTU.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,11 +23,13 @@ from numpy.typing import NDArray
 
 from thalweg.nn.network import Params
 from thalweg.optim.rules import GD
+from thalweg.training.batches import Samples
 from thalweg.training.engines import make_program
 from thalweg.training.gauss_newton import NormalEquations, Quadratic, vector
 from thalweg.training.loop import Outcome, Task, run_epochs
 from thalweg.training.options import Training
-from thalweg.training.program import EpochProgram, ProgramState
+from thalweg.training.program import EpochProgram, Program, ProgramState
+from thalweg.training.sensitivities import Places
 from thalweg.training.stopping import StopReason
 
 __all__ = [
@@ -115,6 +118,7 @@ class LevenbergMarquardt:
     def __init__(self, inner: EpochProgram, task: Task, form: str = "auto") -> None:
         self.inner, self.task = inner, task
         native = task.engine != "numpy"
+        self._loss_at = _losses(inner, task)
         self.equations = NormalEquations(task.objective, *task.train, native=native, form=form)
 
     def start(self, params: Params) -> ProgramState:
@@ -166,10 +170,8 @@ class LevenbergMarquardt:
         return self.task.objective.as_params(leaves)
 
     def _value(self, theta: Array) -> float:
-        equations = self.equations
-        params = self.task.objective.as_params(equations.split(theta))
-        value = self.inner.loss(params, equations.X, equations.T, equations.weights)
-        return value + 0.5 * self.decay * float(theta @ theta) + equations.penalty(theta)
+        value = self._loss_at(theta)
+        return value + 0.5 * self.decay * float(theta @ theta) + self.equations.penalty(theta)
 
     def loss(self, params: Params, X: Array, T: Array, weights: Array) -> float:
         """The weighted mean loss at some parameters, without the penalty."""
@@ -178,6 +180,19 @@ class LevenbergMarquardt:
     def gradient(self, params: Params, X: Array, T: Array, weights: Array) -> tuple[float, Params]:
         """The objective with its penalty, and its gradient."""
         return self.inner.gradient(params, X, T, weights)
+
+
+def _losses(inner: EpochProgram, task: Task) -> Callable[[Array], float]:
+    """The mean loss over the task's samples as a function of one vector."""
+    samples = Samples(*(np.ascontiguousarray(a, np.float64) for a in task.train))
+    if not isinstance(inner, Program) and len(samples.X):
+        from thalweg.training.native_program import NativeProgram
+        from thalweg.training.native_sums import NativeLosses
+
+        if isinstance(inner, NativeProgram):
+            return NativeLosses(inner, samples)
+    places, objective = Places(task.objective.network), task.objective
+    return lambda theta: inner.loss(objective.as_params(places.leaves(theta)), *samples)
 
 
 def run_levenberg_marquardt(task: Task, form: str = "auto") -> Outcome:

@@ -30,7 +30,7 @@ from thalweg.training.native_plan import Plan, plan
 from thalweg.training.program import Program, ProgramState, batch_count
 from thalweg.trees import flatten, unflatten
 
-__all__ = ["NativeProgram"]
+__all__ = ["NativeProgram", "means"]
 
 Array = NDArray[Any]
 LARGEST_SUM = 4096
@@ -97,7 +97,7 @@ class NativeProgram:
         self._run(program, Batches(arrays, data, scalars, losses, *sizes))
         state.step += batches
         state.params, state.memory = params, memory
-        value, state.penalty = _means(losses)
+        value, state.penalty = means(losses)
         return value
 
     def _run(self, program: BatchProgram, batches: Batches) -> None:
@@ -225,7 +225,7 @@ class NativeProgram:
         program, chosen = self._program(size, what, everything=True)
         sizes = (size, chosen.threads, chosen.block)
         self._run(program, Batches(arrays, data, scalars, losses, *sizes))
-        return _means(losses)[0]
+        return means(losses)[0]
 
     def gradients(
         self, state: Sequence[Array], samples: Samples
@@ -246,12 +246,23 @@ class NativeProgram:
         array of shape (batches, 3)
             Mean loss, penalty and sum of weights of every batch then.
         """
+        return self._laid_out("gradient", state, samples, everything=False)
+
+    def losses(
+        self, parameters: Sequence[Array], samples: Samples
+    ) -> tuple[Callable[[], None], Array]:
+        """The same for losses alone."""
+        return self._laid_out("loss", parameters, samples, everything=True)
+
+    def _laid_out(
+        self, what: str, state: Sequence[Array], samples: Samples, everything: bool
+    ) -> tuple[Callable[[], None], Array]:
         count = len(samples.X)
         size = min(count, LARGEST_SUM)
         data: list[Array] = [np.ascontiguousarray(a, self.dtype) for a in samples]
         data += [np.arange(count), np.zeros(1, np.int64)]
         losses = np.zeros((batch_count(count, size), 3), self.dtype)
-        program, chosen = self._program(size, "gradient")
+        program, chosen = self._program(size, what, everything)
         scalars = np.zeros((len(losses), 0), self.dtype)
         batches = Batches(state, data, scalars, losses, size, chosen.threads, chosen.block)
         return lambda: self._run(program, batches), losses
@@ -270,7 +281,7 @@ def _copied(entries: Sequence[dict[str, Array]], dtype: np.dtype[Any]) -> list[d
     return [{k: np.array(a, dtype, order="C") for k, a in entry.items()} for entry in entries]
 
 
-def _means(losses: Array) -> tuple[float, float]:
+def means(losses: Array) -> tuple[float, float]:
     """Loss and penalty over all batches, by their weights."""
     sums = losses.astype(np.float64)
     total = float(sums[:, 2].sum())

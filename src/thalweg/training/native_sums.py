@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.training.batches import Samples
-from thalweg.training.native_program import NativeProgram
+from thalweg.training.native_program import NativeProgram, means
 from thalweg.training.sensitivities import Places
 
-__all__ = ["NativeSums"]
+__all__ = ["NativeLosses", "NativeSums"]
 
 Array = NDArray[Any]
 
@@ -57,3 +57,26 @@ class NativeSums:
         self.run()
         value = float(self.losses[:, 0] @ self.losses[:, 2]) / self.total
         return value, self.slopes / self.total
+
+
+class NativeLosses:
+    """The mean loss of a native program, without the penalty: its `loss`, bit for bit.
+
+    Parameters
+    ----------
+    program : NativeProgram
+        In float64.
+    samples : Samples
+        At least one.
+    """
+
+    def __init__(self, program: NativeProgram, samples: Samples) -> None:
+        places = Places(program.objective.network)
+        self.theta = np.zeros(places.count)
+        self.run, self.losses = program.losses(places.leaves(self.theta), samples)
+
+    def __call__(self, theta: Array) -> float:
+        """At parameters as one vector, shape (P,)."""
+        self.theta[:] = theta
+        self.run()
+        return means(self.losses)[0]

@@ -12,6 +12,7 @@ once for one sample, compiled for a block of samples, and streamed over all of t
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -266,20 +267,18 @@ class Places:
     def __init__(self, network: Network) -> None:
         self.network, self.count = network, network.count
         self.starts: list[int] = []
+        self._parts: list[tuple[slice, tuple[int, ...]]] = []
         start = 0
         for layer in network.layers:
             self.starts.append(start)
-            start += layer.count
+            for shape in layer.shapes.values():
+                stop = start + math.prod(shape)
+                self._parts.append((slice(start, stop), shape))
+                start = stop
 
     def leaves(self, theta: Array) -> list[Array]:
         """W[1], b[1], W[2], ... as parts of the vector."""
-        found = []
-        for layer, begin in zip(self.network.layers, self.starts, strict=True):
-            weights = layer.inputs * layer.outputs
-            found.append(theta[begin : begin + weights].reshape(layer.outputs, layer.inputs))
-            if layer.bias:
-                found.append(theta[begin + weights : begin + layer.count])
-        return found
+        return [theta[part].reshape(shape) for part, shape in self._parts]
 
     def matrices(self, theta: Array) -> list[Array]:
         """[W, b] of every layer."""
