@@ -217,13 +217,13 @@ class BatchProgram:
         self.numbers, late = numbers_first(late, self.scalars)
         return self._lower(per_sample, decompose(late), price is not None)
 
-    def _lower(self, per_sample: list[Node], late: list[Node], priced: bool) -> list[Nest]:
-        leaves, memory = self.step.parameters, self.step.memory
-        state = {
-            node: Buffer(f"state{k}", node.shape, self.dtype, "state")
-            for k, node in enumerate((*leaves, *memory))
-        }
-        buffers = dict(state)
+    def _place(self) -> None:
+        """Give what the step is told a buffer: state, samples, numbers, keys."""
+        nodes = (*self.step.parameters, *self.step.memory)
+        self.state = [
+            Buffer(f"state{k}", n.shape, self.dtype, "state") for k, n in enumerate(nodes)
+        ]
+        buffers = dict(zip(nodes, self.state, strict=True))
         for name, node in (("x", self.x), ("t", self.t), ("w", self.weight)):
             buffers[node] = Buffer(name, (*node.shape, self.lanes), self.dtype, "input", True)
         for k, node in enumerate((self.inverse, self.total, self.keep, *self.numbers.inputs_after)):
@@ -231,14 +231,29 @@ class BatchProgram:
         for node in self.key:
             buffers[node] = Buffer("key", (self.lanes,), "int64", "input", True)
         self.rows = Buffer("rows", (self.lanes,), "int64", "input", True)
+        self.losses = [Buffer(name, (), self.dtype, "output") for name in ("loss", "price")]
         self.stacks: dict[Buffer, Buffer] = {}
-        self.state, self.buffers = list(state.values()), buffers
+        self.buffers = buffers
+
+    def _lower(self, per_sample: list[Node], late: list[Node], priced: bool) -> list[Nest]:
+        self._place()
+        nests = self._fused(per_sample, late, priced).nests
+        verify(nests, "fuse")
+        fewest = USES_IN_BLOCKS if self.blocked else FEWEST_USES
+        nests = turn_sums(nests, self.turned, self.lanes, self._per_vector(), fewest)
+        verify(nests, "turn")
+        groups = phases(nests, set(self.stacks.values())) if self.chunks else [nests]
+        nests = merge(*groups)
+        verify(nests, "merge")
+        vectorise(nests, self.target)
+        verify(nests, "vectorise")
+        return nests
+
+    def _fused(self, per_sample: list[Node], late: list[Node], priced: bool) -> Fusion:
+        """The step as nests: rows gathered, sums over samples, the new state."""
+        buffers = self.buffers
         fusion = Fusion(buffers, self.lanes, self._sampled(per_sample))
         self._gather(fusion)
-        self.losses = [
-            Buffer("loss", (), self.dtype, "output"),
-            Buffer("price", (), self.dtype, "output"),
-        ]
         first, *slopes = per_sample
         heads = [s for s in slopes if s in fusion.sampled]
         fusion.prepare([first, *heads])
@@ -258,16 +273,7 @@ class BatchProgram:
         for node, buffer in zip(late, self.state, strict=False):
             if fusion.buffers.get(node) is not buffer:
                 fusion.copy(node, buffer)
-        verify(fusion.nests, "fuse")
-        fewest = USES_IN_BLOCKS if self.blocked else FEWEST_USES
-        nests = turn_sums(fusion.nests, self.turned, self.lanes, self._per_vector(), fewest)
-        verify(nests, "turn")
-        groups = phases(nests, set(self.stacks.values())) if self.chunks else [nests]
-        nests = merge(*groups)
-        verify(nests, "merge")
-        vectorise(nests, self.target)
-        verify(nests, "vectorise")
-        return nests
+        return fusion
 
     def _sum_up(self, fusion: Fusion, node: Node, buffer: Buffer, keep: Buffer | None) -> None:
         """Sum over all samples, chunk by chunk where there are chunks."""

@@ -325,24 +325,7 @@ def _network(data: Mapping[str, Any], name: str, solver: Callable[[str], Plan] |
     for key in ("layers", "x", "t"):
         if key not in data:
             raise DataError("{name}: {key!r} is missing (or give a formula)", name=name, key=key)
-    layers, params = [], []
-    if not isinstance(data["layers"], list) or not data["layers"]:
-        raise DataError("{name}: layers must be a list of tables, [[layers]]", name=name)
-    for number, own in enumerate(data["layers"], start=1):
-        where = Phrase("{name}: layer {number}", name=name, number=number)
-        _only(own, _LAYER_KEYS, where)
-        if "W" not in own:
-            raise DataError("{where} has no W: one row for each neuron", where=where)
-        W = np.atleast_2d(_matrix(own["W"], Phrase("{where}: {key}", where=where, key="W")))
-        held = {"W": W}
-        if "b" in own:
-            held["b"] = np.atleast_1d(
-                _matrix(own["b"], Phrase("{where}: {key}", where=where, key="b"))
-            ).ravel()
-        layers.append(Dense(W.shape[1], W.shape[0], own.get("activation", "identity"), "b" in own))
-        params.append(held)
-    network = Network(layers)
-    network.check(params)
+    network, params = _layers(data["layers"], name)
     rule = _rule(data, name, solver)
     updates = data.get("updates", 1)
     if isinstance(updates, bool) or not isinstance(updates, int) or not 0 <= updates <= 1000:
@@ -362,6 +345,30 @@ def _network(data: Mapping[str, Any], name: str, solver: Callable[[str], Plan] |
         rule=rule,
         updates=updates,
     )
+
+
+def _layers(tables: Any, name: str) -> tuple[Network, Params]:
+    """The network with its parameters, from a list of tables."""
+    layers: list[Dense] = []
+    params: Params = []
+    if not isinstance(tables, list) or not tables:
+        raise DataError("{name}: layers must be a list of tables, [[layers]]", name=name)
+    for number, own in enumerate(tables, start=1):
+        where = Phrase("{name}: layer {number}", name=name, number=number)
+        _only(own, _LAYER_KEYS, where)
+        if "W" not in own:
+            raise DataError("{where} has no W: one row for each neuron", where=where)
+        W = np.atleast_2d(_matrix(own["W"], Phrase("{where}: {key}", where=where, key="W")))
+        held = {"W": W}
+        if "b" in own:
+            held["b"] = np.atleast_1d(
+                _matrix(own["b"], Phrase("{where}: {key}", where=where, key="b"))
+            ).ravel()
+        layers.append(Dense(W.shape[1], W.shape[0], own.get("activation", "identity"), "b" in own))
+        params.append(held)
+    network = Network(layers)
+    network.check(params)
+    return network, params
 
 
 def _rule(data: Mapping[str, Any], name: str, solver: Callable[[str], Plan] | None) -> Rule | Plan:
