@@ -86,11 +86,21 @@ def test_the_share_of_a_sample_is_missed(example) -> None:
     sheet = make_worksheet(example("xor").told().layers(), blanks=999)
     number = _number(sheet, "dW[2]₁,₁")
     answer = sheet.cells[number].value * 4
-    assert "dW[2]₁,₁ lacks the factor 1/m" in sheet.mark({number: answer}).write("en")
+    assert "dW[2]₁,₁ lacks the factor 1/m = 0.25" in sheet.mark({number: answer}).write("en")
+
+
+def test_a_missing_term_is_named(sheet, example) -> None:
+    sheet = make_worksheet(example("xor").told().walk(), blanks=99)
+    number = _number(sheet, "z[2]₁")
+    answer = sheet.cells[number].value + 0.5  # without the bias
+    assert "z[2]₁ lacks the term b[2]₁" in sheet.mark({number: answer}).write("en")
 
 
 def test_numbers_of_a_row_are_given_together_and_only_as_needed(example) -> None:
     assert "w[1]₁ = (1, -1), x = (0, 0)" in make_worksheet(example("xor").told().walk()).page("en")
+    layers = make_worksheet(example("xor").told().layers()).page("en")
+    assert "W[1]₁ = (1, -1)" in layers
+    assert "b[1] = (0.25, -0.25)" in layers
     net = tw.Network([tw.Dense(30, 4, "tanh"), tw.Dense(4, 1)])
     told = tw.explain_network(net, net.initial(1), np.ones(30), np.ones(1))
     sheet = make_worksheet(told.walk(), blanks=3, seed=2)

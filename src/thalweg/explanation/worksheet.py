@@ -23,7 +23,8 @@ from typing import Any
 
 from thalweg.errors import DataError
 from thalweg.explanation.entries import entrywise
-from thalweg.explanation.notation import Math, digits, text
+from thalweg.explanation.notation import Math, digits, text, times
+from thalweg.explanation.notation import number as in_numbers
 from thalweg.explanation.notation.tree import NAMES
 from thalweg.explanation.records import Explanation, Sentence, Step, Term
 from thalweg.language import known_language, tr
@@ -284,18 +285,22 @@ class Worksheet:
         return Marking(self, tuple(marked))
 
     def _hint(self, cell: Cell, answer: float, tolerance: float) -> Sentence | None:
-        """What turns the answer into the right one: a sign, or a factor that is missing."""
+        """What turns the answer into the right one: a sign, a factor or a term that is missing."""
         name, value = cell.step.name, cell.value
         if _close(-answer, value, tolerance):
             return Sentence("hint_sign", {"name": name})
         for factor, formula, number in self._factors(cell.step):
             if number in (0.0, 1.0) or answer == 0:
                 continue
-            values = {"name": name, "factor": factor, "formula": formula or factor}
+            values = {"name": name, "factor": factor, "formula": formula or in_numbers(number)}
             if _close(answer * number, value, tolerance):
                 return Sentence("hint_lacks", values)
             if _close(answer / number, value, tolerance):
                 return Sentence("hint_twice", values)
+        for term in cell.step.terms if len(cell.step.terms) > 1 else ():
+            if term.value and _close(answer + term.value, value, tolerance):
+                missing = times(*(factor.name for factor in term.factors))
+                return Sentence("hint_term", {"name": name, "term": missing})
         return None
 
     def _factors(self, step: Step, depth: int = 0) -> Iterator[tuple[Math, Math | None, float]]:

@@ -255,9 +255,8 @@ class NetworkExplanation:
             elif step.role == "mean":
                 kind, *place = step.name.parts[1].parts
                 layer, where = int(kind[2:-1]), tuple(i - 1 for i in place)
-                estimate = of_parameter(
-                    self.passes, kind[0].upper().replace("B", "b"), layer, where
-                )
+                matrix = "W" if kind[0] == "w" else "b"
+                estimate = of_parameter(self.passes, matrix, layer, where)
                 estimates[step.id] = np.asarray(estimate)
             if step.name.parts[0] != goal:
                 continue

@@ -439,6 +439,8 @@ class NeuronWalk:
         weights = self.passes.network.sizes[layer - 1]
         biased = layer in self.passes.db
         derivatives = weights + biased
+        if derivatives == 1:
+            return Sentence("saved_none")
         return Sentence(
             "saved",
             {

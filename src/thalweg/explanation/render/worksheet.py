@@ -68,19 +68,26 @@ def _given(sheet: Worksheet) -> str:
 
 
 def _families(given: Mapping[Math, float]) -> Iterator[tuple[Math, str]]:
-    """Numbers that differ in their last index alone, from 1 on, as one vector."""
+    """Rows and columns of numbers as vectors; the others one by one."""
     families: dict[object, dict[Math, float]] = {}
+    columns = {name.parts[:-2] for name in given if _indices(name) > 1 and name.parts[-1] != 1}
     for name, value in given.items():
-        own = name.parts[:-1] if name.head == "symbol" and len(name.parts) > 1 else name
+        own: object = name.parts[:-1] if _indices(name) else name
+        if _indices(name) > 1 and name.parts[:-2] not in columns:  # a matrix of one column
+            own = name.parts[:-2]
         families.setdefault(own, {})[name] = value
-    for members in families.values():
+    for own, members in families.items():
         values = [digits(value) for value in members.values()]
-        first = next(iter(members))
-        counted = [name.parts[-1] for name in members] == list(range(1, len(members) + 1))
-        if len(members) > 1 and counted:
-            yield Math("symbol", first.parts[:-1]), f"({', '.join(values)})"
+        at = len(own) if isinstance(own, tuple) else 0
+        counted = at and [n.parts[at] for n in members] == list(range(1, len(members) + 1))
+        if len(members) > 1 and counted and isinstance(own, tuple):
+            yield Math("symbol", own), f"({', '.join(values)})"
         else:
             yield from zip(members, values, strict=True)
+
+
+def _indices(name: Math) -> int:
+    return len(name.parts) - 1 if name.head == "symbol" else 0
 
 
 def _shown(line: Line) -> str:
