@@ -17,12 +17,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.second_order import many_samples
+from benchmarks.second_order.families import FAMILIES, all_sides
 from benchmarks.second_order.problems import GOALS, PROBLEMS, Problem, Trace
-from benchmarks.second_order.sides import Side, all_sides
+from benchmarks.second_order.sides import Side
 from benchmarks.timing import SETTLE, median_ratio
 
 RESULTS = Path(__file__).parent.parent / "results"
-FAMILIES = ("thalweg", "jax", "scipy", "pyrenn", "torch")
 KINDS = {"lm": "Levenberg-Marquardt", "lbfgs": "L-BFGS", "bfgs": "BFGS"}
 
 

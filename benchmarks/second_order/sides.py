@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from benchmarks.second_order.problems import Problem, Trace
 
-__all__ = ["MEMORY", "Side", "all_sides"]
+__all__ = ["MEMORY", "Side"]
 
 MEMORY = 20
 """Steps that every L-BFGS remembers."""
@@ -32,29 +31,3 @@ class Side:
     kind: str
     run: Callable[[Problem, int], Trace]
     most: int = 10**9
-
-
-def all_sides(families: list[str]) -> list[Side]:
-    """The sides of the libraries that are here."""
-    sides: list[Side] = []
-    if "thalweg" in families:
-        from benchmarks.second_order import thalweg_sides
-
-        sides += thalweg_sides.sides()
-    if "scipy" in families:
-        from benchmarks.second_order import scipy_sides
-
-        sides += scipy_sides.sides()
-    if "jax" in families and find_spec("jax"):
-        from benchmarks.second_order import jax_sides
-
-        sides += jax_sides.sides()
-    if "pyrenn" in families and find_spec("pyrenn"):
-        from benchmarks.second_order import pyrenn_side
-
-        sides += pyrenn_side.sides()
-    if "torch" in families and find_spec("torch"):
-        from benchmarks.second_order import torch_sides
-
-        sides += torch_sides.sides()
-    return sides

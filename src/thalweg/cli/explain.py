@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from thalweg.cli.orders import Explain
-from thalweg.cli.paths import writable
+from thalweg.cli.paths import form_of, writable
 from thalweg.cli.screen import Screen
 from thalweg.cli.subjects import explanation_of
 from thalweg.errors import OptionError
@@ -19,12 +19,7 @@ from thalweg.errors import OptionError
 if TYPE_CHECKING:
     from thalweg.explanation import Explanation
 
-__all__ = ["form_of", "run"]
-
-FORMS = {
-    ".html": "html", ".htm": "html", ".tex": "latex", ".md": "markdown", ".json": "json",
-    ".py": "source", ".txt": "terminal",
-}  # fmt: skip
+__all__ = ["run"]
 
 
 def run(screen: Screen, order: Explain) -> None:
@@ -45,7 +40,7 @@ def run(screen: Screen, order: Explain) -> None:
     path = None
     if order.output is not None:
         path = writable(order.output, order.force, *order.things or ())
-    _write(screen, explanation_of(order), form_of(order), path)
+    _write(screen, explanation_of(order), form_of(order.form, order.output), path)
 
 
 def _write(screen: Screen, explanation: Explanation, form: str, path: Path | None) -> None:
@@ -58,16 +53,3 @@ def _write(screen: Screen, explanation: Explanation, form: str, path: Path | Non
         screen.show(renderable(explanation, screen.lang))
     else:
         screen.write(explanation.write(form, screen.lang).rstrip("\n") + "\n")
-
-
-def form_of(order: Explain) -> str:
-    """The format: as asked for, by the file's name, or the terminal's.
-
-    Examples
-    --------
-    >>> form_of(Explain(output="report.html")), form_of(Explain(output="x.md", form="json"))
-    ('html', 'json')
-    """
-    if order.form is not None:
-        return order.form
-    return FORMS.get(Path(order.output or "").suffix.lower(), "terminal")

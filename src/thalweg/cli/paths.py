@@ -7,7 +7,12 @@ from pathlib import Path
 
 from thalweg.errors import OptionError
 
-__all__ = ["size_in_words", "writable"]
+__all__ = ["form_of", "size_in_words", "writable"]
+
+FORMS = {
+    ".html": "html", ".htm": "html", ".tex": "latex", ".md": "markdown", ".json": "json",
+    ".py": "source", ".txt": "terminal",
+}  # fmt: skip
 
 
 def writable(path: str | Path, force: bool, *inputs: str) -> Path:
@@ -56,6 +61,17 @@ def writable(path: str | Path, force: bool, *inputs: str) -> Path:
     if not os.access(path.parent, os.W_OK):
         raise OptionError("{path} cannot be written: the folder is read-only.", path=path)
     return path
+
+
+def form_of(form: str | None, output: str | None) -> str:
+    """The format of an explanation: as asked for, by the file's name, or the terminal's.
+
+    Examples
+    --------
+    >>> form_of(None, "report.html"), form_of("json", "x.md"), form_of(None, None)
+    ('html', 'json', 'terminal')
+    """
+    return form or FORMS.get(Path(output or "").suffix.lower(), "terminal")
 
 
 def size_in_words(path: Path) -> str:

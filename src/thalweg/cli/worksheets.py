@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
-from thalweg.cli.explain import form_of
 from thalweg.cli.orders import Explain
-from thalweg.cli.paths import writable
+from thalweg.cli.paths import form_of, writable
 from thalweg.cli.screen import Screen, to_json
 from thalweg.cli.subjects import explanation_of
 from thalweg.errors import DataError, OptionError, reason_of
@@ -45,7 +44,7 @@ def run(screen: Screen, order: Explain) -> None:
         page.write_text(sheet.key(), encoding="utf-8")
         screen.note(Text(screen.say("written_key", path=page)))
         return
-    _write(screen, sheet, form_of(order), page, key)
+    _write(screen, sheet, form_of(order.form, order.output), page, key)
 
 
 def _places(order: Explain) -> tuple[Path | None, Path | None]:

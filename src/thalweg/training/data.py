@@ -55,7 +55,7 @@ class Purpose:
     """
 
     split: str | Sequence[Any] = "70/15/15"
-    validation: tuple[Any, Any] | None = None
+    validation: Any = None
     seed: int = 0
     scale: str = "standard"
     scale_targets: str = "standard"
