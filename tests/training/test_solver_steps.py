@@ -242,7 +242,7 @@ def test_large_networks_are_cut_to_sizes_and_chosen_rows() -> None:
     rows, targets = rng.normal(size=(300, 20)), rng.normal(size=(300, 2))
     told = tw.explain_network(net, net.initial(0), rows, targets, "mse", "lm")
     view = told.update(sample=7)
-    assert view.step("J_y of x₇").value.shape == (2, 922)
+    assert view.step("J_y(x₇)").value.shape == (2, 922)
     assert not [s for s in view.steps() if s.value.size > 40_000]
     assert len(view.write("json", "en")) < 2_000_000
     assert len(view.write("html", "ko")) < 1_000_000

@@ -15,7 +15,7 @@ negative   one                            ``-x``
 partial    of, by                         ``∂f/∂w``
 via        derivative, name               ``∂f/∂w via t`` (one use among several)
 held       derivative, name               ``∂f/∂x|t`` (t held: the local derivative alone)
-of         symbol, parameter              ``v of w[1]₁,₂`` (an optimiser's state)
+of         symbol, parameter              ``v(w[1]₁,₂)`` (an optimiser's state)
 entry      formula, row, column           one entry of what has no name of its own
 transpose  one                            ``Aᵀ``
 inverse    one                            ``A⁻¹``
