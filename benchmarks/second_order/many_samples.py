@@ -5,7 +5,6 @@ Each size runs in a process of its own, so that its peak memory is its own.
 
 import itertools
 import json
-import resource
 import subprocess
 import sys
 from statistics import median
@@ -15,6 +14,8 @@ from typing import Any
 import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
+
+from benchmarks.first_step import peak_memory
 
 __all__ = ["measure", "table"]
 
@@ -64,7 +65,7 @@ def _one(count: int) -> dict[str, Any]:
     net = tw.Network([*hidden, tw.Dense(SIZES[-2], SIZES[-1])])
     model = tw.fit(net, X, t, method="lm", split="none", epochs=ITERATIONS + 1)
     seconds = np.diff(model.history["seconds"])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = peak_memory() or 0
     few = min(count, 100_000)
     objective = NetworkObjective(net, loss("mse"))
     equations = NormalEquations(objective, X[:few], t[:few, None], np.ones(few))
