@@ -143,3 +143,9 @@ def test_contributions_add_up_to_the_gradient(text: str, a: float, b: float, c: 
         step = record.sections[1]
         found = [s for s in step.steps if s.id == f"∂{formula.result}/∂{name}" and s.terms][-1]
         assert product(found.terms) == pytest.approx(float(slope), rel=1e-12, abs=1e-14)
+
+
+def test_a_derivative_that_is_an_input_does_not_rename_it() -> None:
+    """∂f/∂g of g·x is x; the condition of relu(x) still reads x > 0."""
+    told = str(tw.explain("step(y)*x + relu(x)")(x=2.0, y=1.5))
+    assert "∂f/∂g > 0" not in told and "x > 0" in told

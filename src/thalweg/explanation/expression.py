@@ -282,7 +282,10 @@ class _Expression:
         known = {
             c: self.slope(n)
             for n, c in self.derivation.cotangents.items()
-            if n in self.names and scalar_value(c) is None and n is not edge.source
+            if n in self.names
+            and scalar_value(c) is None
+            and n is not edge.source
+            and (c not in self.names or n is edge.consumer)  # ∂f/∂g may be x itself
         }
         return tidy(from_node(edge.contribution, {**self.names, **known}))
 
