@@ -11,6 +11,7 @@ import pytest
 import thalweg as tw
 import thalweg.numpy as tnp
 from thalweg.compiler import function
+from thalweg.compiler.pace import Pace
 from thalweg.nn.losses import loss
 from thalweg.nn.network import Dense, Network
 from thalweg.nn.objective import NetworkObjective
@@ -23,6 +24,12 @@ NET = Network([Dense(9, 33, "relu"), Dense(33, 17, "tanh"), Dense(17, 3)])
 OBJECTIVE = NetworkObjective(NET, loss("mse"))
 RNG = np.random.default_rng(5)
 X, T = RNG.normal(size=(301, 9)), RNG.normal(size=(301, 3))
+
+
+@pytest.fixture(autouse=True)
+def all_threads(monkeypatch):
+    """Always as many threads as are asked for, also where they do not pay."""
+    monkeypatch.setattr(Pace, "threads", property(lambda self: self.most))
 
 
 def trained(

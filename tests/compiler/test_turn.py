@@ -35,7 +35,7 @@ def test_squares_are_transposed_in_registers():
 
 
 SIZES = [(20, 40, 24, 9), (8, 64, 64, 1), (33, 16, 17), (3, 70, 8, 8)]
-WAYS = {"whole": (1 << 20, 0), "blocked": (20_000, 0), "chunked": (20_000, 1 << 24)}
+WAYS = {"whole": (1 << 30, 0), "blocked": (20_000, 0), "chunked": (20_000, 1 << 24)}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -50,8 +50,7 @@ def test_every_way_through_a_batch_gives_the_interpreters_parameters(sizes, way,
     X, T = RNG.normal(size=(2503, sizes[0])), RNG.normal(size=(2503, sizes[-1]))
     weights, order = RNG.uniform(0.5, 2, 2503), RNG.permutation(2503)
     chosen = native_plan.plan(net, 1000, np.dtype("float64"), 2)
-    if way != "whole":
-        assert (chosen.blocked, bool(chosen.chunks)) == (True, way == "chunked")
+    assert (chosen.blocked, bool(chosen.chunks)) == (way != "whole", way == "chunked")
     states = []
     for kind in (Program, NativeProgram):
         program = kind(objective, Adam())
@@ -68,6 +67,8 @@ def test_a_chunk_without_samples(monkeypatch):
     monkeypatch.setattr(native_plan, "CACHE_BYTES", 1)
     net = Network([Dense(3, 9, "tanh"), Dense(9, 2)])
     objective = NetworkObjective(net, loss("mse"))
+    chosen = native_plan.plan(net, 70, np.dtype("float64"), 1, everything=True)
+    assert chosen.chunks * chosen.lanes > 70
     X, T = RNG.normal(size=(70, 3)), RNG.normal(size=(70, 2))
     values = []
     for kind in (Program, NativeProgram):

@@ -148,7 +148,7 @@ def _address(places: np.ndarray[Any, Any], n: int) -> int:
     return int(places.ctypes.data) + n * LINE * 8
 
 
-_crews: dict[tuple[int, int], _Crew] = {}
+_crews: dict[int, _Crew] = {}
 _one_at_a_time = threading.Lock()
 
 
@@ -170,19 +170,17 @@ def run_on_threads(task: Task, threads: int) -> None:
         return
     try:
         with _later_interrupts():
-            key = (os.getpid(), threads)  # a forked child has none of its parent's threads
-            crew = _crews.get(key)
+            crew = _crews.get(threads)
             if crew is None:
-                crew = _crews[key] = _Crew(threads - 1)
+                crew = _crews[threads] = _Crew(threads - 1)
             crew.run(task)
     finally:
         _one_at_a_time.release()
 
 
 def _dismiss_all() -> None:
-    for (process, _), crew in _crews.items():
-        if process == os.getpid():
-            crew.dismiss()
+    for crew in _crews.values():
+        crew.dismiss()
 
 
 def _start_anew() -> None:
