@@ -1,16 +1,11 @@
 """Programs that fits of the same kind share: cross-validation compiles once, not once a fold.
 
-A program has workspace of its own, so it belongs to one fit at a time: it is taken out of the
-pool and put back afterwards.
+A program keeps nothing of a fit, so that several fits may use one at the same time.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 
@@ -22,18 +17,14 @@ from thalweg.training.loop import Task
 from thalweg.training.options import Training
 from thalweg.training.program import EpochProgram
 
-__all__ = ["borrowed"]
-
-KINDS = 16
-_pool: OrderedDict[Any, list[EpochProgram]] = OrderedDict()
-_lock = Lock()
+__all__ = ["shared_program"]
 
 
-@contextmanager
-def borrowed(
-    objective: NetworkObjective, rule: Rule, dtype: Any, engine: str
-) -> Iterator[EpochProgram]:
-    """A program for the time of one fit.
+@lru_cache(maxsize=16)
+def shared_program(
+    objective: NetworkObjective, rule: Rule, dtype: np.dtype[np.generic], engine: str
+) -> EpochProgram:
+    """The program of a kind of fit, made when it is first asked for.
 
     Parameters
     ----------
@@ -42,17 +33,6 @@ def borrowed(
     dtype : float64 or float32
     engine : {"auto", "numpy", "native"}
     """
-    key = (objective, rule, np.dtype(dtype), engine)
-    with _lock:
-        waiting = _pool.get(key)
-        program = waiting.pop() if waiting else None
-    if program is None:
-        none = Samples(*(np.zeros((0, 0)) for _ in range(3)))
-        task = Task(objective, [], none, None, Training(), rule, dtype=key[2], engine=engine)
-        program, _ = make_program(task)
-    yield program
-    with _lock:
-        _pool.setdefault(key, []).append(program)
-        _pool.move_to_end(key)
-        while len(_pool) > KINDS:
-            _pool.popitem(last=False)
+    none = Samples(*(np.zeros((0, 0)) for _ in range(3)))
+    task = Task(objective, [], none, None, Training(), rule, dtype=dtype, engine=engine)
+    return make_program(task)[0]

@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 
 from thalweg.errors import DataError, OptionError
 from thalweg.estimators.parameters import rule_for
-from thalweg.estimators.pool import borrowed
+from thalweg.estimators.pool import shared_program
 from thalweg.phrases import Phrase
 from thalweg.training.batches import Samples
 from thalweg.training.methods import method
@@ -85,13 +85,13 @@ def fit_epochs(
         raise OptionError("partial_fit does not support early_stopping=True")
     train, held = held_out(estimator, given, parts) if estimator.early_stopping else (given, None)
     rule = rule_for(method(estimator.solver), estimator)
-    with borrowed(estimator._objective(True), rule, given.X.dtype, estimator.engine) as program:
-        run = _Run(estimator, program, train, held)
-        if not (incremental and hasattr(estimator, "_optimizer")):
-            memory = program.start(estimator._params()).memory
-            rate = float(estimator._auto("learning_rate_init"))
-            estimator._optimizer = Optimizer(memory, 0, rate)
-        return run.epochs(1 if incremental else estimator._auto("max_iter"), incremental)
+    program = shared_program(estimator._objective(True), rule, given.X.dtype, estimator.engine)
+    run = _Run(estimator, program, train, held)
+    if not (incremental and hasattr(estimator, "_optimizer")):
+        memory = program.start(estimator._params()).memory
+        rate = float(estimator._auto("learning_rate_init"))
+        estimator._optimizer = Optimizer(memory, 0, rate)
+    return run.epochs(1 if incremental else estimator._auto("max_iter"), incremental)
 
 
 def held_out(
