@@ -1,19 +1,19 @@
-"""Ctrl-C during training: asked for at any time, followed at the end of the epoch.
+"""Ctrl-C during training: followed at once, and nothing that was learned is lost.
 
-Native code on several threads must not be left half way, so the signal only leaves a note, and
-the callback that training calls after every epoch raises KeyboardInterrupt, which training answers
-with the best weights so far. A second Ctrl-C ends the process at once.
+Where training answers KeyboardInterrupt with the best weights so far, it is raised. Elsewhere, as
+between two methods or while a model is written, the signal only leaves a note, which the callback
+that training calls after every epoch follows. A second Ctrl-C ends the process at once.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from thalweg.cli.screen import Screen
+from thalweg.interrupts import in_main_thread, is_answered
 
 __all__ = ["Interruption"]
 
@@ -28,11 +28,11 @@ class Interruption:
     """
 
     def __init__(self, screen: Screen) -> None:
-        self.screen, self.count = screen, 0
+        self.screen, self.count, self.epochs = screen, 0, 0
         self.before: Any = None
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        if in_main_thread():
             self.before = signal.signal(signal.SIGINT, self._noted)
         return self
 
@@ -47,6 +47,7 @@ class Interruption:
 
     def __call__(self, progress: object) -> bool:
         """As a callback of training: raises KeyboardInterrupt if it was asked for."""
+        self.epochs += 1
         if self.count:
             raise KeyboardInterrupt
         return False
@@ -57,3 +58,5 @@ class Interruption:
         self.screen.interject(self.screen.say(key))
         if self.count > 1:
             os._exit(130)
+        if is_answered() or not self.epochs:
+            raise KeyboardInterrupt

@@ -9,21 +9,19 @@ from __future__ import annotations
 import atexit
 import ctypes
 import os
-import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from queue import SimpleQueue
-from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from thalweg.compiler.native import NativeCode
 from thalweg.compiler.target import YIELD
+from thalweg.interrupts import held_back
 
-__all__ = ["run_on_threads"]
+__all__ = ["Task", "run_on_threads"]
 
 ROUNDS = 1000
 """Times a worker offers its processor before it sleeps: about half a millisecond."""
@@ -169,7 +167,7 @@ def run_on_threads(task: Task, threads: int) -> None:
         task(0, 1)
         return
     try:
-        with _later_interrupts():
+        with held_back():
             crew = _crews.get(threads)
             if crew is None:
                 crew = _crews[threads] = _Crew(threads - 1)
@@ -193,19 +191,3 @@ def _start_anew() -> None:
 atexit.register(_dismiss_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_anew)
-
-
-@contextmanager
-def _later_interrupts() -> Iterator[None]:
-    """Inside, Ctrl-C is noted and acted upon at the end: arrays in use must not go away."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread is interrupted
-        return
-    noted: list[tuple[int, FrameType | None]] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: noted.append((number, frame)))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
-        if noted and callable(before):
-            before(*noted[0])

@@ -24,7 +24,7 @@ from thalweg.compiler.memory import MemoryPlan
 from thalweg.compiler.rows import Given, RowWriter
 from thalweg.compiler.threads import BARRIER_BYTES, write_barrier, write_nests
 
-__all__ = ["ARGUMENTS", "Layout", "write_epoch"]
+__all__ = ["ARGUMENTS", "GIVE_UP", "Layout", "write_epoch"]
 
 ARGUMENTS = (
     "ptr noalias %arguments, i64 %first, i64 %last, i64 %count, i64 %size, "
@@ -35,6 +35,12 @@ how many; samples in a block."""
 
 LINE = 64
 """Bytes of a cache line; every array begins at one."""
+
+GIVE_UP = 72
+"""The byte of the workspace that another thread sets when a batch is no longer wanted,"""
+
+GIVEN_UP = 73
+"""and the one by which the first thread tells the others before they go on together."""
 
 FAR_BYTES = 1 << 20
 """Size of a table from which rows in random order are asked for ahead of time."""
@@ -271,10 +277,14 @@ class EpochWriter:
     def _blocks(self, rows: RowWriter, begin: Value, samples: Value) -> None:
         def block(start: Value, carried: Sequence[Value]) -> list[Value]:
             number = self._smaller(self._minus(samples, start), self.room)
+            number = self._unless(GIVEN_UP, number)
             self._note_begin(start, ZERO)
             self._block(rows, self._plus(begin, start), number, self.sampled)
+            self.code.when(first, self._give_up)
             self._barrier()
             return []
+
+        first = self.code.emit("i1", f"icmp eq {THREAD}, 0")
 
         self._nests(self.early, WHOLE)
         if self.early:
@@ -298,6 +308,7 @@ class EpochWriter:
 
             def block(start: Value, carried: Sequence[Value]) -> list[Value]:
                 left = self._smaller(self._minus(last, start), self.room)
+                left = self._unless(GIVE_UP, left)
                 self._note_begin(start, first)
                 number = self._panels(left)
                 rows.write_lanes(self.given, self._plus(begin, start), left, (ZERO, number))
@@ -314,6 +325,22 @@ class EpochWriter:
         code.loop(*own, 1, chunk)
         self._barrier()
         self._nests(self.late, WHOLE)
+
+    def _unless(self, flag: int, samples: Value) -> Value:
+        """So many samples, or none once the batch is no longer wanted."""
+        value = self._flag(flag)
+        wanted = self.code.emit("i1", f"icmp eq {value}, 0")
+        return self.code.emit("i64", f"select {wanted}, {samples}, {ZERO}")
+
+    def _give_up(self) -> None:
+        """Tell all threads, which must agree, that there was a wish to give up, or none."""
+        wish, place = self._flag(GIVE_UP), self._inside(self.work, GIVEN_UP)
+        self.code.do(f"store atomic {wish}, {place} monotonic, align 1")
+
+    def _flag(self, place: int) -> Value:
+        return self.code.emit(
+            "i8", f"load atomic i8, {self._inside(self.work, place)} monotonic, align 1"
+        )
 
     def _nests(self, nests: Sequence[Nest], share: Share) -> None:
         barrier = self.work if self.layout.threaded else None

@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 
 from thalweg.compiler.assemble import ASSEMBLERS
 from thalweg.compiler.assembly import Assembly, Value
-from thalweg.compiler.crew import run_on_threads
 from thalweg.compiler.decompose import decompose
 from thalweg.compiler.fuse import Fusion
 from thalweg.compiler.guards import guards
@@ -40,6 +39,7 @@ from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.pace import Pace
 from thalweg.compiler.parts import in_parts
+from thalweg.compiler.patience import run_patiently
 from thalweg.compiler.target import Target, available_threads, host
 from thalweg.compiler.threads import BARRIER_BYTES, write_nests
 from thalweg.compiler.vectorise import vectorise
@@ -65,6 +65,9 @@ MOST_WRITTEN = 150
 
 WORK_PER_THREAD = 1.5e6
 """Operations of a call from which another thread pays."""
+
+SLOWEST = 1e8
+"""Operations a second that any machine makes."""
 
 LARGEST_BLOCK = 512
 """Numbers up to which arguments, results and temporaries are passed as one block."""
@@ -183,18 +186,30 @@ class NativeGraph:
 
     @cached_property
     def _function(self) -> Any:
-        if not self.threaded:
-            return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.code.address)
-        kinds = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
-        native = ctypes.CFUNCTYPE(None, *kinds)(self.code.address)
-        pace = Pace(min(available_threads(), int(self.work / WORK_PER_THREAD)))
+        kinds = (ctypes.c_void_p, *(ctypes.c_int64,) * (2 if self.threaded else 0))
+        return ctypes.CFUNCTYPE(None, *kinds)(self.code.address)
 
-        def on_threads(table: Any) -> None:
-            threads, began = pace.threads, perf_counter()
-            run_on_threads(lambda thread, of: native(table, thread, of), threads)
-            pace.note(threads, 1, perf_counter() - began)
+    @cached_property
+    def _pace(self) -> Pace:
+        most = min(available_threads(), int(self.work / WORK_PER_THREAD))
+        return Pace(most, self.work / SLOWEST)
 
-        return on_threads
+    def _on_threads(self, table: Any, arrays: Sequence[Any]) -> None:
+        """Run what may be shared among threads, or take long; `table` points to `arrays`."""
+        native, pace, local = self._function, self._pace, self._local
+        held = (self, arrays, getattr(local, "space", None))
+
+        def task(thread: int, threads: int) -> None:
+            native(table, thread, threads)
+            assert held  # as long as this may run
+
+        threads, began = pace.threads, perf_counter()
+        try:
+            run_patiently(task, threads, pace.expected(threads))
+        except BaseException:
+            local.__dict__.clear()  # the workspace is lost
+            raise
+        pace.note(threads, 1, perf_counter() - began)
 
     @cached_property
     def _dtypes(self) -> list[np.dtype[Any]]:
@@ -259,7 +274,10 @@ class NativeGraph:
         table = [id(a) + self._field for a in (*given, *results, *self._fixed)]
         if self.space:
             table.append(self._workspace())
-        self._function(self._table(*table))
+        if self.threaded:
+            self._on_threads(self._table(*table), (given, results))
+        else:
+            self._function(self._table(*table))
         found = [r if shape else r[()] for r, (shape, _) in zip(results, self._made, strict=True)]
         if self.guards:
             for guard in reversed(self.guards):

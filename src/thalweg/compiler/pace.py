@@ -7,10 +7,9 @@ here it is seen whether they do. Results do not depend on it, not in one bit.
 
 from __future__ import annotations
 
-__all__ = ["Pace"]
+from thalweg.compiler.patience import LONGEST_CALL
 
-LONGEST_CALL = 0.05
-"""Seconds after which a native call returns to Python."""
+__all__ = ["Pace"]
 
 AGAIN = 0.25
 """Seconds of work after which the slower way is tried again,"""
@@ -29,6 +28,8 @@ class Pace:
     ----------
     most : int
         Threads that the plan allows.
+    guess : float
+        Seconds for a batch, before any has been seen; rather too many.
 
     Examples
     --------
@@ -43,10 +44,12 @@ class Pace:
     ...     pace.note(1, 10, 0.004)
     >>> pace.threads, pace.batches(1), pace.batches(2)
     (1, 125, 4)
+    >>> pace.expected(1, 100)
+    0.04
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, most: int, guess: float = 0.0) -> None:
+        self.most, self.guess = most, guess
         self.seconds: dict[int, float] = {}
         self.calls: dict[int, int] = {}
         self.since = 0.0
@@ -70,6 +73,10 @@ class Pace:
         known = self.seconds.get(threads, best)
         settled = threads in self.seconds and (known == best or self.most == 1)
         return max(1, int((LONGEST_CALL if settled else TRIAL) / known))
+
+    def expected(self, threads: int, batches: int = 1) -> float:
+        """Seconds that a call will take."""
+        return batches * self.seconds.get(threads, self.guess)
 
     def note(self, threads: int, batches: int, seconds: float) -> None:
         """Learn from a call."""

@@ -21,9 +21,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from thalweg.compiler.crew import run_on_threads
 from thalweg.compiler.decompose import decompose
-from thalweg.compiler.epoch import ARGUMENTS, Layout, phases, write_epoch
+from thalweg.compiler.epoch import ARGUMENTS, GIVE_UP, Layout, phases, write_epoch
 from thalweg.compiler.fuse import Fusion
 from thalweg.compiler.loops import (
     ITEM_BYTES,
@@ -38,6 +37,7 @@ from thalweg.compiler.memory import MemoryPlan, plan_memory, workspace
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.numbers import numbers_first
+from thalweg.compiler.patience import run_patiently
 from thalweg.compiler.target import Target, host
 from thalweg.compiler.turn import Seen, row_of, turn_sums
 from thalweg.compiler.vectorise import SMALLEST_SQUARE, vectorise
@@ -354,7 +354,9 @@ class BatchProgram:
             kinds = (ctypes.c_void_p, *(ctypes.c_int64,) * 7)
             self._function = ctypes.CFUNCTYPE(None, *kinds)(self.code.address)
 
-    def run(self, batches: Batches, span: tuple[int, int], threads: int = 1) -> None:
+    def run(
+        self, batches: Batches, span: tuple[int, int], threads: int = 1, seconds: float = 0.0
+    ) -> None:
         """Run some batches of an epoch.
 
         Parameters
@@ -364,6 +366,14 @@ class BatchProgram:
             First batch, and the one after the last.
         threads : int
             More than one only for a threaded program.
+        seconds : float
+            How long that is expected to take.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Of a call that takes long while it may still be running: the arrays of the batches
+            are then of no use any more.
         """
         self.make_ready()
         size = self.layout.workspace_bytes(batches.block or batches.size, threads)
@@ -375,8 +385,12 @@ class BatchProgram:
 
             def task(thread: int, threads: int) -> None:
                 function(table, *span, count, batches.size, thread, threads, batches.block)
+                assert space is not None  # is kept, as are batches, as long as this may run
 
-            run_on_threads(task, threads)
+            def give_up() -> None:
+                space[GIVE_UP] = 1
+
+            run_patiently(task, threads, seconds, give_up)
 
     @contextmanager
     def _lent(self, size: int) -> Iterator[Array]:

@@ -20,7 +20,7 @@ from thalweg.compiler.target import YIELD
 __all__ = ["BARRIER_BYTES", "Barriers", "split_kind", "write_barrier", "write_nests"]
 
 BARRIER_BYTES = 128
-"""What a barrier takes: a counter, and on another cache line a generation."""
+"""What a barrier takes: a counter, and on another cache line a generation. Behind it is room."""
 
 SPINS = 200
 """Looks at the barrier before the processor is offered to others."""

@@ -75,12 +75,18 @@ class Bounds:
         """Whether there is any finite bound."""
         return bool(np.isfinite(self.lower).any() or np.isfinite(self.upper).any())
 
+    @cached_property
+    def _all(self) -> Mask:
+        return np.ones(self.lower.shape, np.bool_)
+
     def project(self, x: Vector) -> Vector:
         """The nearest point within the bounds."""
         return np.clip(x, self.lower, self.upper) if self.any else x
 
     def free(self, x: Vector, gradient: Vector) -> Mask:
         """Entries that may move along the negative gradient: not held by a bound."""
+        if not self.any:
+            return self._all
         held = ((x <= self.lower) & (gradient >= 0)) | ((x >= self.upper) & (gradient <= 0))
         return np.asarray(~held & (self.lower < self.upper))
 
@@ -117,6 +123,10 @@ class Objective(ABC):
     @abstractmethod
     def value_and_gradient(self, x: Vector) -> tuple[float, Vector]:
         """f(x) and ∇f(x), shape (n,)."""
+
+    def gradient(self, x: Vector) -> Vector:
+        """∇f(x), shape (n,)."""
+        return self.value_and_gradient(x)[1]
 
     @property
     def has_hessian(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.errors import OptionError, suggest
+from thalweg.interrupts import answered
 from thalweg.optim.blas import single_threaded_blas
 from thalweg.optim.layout import Layout, Vector
 from thalweg.optim.methods import METHODS, Method
@@ -60,7 +61,7 @@ def solve(
     detail = ""
     function = method_named(method)
     try:
-        with np.errstate(all="ignore"), single_threaded_blas():
+        with answered(), np.errstate(all="ignore"), single_threaded_blas():
             status = function(problem, np.array(x0, dtype=np.float64), tol, **(options or {}))
     except Halt as halt:
         status, detail = halt.status, halt.detail
@@ -84,7 +85,7 @@ def _result(
         run.consider(Point(x, problem.objective.value(x), violation=problem.violation(x)))
     assert run.best is not None
     best = run.best
-    gradient, value = problem.objective.value_and_gradient(best.x)[1], best.fun
+    gradient, value = problem.objective.gradient(best.x), best.fun
     violation = problem.violation(best.x)
     kkt, multipliers = run.kkt, run.multipliers
     if kkt is None or multipliers is None:

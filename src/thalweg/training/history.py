@@ -95,6 +95,12 @@ class History:
             return True
         return False
 
+    def drop_last(self, sign: float = 1.0) -> None:
+        """Take the last epoch back; `sign` as in `add`."""
+        epochs, self.epochs, self.best_epoch = self.epochs[:-1], [], 0
+        for epoch in epochs:
+            self.add(epoch, sign)
+
     @property
     def best(self) -> Epoch | None:
         """The best epoch, or None where none was better than the start."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from thalweg.interrupts import answered
 from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.rules import Rule
@@ -143,9 +144,10 @@ def run_epochs(task: Task, program: EpochProgram) -> Outcome:
     run = _Run(task, program)
     book = run.book
     try:
-        while book.stop is None:
-            run.one_epoch()
-            book.stop = book.reason(run.state.finished, run.state.figures)
+        with answered():
+            while book.stop is None:
+                run.one_epoch()
+                book.stop = book.reason(run.state.finished, run.state.figures)
     except KeyboardInterrupt:
         book.interrupt()
     return book.outcome()
@@ -224,7 +226,7 @@ class Book:
         self.best = self.kept = (0, self._copy())
         self.reference = (math.inf, 0)
         self.snapshots = {"init": self.best[1]} if 0 in options.snapshots else {}
-        self.finite = True
+        self.finite, self.entering = True, 0
         self.began = time.perf_counter()
 
     def _copy(self) -> Params:
@@ -253,7 +255,7 @@ class Book:
             What else the method has to say.
         """
         task, number = self.task, len(self.history) + 1
-        self.params = params
+        self.params, self.entering = params, number
         scale = task.sign * task.unit
         seconds = time.perf_counter() - self.began
         losses = scale * trained, scale * checked
@@ -271,6 +273,7 @@ class Book:
         value = task.sign * epoch.watched
         if value < self.reference[0] - self.options.min_change:
             self.reference = (value, number)
+        self.entering = 0
 
     def _finite(self) -> bool:
         last = self.history.epochs[-1]
@@ -279,7 +282,11 @@ class Book:
         )
 
     def interrupt(self) -> None:
-        """A person has pressed Ctrl-C."""
+        """A person has pressed Ctrl-C; an epoch that was being written down does not count."""
+        if self.entering and len(self.history) == self.entering:
+            self.history.drop_last(self.task.sign)
+            if self.best[0] == self.entering:
+                self.best = self.kept
         self.stop = StopReason.of("interrupted", epoch=len(self.history), best=self.kept[0])
 
     # -- reasons to stop --------------------------------------------------------------------------

@@ -36,6 +36,9 @@ Array = NDArray[Any]
 LARGEST_SUM = 4096
 """Samples in a batch where only sums over all samples are wanted."""
 
+SLOWEST = 2e9
+"""Floating-point operations a second that any machine makes."""
+
 
 class NativeProgram:
     """Epochs as native code.
@@ -103,13 +106,17 @@ class NativeProgram:
     def _run(self, program: BatchProgram, batches: Batches) -> None:
         """Native calls, each for a short time, on as many threads as do good."""
         program.make_ready()
-        pace = self._paces.setdefault((program, batches.size), Pace(batches.threads))
+        pace = self._paces.get((program, batches.size))
+        if pace is None:
+            guess = 6.0 * self.objective.network.count * batches.size / SLOWEST
+            pace = self._paces[program, batches.size] = Pace(batches.threads, guess)
         first, count = 0, len(batches.scalars)
         while first < count:
             threads = pace.threads
             last = min(count, first + pace.batches(threads))
+            expected = pace.expected(threads, last - first)
             began = time.perf_counter()
-            program.run(batches, (first, last), threads)
+            program.run(batches, (first, last), threads, expected)
             pace.note(threads, last - first, time.perf_counter() - began)
             first = last
 

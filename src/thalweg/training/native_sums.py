@@ -44,17 +44,25 @@ class NativeSums:
     """
 
     def __init__(self, program: NativeProgram, samples: Samples) -> None:
-        places = Places(program.objective.network)
+        self.program, self.samples = program, samples
+        self.total = float(np.sum(samples.weights)) or 1.0
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        places = Places(self.program.objective.network)
         self.theta, self.slopes = np.zeros(places.count), np.zeros(places.count)
         state = [*places.leaves(self.theta), *places.leaves(self.slopes)]
-        self.run, self.losses = program.gradients(state, samples)
-        self.total = float(np.sum(samples.weights)) or 1.0
+        self.run, self.losses = self.program.gradients(state, self.samples)
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
         """At parameters as one vector, shape (P,)."""
         self.theta[:] = theta
         self.slopes[:] = 0.0
-        self.run()
+        try:
+            self.run()
+        except KeyboardInterrupt:
+            self._lay_out()  # native code may still be writing to the old arrays
+            raise
         value = float(self.losses[:, 0] @ self.losses[:, 2]) / self.total
         return value, self.slopes / self.total
 
@@ -71,12 +79,20 @@ class NativeLosses:
     """
 
     def __init__(self, program: NativeProgram, samples: Samples) -> None:
-        places = Places(program.objective.network)
+        self.program, self.samples = program, samples
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        places = Places(self.program.objective.network)
         self.theta = np.zeros(places.count)
-        self.run, self.losses = program.losses(places.leaves(self.theta), samples)
+        self.run, self.losses = self.program.losses(places.leaves(self.theta), self.samples)
 
     def __call__(self, theta: Array) -> float:
         """At parameters as one vector, shape (P,)."""
         self.theta[:] = theta
-        self.run()
+        try:
+            self.run()
+        except KeyboardInterrupt:
+            self._lay_out()  # native code may still be writing to the old arrays
+            raise
         return means(self.losses)[0]

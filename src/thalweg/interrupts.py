@@ -1,0 +1,61 @@
+"""Ctrl-C: where it must wait for a moment, and where it is answered with what is there by then.
+
+Examples
+--------
+>>> with answered():
+...     is_answered()
+True
+>>> is_answered()
+False
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["answered", "held_back", "in_main_thread", "is_answered"]
+
+_answering: list[None] = []
+
+
+def in_main_thread() -> bool:
+    """Whether this is the thread that signals interrupt."""
+    return threading.current_thread() is threading.main_thread()
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Inside, Ctrl-C is noted and acted upon at the end: arrays in use must not go away."""
+    if not in_main_thread():
+        yield
+        return
+    noted: list[tuple[int, FrameType | None]] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: noted.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+        if noted and callable(before):
+            before(*noted[0])
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Around work that catches KeyboardInterrupt and hands back the best it has so far.
+
+    A program that must not lose such work otherwise may raise it here, and here alone.
+    """
+    _answering.append(None)
+    try:
+        yield
+    finally:
+        _answering.pop()
+
+
+def is_answered() -> bool:
+    """Whether a KeyboardInterrupt that is raised in the main thread now would lose nothing."""
+    return bool(_answering)
