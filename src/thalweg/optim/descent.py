@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -73,7 +74,7 @@ def descend(
     here, bounds, fresh = begin(problem, x), problem.bounds, True
     last_fall, rest = 0.0, _Rest()
     while True:
-        measure = float(np.max(np.abs(bounds.projected_gradient(here.x, here.gradient))))
+        measure = largest(bounds.projected_gradient(here.x, here.gradient))
         point = Point(here.x, here.value, measure)
         if small_enough(measure, here.value, tol):
             problem.run.conclude(point)
@@ -85,7 +86,7 @@ def descend(
         free = bounds.free(here.x, here.gradient)
         d = direction.propose(here.x, here.gradient, free)
         slope = float(here.gradient @ d)
-        if not (slope < 0 and np.all(np.isfinite(d))):
+        if not -math.inf < slope < 0:  # nor if d is not finite: 0·inf is not a number
             direction.reset()
             fresh = True
             d = np.where(free, -here.gradient, 0.0)
@@ -104,6 +105,11 @@ def descend(
             Move(there.x - here.x, there.gradient - here.gradient, here.gradient, there.gradient, d)
         )
         last_fall, fresh, here = there.step * slope, False, there
+
+
+def largest(v: Vector) -> float:
+    """The largest modulus of an entry."""
+    return float(np.abs(v).max())
 
 
 class _Rest:
@@ -135,7 +141,7 @@ def _first_step(
         return 1.0
     if last_fall < 0 and slope < 0 and not fresh:
         return float(min(max(1.01 * last_fall / slope, 1e-10), 1e10))
-    return min(1.0, 1.0 / float(np.max(np.abs(d))))
+    return min(1.0, 1.0 / largest(d))
 
 
 def _look(
@@ -152,7 +158,7 @@ def _look(
         value, gradient = problem.value_and_gradient(x)
         return Trial(step, value, float(gradient @ d), x, gradient)
 
-    reach = 1e20 / max(float(np.max(np.abs(d))), 1e-300)
+    reach = 1e20 / max(largest(d), 1e-300)
     return _guarded(search, phi, start, first, min(room, reach))
 
 
@@ -161,9 +167,8 @@ def _guarded(
 ) -> Trial | None:
     """The search's step; where values drown in rounding, one that relies on slopes alone."""
     for attempt in dict.fromkeys((search, hager_zhang)):
-        with np.errstate(all="ignore"):
-            found = attempt(phi, start, first, room)
-        if found is not None and np.all(np.isfinite(found.gradient)) and np.any(found.x != start.x):
+        found = attempt(phi, start, first, room)
+        if found is not None and found.finite and (found.x != start.x).any():
             return found
     return None
 
@@ -177,7 +182,7 @@ def _projected_armijo(problem: Problem, start: Trial, d: Vector, first: float) -
         value = problem.value(x)
         if promised < 0 and value <= start.value + DECREASE * promised:
             value, gradient = problem.value_and_gradient(x)
-            if np.all(np.isfinite(gradient)):
+            if np.isfinite(gradient).all():
                 return Trial(step, value, float(gradient @ d), x, gradient)
         step *= 0.4
         if not np.any(x != start.x):

@@ -6,10 +6,11 @@ A limit that is reached raises `Halt`, which the entry points turn into a result
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,8 +53,7 @@ class Limits:
     goal: float = float("-inf")
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """A point and what is known of it."""
 
     x: Vector
@@ -63,10 +63,10 @@ class Point:
 
     def better_than(self, other: Point, feasible: float) -> bool:
         """Whether this point is to be kept: first feasibility, then the objective."""
-        if not np.isfinite(self.fun):
+        if not math.isfinite(self.fun):
             return False
         if self.violation <= feasible and other.violation <= feasible:
-            return not np.isfinite(other.fun) or self.fun <= other.fun
+            return not math.isfinite(other.fun) or self.fun <= other.fun
         return self.violation < other.violation
 
 
@@ -127,7 +127,7 @@ class Run:
     def conclude(self, point: Point) -> None:
         """The point at which a solver ends of its own accord."""
         self.consider(point)
-        if np.isfinite(point.fun):
+        if math.isfinite(point.fun):
             self.best = point
 
     def iterate(self, point: Point) -> None:
@@ -150,11 +150,9 @@ class Run:
             raise Halt(Status.GOAL_MET)
         if feasible and point.fun < UNBOUNDED_BELOW:
             raise Halt(Status.UNBOUNDED)
-        if np.max(np.abs(point.x)) > FAR_AWAY:
-            raise Halt(
-                Status.DIVERGED,
-                Phrase("|x| reached {size:.1e}", size=float(np.max(np.abs(point.x)))),
-            )
+        if point.x @ point.x > FAR_AWAY**2:
+            size = float(np.max(np.abs(point.x)))
+            raise Halt(Status.DIVERGED, Phrase("|x| reached {size:.1e}", size=size))
         if self.nit >= self.limits.iterations:
             raise Halt(Status.ITERATIONS_USED_UP)
         self.nit += 1

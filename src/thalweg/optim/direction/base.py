@@ -7,7 +7,7 @@ brought. Entries held by a bound are masked out by `free`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from thalweg.optim.problem import Mask
 __all__ = ["Direction", "Move", "Steepest"]
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(NamedTuple):
     """An accepted step.
 
     Attributes

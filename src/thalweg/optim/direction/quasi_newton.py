@@ -14,6 +14,8 @@ array([-1., -1.])
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from thalweg.optim.direction.base import Direction, Move
@@ -30,11 +32,10 @@ ROWS_BYTES = 1 << 17
 """About the size of what is added to a matrix at once."""
 
 
-def _curved(move: Move) -> bool:
+def _curved(s: Vector, y: Vector) -> bool:
     """Whether a step shows enough positive curvature to learn from."""
-    product = float(move.s @ move.y)
-    lengths = float(np.linalg.norm(move.s) * np.linalg.norm(move.y))
-    return float(move.y @ move.y) > 0 and product > FLAT * lengths
+    square = float(y @ y)
+    return square > 0 and float(s @ y) > FLAT * math.sqrt(float(s @ s)) * math.sqrt(square)
 
 
 class BFGS(Direction):
@@ -65,9 +66,9 @@ class BFGS(Direction):
         return np.where(free, d, 0.0)
 
     def learn(self, move: Move) -> None:
-        if not _curved(move):
-            return
         s, y = move.s, move.y
+        if not _curved(s, y):
+            return
         rho = 1.0 / float(s @ y)
         if self.inverse is None:
             self.inverse = np.eye(s.size) / (rho * float(y @ y))
@@ -92,12 +93,15 @@ def _add_symmetric(matrix: Matrix, s: Vector, v: Vector) -> None:
 class LBFGS(Direction):
     """BFGS from the last `memory` steps only: O(memory·n) a step. For many parameters.
 
-    With the steps as the rows of S, the changes of the gradient as those of Y, R the upper
-    triangle of SYᵀ, D its diagonal and γ = sᵀy/yᵀy of the last step, the inverse Hessian is
+    With the steps as the rows of S, the changes of the gradient as those of Y, U the inverse of
+    the upper triangle of SYᵀ, D its diagonal and γ = sᵀy/yᵀy of the last step, the inverse
+    Hessian is
 
-    H = γI + [Sᵀ γYᵀ] [[R⁻ᵀ(D + γYYᵀ)R⁻¹, -R⁻ᵀ], [-R⁻¹, 0]] [S; γY],
+    H = γI + [Sᵀ γYᵀ] [[Uᵀ(D + γYYᵀ)U, -Uᵀ], [-U, 0]] [S; γY],
 
-    which is the two-loop recursion in a few products with matrices.
+    which is the two-loop recursion in a few products with matrices. A new step adds a column to
+    U, and the oldest one leaves with its row and column; so the pairs need not lie in order, and
+    each new one takes the place of the oldest.
 
     J. Nocedal, Mathematics of Computation 35 (1980) 773-782. R. H. Byrd, J. Nocedal and
     R. B. Schnabel, Mathematical Programming 63 (1994) 129-156.
@@ -105,9 +109,10 @@ class LBFGS(Direction):
 
     def __init__(self, memory: int = 20) -> None:
         self.memory, self.count = memory, 0
-        self.S = self.Y = np.zeros((0, 0))  # twice as long as the memory, which moves along them
-        self.end = 0
-        self.upper, self.squares = np.zeros((memory, memory)), np.zeros((memory, memory))
+        self.rows = np.zeros((2 * memory, 0))  # S, and Y below
+        self.inverse, self.squares = np.zeros((memory, memory)), np.zeros((memory, memory))
+        self.inner = np.zeros((memory, memory))  # D + γYYᵀ
+        self.diagonal, self.gamma = np.zeros(memory), 1.0
 
     @property
     def has_length(self) -> bool:
@@ -116,59 +121,61 @@ class LBFGS(Direction):
     @property
     def pairs(self) -> list[tuple[Vector, Vector]]:
         """Steps and changes of the gradient, the oldest first."""
-        return list(zip(*self._window(), strict=True))
+        return [(self.rows[k], self.rows[self.memory + k]) for k in self._places()]
 
-    def _window(self) -> tuple[Matrix, Matrix]:
-        rows = slice(self.end - self.count, self.end)
-        return self.S[rows], self.Y[rows]
+    def _places(self) -> list[int]:
+        """Where the pairs lie, the oldest first."""
+        return [k % self.memory for k in range(max(0, self.count - self.memory), self.count)]
 
     def propose(self, x: Vector, gradient: Vector, free: Mask) -> Vector:
-        g = np.where(free, gradient, 0.0)
-        if not self.count:
+        if free.all():
+            if not self.count:
+                return -gradient
+            return _newton(self.rows, self.inverse, self.inner, self.gamma, gradient)
+        g, pairs = np.where(free, gradient, 0.0), np.array(self.pairs)
+        if self.count:  # curvature within the free entries
+            pairs = np.where(free, pairs, 0.0)
+            pairs = pairs[[_curved(s, y) for s, y in pairs]]
+        if not len(pairs):
             return -g
-        S, Y = self._window()
-        upper, squares = (a[: self.count, : self.count] for a in (self.upper, self.squares))
-        if not free.all():  # curvature within the free entries
-            S, Y = np.where(free, S, 0.0), np.where(free, Y, 0.0)
-            lengths = np.sqrt(np.sum(S * S, axis=1) * np.sum(Y * Y, axis=1))
-            curved = np.sum(S * Y, axis=1) > FLAT * lengths
-            S, Y = S[curved], Y[curved]
-            upper, squares = np.triu(S @ Y.T), Y @ Y.T
-        return -_product(S, Y, upper, squares, g) if len(S) else -g
+        S, Y = pairs[:, 0], pairs[:, 1]
+        upper, squares = np.triu(S @ Y.T), Y @ Y.T
+        gamma = float(upper[-1, -1] / squares[-1, -1])
+        inner = gamma * squares + np.diag(upper.diagonal())
+        return _newton(np.concatenate([S, Y]), np.linalg.inv(upper), inner, gamma, g)
 
     def learn(self, move: Move) -> None:
-        if not _curved(move):
+        if not _curved(move.s, move.y):
             return
-        if self.S.shape[1] != move.s.size:
-            self.S, self.Y = (np.zeros((2 * self.memory, move.s.size)) for _ in range(2))
-        if self.count == self.memory:
-            for a in (self.upper, self.squares):
-                a[:-1, :-1] = a[1:, 1:]
-            self.count -= 1
-        if self.end == len(self.S):
-            for a in (self.S, self.Y):
-                a[: self.count] = a[self.end - self.count : self.end].copy()
-            self.end = self.count
-        self.S[self.end], self.Y[self.end] = move.s, move.y
-        self.end, self.count = self.end + 1, self.count + 1
-        S, Y = self._window()
-        k = self.count
-        self.upper[:k, k - 1] = S @ move.y
-        self.squares[:k, k - 1] = self.squares[k - 1, :k] = Y @ move.y
+        m, k = self.memory, self.count % self.memory
+        if self.rows.shape[1] != move.y.size:
+            self.rows = np.zeros((2 * m, move.y.size))
+        self.rows[k], self.rows[m + k] = move.s, move.y
+        products = self.rows @ move.y
+        self.squares[k] = self.squares[:, k] = products[m:]
+        curvature, square = float(products[k]), float(products[m + k])
+        self.inverse[k] = self.inverse[:, k] = 0.0
+        self.inverse[:, k] = self.inverse @ products[:m] / -curvature
+        self.inverse[k, k] = 1.0 / curvature
+        self.diagonal[k], self.gamma = curvature, curvature / square
+        self.inner = self.gamma * self.squares
+        self.inner.ravel()[:: m + 1] += self.diagonal
+        self.count += 1
 
     def reset(self) -> None:
-        self.count = self.end = 0
+        self.count = 0
+        for a in (self.rows, self.inverse, self.squares, self.diagonal):
+            a[...] = 0.0
 
 
-def _product(S: Matrix, Y: Matrix, upper: Matrix, squares: Matrix, g: Vector) -> Vector:
-    """H·g by the compact formula; `upper` is R, `squares` is YYᵀ."""
-    from scipy.linalg.lapack import dtrtrs
-
-    gamma = float(upper[-1, -1] / squares[-1, -1])
-    p = dtrtrs(upper, S @ g)[0]
-    inner = upper.diagonal() * p + gamma * (squares @ p - Y @ g)
-    q = dtrtrs(upper, inner, trans=1)[0]
-    found: Vector = gamma * g
-    found += q @ S
-    found -= (gamma * p) @ Y
-    return found
+def _newton(rows: Matrix, inverse: Matrix, inner: Matrix, gamma: float, gradient: Vector) -> Vector:
+    """-H·g by the compact formula; `rows` are [S; Y], `inverse` is U, `inner` D + γYYᵀ."""
+    count = len(inverse)
+    products = rows @ gradient
+    p = inverse @ products[:count]
+    factors = np.empty(2 * count)
+    factors[:count] = (gamma * products[count:] - inner @ p) @ inverse
+    factors[count:] = gamma * p
+    d: Vector = factors @ rows
+    d -= gamma * gradient
+    return d

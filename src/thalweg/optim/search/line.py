@@ -22,8 +22,9 @@ Examples
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,8 +35,7 @@ __all__ = ["LineSearch", "Trial", "armijo"]
 DECREASE = 1e-4
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(NamedTuple):
     """The objective at one step length.
 
     Attributes
@@ -56,8 +56,10 @@ class Trial:
 
     @property
     def finite(self) -> bool:
-        """Whether value and slope are numbers."""
-        return bool(np.isfinite(self.value) and np.isfinite(self.slope))
+        """Whether value and slope are numbers; where the slope is, so is all of the gradient
+        that the direction meets.
+        """
+        return math.isfinite(self.value) and math.isfinite(self.slope)
 
 
 LineSearch = Callable[[Callable[[float], Trial], Trial, float, float], Trial | None]
