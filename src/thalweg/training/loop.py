@@ -25,8 +25,11 @@ from thalweg.training.batches import Orders, Samples, default_batch_size
 from thalweg.training.history import Epoch, History
 from thalweg.training.options import Training
 from thalweg.training.program import EpochProgram, batch_count
+from thalweg.training.sensitivities import Places
 from thalweg.training.stopping import StopReason
 from thalweg.trees import leaves
+
+Weights = Params | NDArray[Any]
 
 __all__ = ["Book", "Outcome", "Progress", "Task", "run_epochs"]
 
@@ -202,21 +205,21 @@ class Book:
     Parameters
     ----------
     task : Task
-    params : list of dict
-        The weights before the first epoch.
+    weights : list of dict, or vector
+        Before the first epoch.
 
     Attributes
     ----------
     history : History
     stop : StopReason or None
         Set once training is to end.
-    kept : tuple of (int, list of dict)
+    kept : tuple of (int, list of dict or vector)
         The weights to hand back and their epoch.
     """
 
-    def __init__(self, task: Task, params: Params) -> None:
+    def __init__(self, task: Task, weights: Weights) -> None:
         options = task.options
-        self.task, self.options, self.params = task, options, params
+        self.task, self.options, self.weights = task, options, weights
         self.history = History()
         self.limit: int = options.epochs or 0
         self.stop: StopReason | None = None
@@ -225,16 +228,29 @@ class Book:
         self.keeps_best = (options.keep or ("best" if task.validation else "last")) == "best"
         self.best = self.kept = (0, self._copy())
         self.reference = (math.inf, 0)
-        self.snapshots = {"init": self.best[1]} if 0 in options.snapshots else {}
+        self.snapshots = {"init": self._params(self.best[1])} if 0 in options.snapshots else {}
         self.finite, self.entering = True, 0
         self.began = time.perf_counter()
 
-    def _copy(self) -> Params:
-        return [{name: np.array(value) for name, value in own.items()} for own in self.params]
+    @property
+    def params(self) -> Params:
+        """The present weights; a vector of them is taken apart when somebody looks."""
+        return self._params(self.weights)
+
+    def _params(self, weights: Weights) -> Params:
+        if not isinstance(weights, np.ndarray):
+            return weights
+        objective = self.task.objective
+        return objective.as_params(Places(objective.network).leaves(weights))
+
+    def _copy(self) -> Weights:
+        if isinstance(self.weights, np.ndarray):
+            return self.weights.copy()
+        return [{name: np.array(value) for name, value in own.items()} for own in self.weights]
 
     def enter(
         self,
-        params: Params,
+        weights: Weights,
         trained: float,
         checked: float,
         gradient: float,
@@ -245,7 +261,7 @@ class Book:
 
         Parameters
         ----------
-        params : list of dict
+        weights : list of dict, or vector
             After the epoch.
         trained, checked : float
             Training and validation loss as they are minimised; nan without validation rows.
@@ -255,17 +271,17 @@ class Book:
             What else the method has to say.
         """
         task, number = self.task, len(self.history) + 1
-        self.params, self.entering = params, number
+        self.weights, self.entering = weights, number
         scale = task.sign * task.unit
         seconds = time.perf_counter() - self.began
         losses = scale * trained, scale * checked
         epoch = Epoch(number, *losses, gradient, rate, seconds, figures or {})
         better = self.history.add(epoch, task.sign)
-        self.finite = self._finite()
+        self.finite = math.isfinite(trained) and _finite(weights)
         if not self.finite:
             return
         if number in self.options.snapshots:
-            self.snapshots[f"epoch={number}"] = self._copy()
+            self.snapshots[f"epoch={number}"] = self._params(self._copy())
         if better or not self.keeps_best:
             now = (number, self._copy())
             self.best = now if better else self.best
@@ -274,12 +290,6 @@ class Book:
         if value < self.reference[0] - self.options.min_change:
             self.reference = (value, number)
         self.entering = 0
-
-    def _finite(self) -> bool:
-        last = self.history.epochs[-1]
-        return math.isfinite(last.training_loss) and all(
-            _finite(value) for own in self.params for value in own.values()
-        )
 
     def interrupt(self) -> None:
         """A person has pressed Ctrl-C; an epoch that was being written down does not count."""
@@ -304,8 +314,7 @@ class Book:
         """
         options, last = self.options, self.history.epochs[-1]
         number = last.epoch
-        progress = Progress(last, self.history, self.limit, self.params, figures or {})
-        wishes = [callback(progress) for callback in options.callbacks]
+        wishes = self._wishes(last, figures or {}) if options.callbacks else []
         if not self.finite:
             self.kept = self.best
             rate = options.learning_rate or 0.0
@@ -325,6 +334,11 @@ class Book:
             return StopReason.of("time", epoch=number, limit=options.time_limit)
         return StopReason.of("epochs", epochs=number) if number >= self.limit else None
 
+    def _wishes(self, last: Epoch, figures: Mapping[str, float]) -> list[Any]:
+        """What the callbacks answer."""
+        progress = Progress(last, self.history, self.limit, self.params, figures)
+        return [callback(progress) for callback in self.options.callbacks]
+
     def _own(self, last: Epoch) -> float:
         """The training loss in the target's own unit."""
         return self.task.own_loss(self.params) if self.task.own_loss else last.training_loss
@@ -341,12 +355,15 @@ class Book:
     def outcome(self) -> Outcome:
         """What is handed back."""
         assert self.stop is not None
-        number, params = self.kept
+        number, weights = self.kept
+        params = self._params(weights)
         if "end" in self.options.snapshots:
             self.snapshots["end"] = params
         return Outcome(params, self.history, self.stop, number, self.snapshots)
 
 
-def _finite(values: NDArray[Any]) -> bool:
+def _finite(weights: Weights) -> bool:
     """Whether all are; the sum of squares of most says so, in one quick pass."""
-    return math.isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
+    if isinstance(weights, np.ndarray):
+        return math.isfinite(np.vdot(weights, weights)) or bool(np.isfinite(weights).all())
+    return all(_finite(a) for own in weights for a in own.values())

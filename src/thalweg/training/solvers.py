@@ -31,6 +31,7 @@ from thalweg.differentiation import forward
 from thalweg.graph import Graph, variable
 from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
+from thalweg.optim.descent import largest
 from thalweg.optim.functions import Evaluator, evaluator
 from thalweg.optim.problem import Bounds, Objective, Problem
 from thalweg.optim.result import Iteration, Result, Status
@@ -197,10 +198,10 @@ def run_solver(task: Task, name: str, patience: Patience | None = None) -> Outco
     exact = replace(task, dtype=np.dtype(np.float64), rule=GD())
     program, engine = make_program(exact)
     problem = NetworkProblem(task.objective, task.train, program)
-    diary = SolverDiary(Book(exact, exact.params), problem, patience or Patience())
+    start = problem.vector(task.params)
+    diary = SolverDiary(Book(exact, start), problem, patience or Patience())
     if diary.book.stop is None:
         run = Run(diary.limits(), diary.iteration)
-        start = problem.vector(task.params)
         question = Problem(problem, Bounds.none(len(start)), run=run)
         result = solve(question, start, name, diary.patience.tolerance)
         diary.close(result)
@@ -239,18 +240,18 @@ class SolverDiary:
 
     def enter(self, x: Vector, value: float) -> None:
         """Write a point down as an epoch."""
-        params, problem, checked = self.problem.params(x), self.problem, math.nan
+        problem, checked = self.problem, math.nan
         if self.checked is not None:
-            checked = problem.program.loss(params, *self.checked)
-        norm = float(np.linalg.norm(problem.gradient(x)))
-        self.book.enter(params, value - problem.penalty(x), checked, norm, math.nan)
+            checked = problem.program.loss(problem.params(x), *self.checked)
+        gradient = problem.gradient(x)
+        norm = math.sqrt(float(gradient @ gradient))
+        self.book.enter(x, value - problem.penalty(x), checked, norm, math.nan)
         self.entered = x
 
     def _done(self, x: Vector, value: float) -> StopReason | None:
-        largest = float(np.max(np.abs(self.problem.gradient(x))))
         number, patience = len(self.book.history), self.patience
-        if patience.entry and largest <= patience.entry:
-            return StopReason.of("gradient", epoch=number, norm=largest, limit=patience.entry)
+        if patience.entry and (size := largest(self.problem.gradient(x))) <= patience.entry:
+            return StopReason.of("gradient", epoch=number, norm=size, limit=patience.entry)
         if patience.reduction and patience.stalled(self.last, value):
             return StopReason.of("solver", message=STALLED.filled(epoch=number))
         return None
