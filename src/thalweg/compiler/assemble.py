@@ -107,19 +107,24 @@ def _picked(
 
 
 def _assemble_gather(fusion: Fusion, node: Node) -> None:
-    x, *indices = node.inputs
     buffer = fusion.buffer_for(node)
     extents, view, _ = fusion._frame(node)
     count = len(extents)
     fusion._lane_axis = count - 1
-    source = _memory(fusion, x)
-    head = view[: indices[0].ndim]
-    zero = tuple(Index((0,) * count) for _ in indices)
-    plain = fusion.place(source, (*zero, *view[indices[0].ndim :]), count)
-    picks = _picked(fusion, indices, head, source, count)
-    value = Load(Access(source, plain.strides, plain.offset, picks))
+    value = gathered(fusion, node, view, count)
     fusion.nests.append(Nest(extents, [Store(fusion.place(buffer, view, count), value)]))
     fusion.buffers[node] = buffer
+
+
+def gathered(fusion: Fusion, node: Node, view: View, count: int) -> Load:
+    """An entry of what a gather picks, from where it is picked."""
+    x, *indices = node.inputs
+    source = _memory(fusion, x)
+    rank = indices[0].ndim
+    zero = tuple(Index((0,) * count) for _ in indices)
+    plain = fusion.place(source, (*zero, *view[rank:]), count)
+    picks = _picked(fusion, indices, view[:rank], source, count)
+    return Load(Access(source, plain.strides, plain.offset, picks))
 
 
 def _memory(fusion: Fusion, node: Node) -> Buffer:

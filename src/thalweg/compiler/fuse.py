@@ -8,10 +8,11 @@ index of the node a given index of the nest corresponds to.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from thalweg.compiler.assemble import ASSEMBLERS
+from thalweg.compiler.assemble import ASSEMBLERS, gathered
 from thalweg.compiler.loops import (
     PANELS,
     Access,
@@ -113,13 +114,15 @@ class Fusion:
         self.nests.append(Nest(extents, [Store(self.place(buffer, view, count), value)]))
 
     def _roots(self, nodes: Sequence[Node]) -> set[Node]:
-        uses: dict[Node, int] = {}
+        uses = Counter(i for node in nodes for i in node.inputs)
+        elementwise = (node for node in nodes if isinstance(node.primitive, Elementwise))
+        seen = {_sources(i) for node in elementwise for i in node.inputs}
         roots: set[Node] = set()
         for node in nodes:
-            for i in node.inputs:
-                uses[i] = uses.get(i, 0) + 1
             name = node.name
-            if (name in REDUCTIONS and not _is_outer(node)) or name in ASSEMBLERS:
+            if name == "gather" and node in seen and uses[node] == 1:
+                pass  # picked where it is used
+            elif (name in REDUCTIONS and not _is_outer(node)) or name in ASSEMBLERS:
                 roots.add(node)
             if name in ("gather", "cumsum", "argmax", "argmin", "scatter_add"):
                 roots.update(node.inputs)
@@ -131,7 +134,7 @@ class Fusion:
                 roots.add(_sources(node.inputs[0]))
         depth: dict[Node, int] = {}
         for node in nodes:
-            if uses.get(node, 0) > 1:
+            if uses[node] > 1:
                 roots.add(_sources(node))
             deepest = max((depth[i] for i in node.inputs), default=0)
             if deepest >= DEEPEST_EXPRESSION:
@@ -285,6 +288,8 @@ class Fusion:
             return Load(self.place(self.buffers[node], view, count))
         if node.name in VIEW_RULES:
             return VIEW_RULES[node.name](self, node, view, count)
+        if node.name == "gather":
+            return gathered(self, node, view, count)
         if isinstance(node.primitive, Elementwise) or node.name in ("where", "cast"):
             args = tuple(self.expression(i, view, count) for i in node.inputs)
             return Apply(node.name, args, node.dtype.name)
