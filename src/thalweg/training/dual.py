@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.blas import single_threaded_blas
+from thalweg.optim.definite import DefiniteSystem
 from thalweg.training.batches import Samples
 from thalweg.training.sensitivities import Places, Sensitivities, sensitivities
 
@@ -52,12 +53,13 @@ class Dual:
         self.samples = len(samples.X)
         self.blocks, self.read = sensitivities(objective, samples, BLOCK, native)
         self.apart = bool(objective.penalty)
+        self.system = DefiniteSystem(self.samples * objective.network.outputs, native)
 
     def at(self, theta: Array) -> tuple[float, Array, Outputs]:
         """Mean loss, its gradient, and its curvature at a point."""
         parts = list(self.blocks.map(theta, self.read))
         whole = _joined(parts, self.samples, self.total)
-        curvature = Outputs(whole, self.blocks.places, self.apart)
+        curvature = Outputs(whole, self.blocks.places, self.apart, self.system)
         return whole.value, whole.gradient, curvature
 
 
@@ -88,10 +90,14 @@ class Outputs:
     places : Places
     apart : bool
         Whether weights and biases may be given different diagonals.
+    system : DefiniteSystem
+        Of as many rows as there are outputs of all samples.
     """
 
-    def __init__(self, seen: Sensitivities, places: Places, apart: bool) -> None:
-        self.seen, self.places, self.apart = seen, places, apart
+    def __init__(
+        self, seen: Sensitivities, places: Places, apart: bool, system: DefiniteSystem
+    ) -> None:
+        self.seen, self.places, self.apart, self.system = seen, places, apart, system
         values, vectors = np.linalg.eigh(seen.curvatures)
         values = np.maximum(values, 0.0)
         self.root = vectors * np.sqrt(values)[:, None, :]
@@ -125,18 +131,15 @@ class Outputs:
 
     def solve(self, diagonal: Array, extra: Array) -> Array | None:
         """By Cholesky's factors of I + RᵀKR."""
-        from scipy.linalg.lapack import dposv
-
         first = self.rest + extra
         product = self.seen.product(self.places.matrices(first / diagonal))
         right = self.residual - np.einsum("sor,so->sr", self.root, product)
         matrix = np.zeros_like(self._grams[0])
         for gram, entry in zip(self._grams, self._entries(diagonal), strict=True):
             matrix += gram / entry
-        matrix.ravel()[:: len(matrix) + 1] += 1.0
-        with single_threaded_blas():
-            _, v, info = dposv(matrix.T, right.ravel(), lower=1, overwrite_a=1)
-        if info:
+        self.system.load(matrix)
+        v = self.system.solve(np.ones(len(matrix)), right.ravel())
+        if v is None:
             return None
         u = np.einsum("sor,sr->so", self.root, v.reshape(right.shape))
         back = self.places.vector(self.seen.transposed(u))

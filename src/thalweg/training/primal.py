@@ -22,6 +22,7 @@ import thalweg.numpy as tnp
 from thalweg.graph import Node
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.blas import single_threaded_blas
+from thalweg.optim.definite import DefiniteSystem
 from thalweg.training.batches import Samples
 from thalweg.training.layer_pairs import LayerPairs
 from thalweg.training.sensitivities import Blocks, Pieces, Places
@@ -51,7 +52,8 @@ class Primal:
         self.blocks = Blocks(objective, samples, block, self._products, native)
         self.places = self.blocks.places
         self.parts = np.empty((self.blocks.slots, self.pairs.starts[-1]))
-        self.scratch = np.empty((self.places.count, self.places.count), order="F")
+        self.system = DefiniteSystem(self.places.count, native)
+        self.entries = self.pairs.index[self.system.rows, self.system.columns]
 
     def at(self, theta: Array) -> tuple[float, Array, Matrix]:
         """Mean loss, its gradient, and its curvature at a point."""
@@ -64,7 +66,7 @@ class Primal:
                 sums += part
         sums /= self.total
         gradient /= self.total
-        return loss / self.total, gradient, Matrix(sums[self.pairs.index], gradient, self.scratch)
+        return loss / self.total, gradient, Matrix(self, sums, gradient)
 
     def _products(self, p: Pieces) -> list[Node]:
         """Value, gradient, and for every pair of layers the sums of its block of H."""
@@ -104,36 +106,31 @@ class Matrix:
 
     Parameters
     ----------
-    values : array of shape (P, P)
+    form : Primal
+    sums : array
+        The entries that differ.
     gradient : array of shape (P,)
-    scratch : array of shape (P, P), in Fortran's order
-        For its factors.
     """
 
-    def __init__(self, values: Array, gradient: Array, scratch: Array) -> None:
-        self.values, self.gradient, self.scratch = values, gradient, scratch
+    def __init__(self, form: Primal, sums: Array, gradient: Array) -> None:
+        self.form, self.sums, self.gradient = form, sums, gradient
 
     @property
     def diagonal(self) -> Array:
         """Its diagonal."""
-        return np.asarray(self.values.diagonal())
+        return np.asarray(self.sums[self.form.pairs.index.diagonal()])
 
     def solve(self, diagonal: Array, extra: Array) -> Array | None:
         """By Cholesky's factors."""
-        from scipy.linalg.lapack import dposv
-
-        scratch = self.scratch
-        scratch[...] = self.values.T
-        scratch.ravel(order="K")[:: len(scratch) + 1] += diagonal
-        with single_threaded_blas():
-            _, step, info = dposv(scratch, -(self.gradient + extra), lower=1, overwrite_a=1)
-        return None if info else step
+        system = self.form.system
+        np.take(self.sums, self.form.entries, out=system.panels, mode="clip")  # the quickest
+        return system.solve(diagonal, -(self.gradient + extra))
 
     def matrix(self) -> Array:
-        """A copy."""
-        return self.values.copy()
+        """All of it."""
+        return np.asarray(self.sums[self.form.pairs.index])
 
     def eigenvalues(self) -> Array:
         """By a symmetric reduction."""
         with single_threaded_blas():
-            return np.asarray(np.linalg.eigvalsh(self.values))
+            return np.asarray(np.linalg.eigvalsh(self.matrix()))

@@ -1,0 +1,316 @@
+r"""Cholesky's factors and the solution of a definite system, as one native function.
+
+What a loop nest cannot say, because every block of columns needs those before it, is written here
+by hand. The lower triangle is kept in **panels** of B rows, B being two vectors, each column by
+column down to the panel's own diagonal block; lanes lie along the rows. For the j-th block of B
+columns and every panel i > j
+
+.. math:: L_{ij} = \Bigl(A_{ij} - \sum_{k<j} L_{ik} L_{jk}^\top\Bigr)\, L_{jj}^{-\top} .
+
+The sum is a matrix product whose accumulators stay in registers; a panel is read as it lies in
+memory. Threads share the panels and meet once for a block of columns; each factorises
+:math:`L_{jj}` for itself, which is quicker than to wait for it. A panel's numbers are computed by
+one thread, in one order: the bits do not depend on the number of threads.
+
+References
+----------
+E. Anderson et al., LAPACK Users' Guide, SIAM (1999), section "Block algorithms" (left-looking).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from thalweg.compiler.assembly import Assembly, Builder, Value
+from thalweg.compiler.native import NativeCode, module_text
+from thalweg.compiler.target import Target, host
+from thalweg.compiler.threads import BARRIER_BYTES, write_barrier
+
+__all__ = ["cholesky_code", "panel_rows", "work_bytes"]
+
+ARGUMENTS = (
+    "ptr noalias %matrix, ptr noalias %right, ptr noalias %work, i64 %panels, "
+    "i64 %thread, i64 %threads"
+)
+"""Panels; right side, which becomes the solution; workspace; number of panels; which thread of how
+many. The last number of the right side, behind all panels, becomes 1 if the matrix is definite,
+else 0."""
+
+ITEM = 8
+"""Bytes of a number."""
+
+ZERO, ONE = Value("0", "i64"), Value("1.0", "double")
+
+
+def panel_rows(target: Target | None = None) -> int:
+    """Rows of a panel."""
+    return 2 * (target or host()).lanes(ITEM)
+
+
+def work_bytes(threads: int, target: Target | None = None) -> int:
+    """Workspace: where threads meet, and for each a diagonal block, zeroed before the first call.
+
+    The last column is for the reciprocals of a block's diagonal.
+    """
+    rows = panel_rows(target)
+    return BARRIER_BYTES + threads * rows * (rows + 1) * ITEM
+
+
+def cholesky_code(target: Target | None = None) -> NativeCode:
+    """The function ``cholesky(matrix, right, work, panels, thread, threads)``."""
+    target = target or host()
+    writer = _Writer(target.lanes(ITEM), columns=_columns(target))
+    writer.write()
+    return NativeCode(module_text(writer.code, "cholesky", ARGUMENTS), "cholesky", target)
+
+
+def _columns(target: Target) -> int:
+    """Columns whose sums are kept in registers, beside two vectors and a number."""
+    columns = panel_rows(target)
+    while 2 * columns + 3 > target.registers:
+        columns //= 2
+    return columns
+
+
+class _Writer:
+    """Writes the function for vectors of some lanes.
+
+    `columns` of a block are summed up at once; their number divides that of a block's columns.
+    """
+
+    def __init__(self, lanes: int, columns: int) -> None:
+        self.code = Assembly()
+        self.lanes, self.columns, self.rows = lanes, columns, 2 * lanes
+        self.vector = Builder(self.code, lanes, "float64")
+        self.single = Builder(self.code, 1, "float64")
+
+    def write(self) -> None:
+        """Factorise, then solve."""
+        code, panels = self.code, Value("%panels", "i64")
+        block = self.rows * (self.rows + 1)
+        at = self._offset(Value("%thread", "i64"), block, BARRIER_BYTES // ITEM)
+        self.own = self._place(Value("%work", "ptr"), at)
+        self.inverses = self._place(self.own, Value(str(self.rows * self.rows), "i64"))
+        end = self._offset(panels, self.rows)
+        self.verdict = self._place(Value("%right", "ptr"), end)
+        code.do(f"store double 1.0, {self.verdict}")
+        code.loop(ZERO, panels, 1, self._block_column)
+        first = code.emit("i1", "icmp eq i64 %thread, 0")
+        code.when(first, partial(self._solve, panels))
+
+    # -- one block of columns -------------------------------------------------------------------
+    def _block_column(self, j: Value, carried: Sequence[Value]) -> list[Value]:
+        code = self.code
+        head = self._panel(j)
+        before = self._offset(j, self.rows)
+        self._diagonal_block(head, before)
+        own = self._first_own(code.emit("i64", f"add i64 {j.text}, 1"))
+
+        def panel(i: Value, carried: Sequence[Value]) -> list[Value]:
+            self._block(self._panel(i), head, before)
+            return []
+
+        code.loop(own, Value("%panels", "i64"), Value("%threads", "i64"), panel)
+        write_barrier(code, Value("%work", "ptr"), Value("%threads", "i64"))
+        first = code.emit("i1", "icmp eq i64 %thread, 0")  # nobody reads the old one any more
+        code.when(first, partial(self._keep, head, before))
+        return []
+
+    def _first_own(self, i: Value) -> Value:
+        """The thread's first panel from the i-th on: it keeps its panels in its own cache."""
+        code = self.code
+        turn = code.emit("i64", f"urem i64 {i.text}, %threads")
+        ahead = code.emit("i64", f"sub i64 %thread, {turn.text}")
+        missed = code.emit("i1", f"icmp slt i64 {ahead.text}, 0")
+        round_ = code.emit("i64", f"select {missed}, i64 %threads, i64 0")
+        ahead = code.emit("i64", f"add i64 {ahead.text}, {round_.text}")
+        return code.emit("i64", f"add i64 {i.text}, {ahead.text}")
+
+    def _diagonal_block(self, head: Value, before: Value) -> None:
+        """Factorise what is left of a diagonal block, in this thread's workspace."""
+        rows, v = self.rows, self.vector
+        for start in range(0, rows, self.columns):
+            sums = self._products(head, head, before, start)
+            for c, pair in enumerate(sums, start):
+                place = self._column(head, before, c)
+                left = [v.fsub(a, s) for a, s in zip(self._pair(place), pair, strict=True)]
+                self._store_pair(self._element(self.own, rows * c), left)
+        for c in range(rows):
+            place = self._element(self.own, rows * c)
+            pivot = self._number(self._element(place, c))
+            self._judge(pivot)
+            root = self.single.sqrt(pivot)
+            inverse = self.single.fdiv(self.single.constant(1.0), root)
+            self._put(inverse, self._element(self.inverses, c))
+            factor = self._spread(inverse)
+            column = [v.fmul(a, factor) for a in self._pair(place)]
+            self._store_pair(place, column)
+            for later in range(c + 1, rows):
+                target = self._element(self.own, rows * later)
+                scale = v.fneg(self._broadcast(self._element(place, later)))
+                self._store_pair(target, self._added(column, scale, self._pair(target)))
+
+    def _judge(self, pivot: Value) -> None:
+        """Note a pivot that is not positive, or not a number."""
+        bad = self.single.any(self.single.fcmp("ule", pivot, self.single.constant(0.0)))
+        self.code.when(bad, lambda: self.code.do(f"store double 0.0, {self.verdict}"))
+
+    def _block(self, panel: Value, head: Value, before: Value) -> None:
+        """One block of L below the diagonal: the sum, then the triangular system."""
+        rows, v = self.rows, self.vector
+        for start in range(0, rows, self.columns):
+            sums = self._products(panel, head, before, start)
+            places = [self._column(panel, before, c) for c in range(start + self.columns)]
+            found = [
+                [v.fsub(a, s) for a, s in zip(self._pair(place), pair, strict=True)]
+                for place, pair in zip(places[start:], sums, strict=True)
+            ]
+            for c in range(start):  # columns of this block that were solved for before
+                done = self._pair(places[c])
+                for k, at in enumerate(range(start, start + self.columns)):
+                    scale = v.fneg(self._broadcast(self._element(self.own, rows * c + at)))
+                    found[k] = self._added(done, scale, found[k])
+            for k, at in enumerate(range(start, start + self.columns)):
+                inverse = self._broadcast(self._element(self.inverses, at))
+                found[k] = [v.fmul(a, inverse) for a in found[k]]
+                self._store_pair(places[at], found[k])
+                for later in range(k + 1, self.columns):
+                    entry = self._element(self.own, rows * at + start + later)
+                    scale = v.fneg(self._broadcast(entry))
+                    found[later] = self._added(found[k], scale, found[later])
+
+    def _products(self, panel: Value, head: Value, before: Value, start: int) -> list[list[Value]]:
+        """The sums for some columns of a block, over all columns before it."""
+
+        def add(k: Value, carried: Sequence[Value]) -> list[Value]:
+            at = self._offset(k, self.rows)
+            left = self._pair(self._place(panel, at))
+            line = self._place(head, at)
+            sums: list[Value] = []
+            for c in range(self.columns):
+                scale = self._broadcast(self._element(line, start + c))
+                sums += self._added(left, scale, carried[2 * c : 2 * c + 2])
+            return sums
+
+        zeros = [self.vector.constant(0.0)] * (2 * self.columns)
+        sums = self.code.loop(ZERO, before, 1, add, zeros)
+        return [sums[2 * c : 2 * c + 2] for c in range(self.columns)]
+
+    def _keep(self, head: Value, before: Value) -> None:
+        """Copy the factor of a diagonal block to where it belongs."""
+        for c in range(self.rows):
+            place = self._element(self.own, self.rows * c)
+            self._store_pair(self._column(head, before, c), self._pair(place))
+
+    # -- triangular systems -----------------------------------------------------------------------
+    def _solve(self, panels: Value) -> None:
+        """L y = b from the first panel on, Lᵀ x = y from the last one back."""
+        code = self.code
+        code.loop(ZERO, panels, 1, self._forward)
+
+        def back(number: Value, carried: Sequence[Value]) -> list[Value]:
+            last = code.emit("i64", f"sub i64 {panels.text}, {number.text}")
+            self._backward(code.emit("i64", f"sub i64 {last.text}, 1"))
+            return []
+
+        code.loop(ZERO, panels, 1, back)
+
+    def _forward(self, i: Value, carried: Sequence[Value]) -> list[Value]:
+        v, panel, before = self.vector, self._panel(i), self._offset(i, self.rows)
+        right = Value("%right", "ptr")
+
+        def add(k: Value, sums: Sequence[Value]) -> list[Value]:
+            scale = self._broadcast(self._place(right, k))
+            return self._added(
+                self._pair(self._place(panel, self._offset(k, self.rows))), scale, sums
+            )
+
+        sums = self.code.loop(ZERO, before, 1, add, [v.constant(0.0)] * 2)
+        own = self._place(right, before)
+        left = [v.fsub(a, s) for a, s in zip(self._pair(own), sums, strict=True)]
+        self._store_pair(own, left)
+        for c in range(self.rows):
+            column = self._column(panel, before, c)
+            diagonal, place = self._number(self._element(column, c)), self._element(own, c)
+            found = self.single.fdiv(self._number(place), diagonal)
+            scale = v.fneg(self._spread(found))
+            self._store_pair(own, self._added(self._pair(column), scale, self._pair(own)))
+            self._put(found, place)
+        return []
+
+    def _backward(self, i: Value) -> None:
+        v, code, panel, before = self.vector, self.code, self._panel(i), self._offset(i, self.rows)
+        right = Value("%right", "ptr")
+        own = self._place(right, before)
+        for c in reversed(range(self.rows)):
+            column, place = self._column(panel, before, c), self._element(own, c)
+            rest = self._number(place)
+            for later in range(c + 1, self.rows):
+                known = self._number(self._element(own, later))
+                entry = self.single.fneg(self._number(self._element(column, later)))
+                rest = self.single.muladd(entry, known, rest)
+            self._put(self.single.fdiv(rest, self._number(self._element(column, c))), place)
+        found = self._pair(own)
+
+        def subtract(k: Value, carried: Sequence[Value]) -> list[Value]:
+            pair = self._pair(self._place(panel, self._offset(k, self.rows)))
+            products = v.muladd(pair[0], found[0], v.fmul(pair[1], found[1]))
+            reduce = f"llvm.vector.reduce.fadd.v{self.lanes}f64"
+            total = code.call("double", reduce, Value("0.0", "double"), products, flags="reassoc")
+            place = self._place(right, k)
+            old = code.emit("double", f"load double, {place}, align 8")
+            new = code.emit("double", f"fsub double {old.text}, {total.text}")
+            code.do(f"store {new}, {place}, align 8")
+            return []
+
+        code.loop(ZERO, before, 1, subtract)
+
+    # -- places and numbers ---------------------------------------------------------------------
+    def _panel(self, i: Value) -> Value:
+        """Where a panel begins: behind panels of B, 2B, ... columns."""
+        following = self.code.emit("i64", f"add i64 {i.text}, 1")
+        twice = self.code.emit("i64", f"mul i64 {i.text}, {following.text}")
+        at = self._offset(twice, self.rows * self.rows // 2)
+        return self._place(Value("%matrix", "ptr"), at)
+
+    def _column(self, panel: Value, before: Value, c: int) -> Value:
+        """The c-th column of a panel's block that begins at column `before`."""
+        return self._place(panel, self._offset(before, self.rows, c * self.rows))
+
+    def _offset(self, index: Value, factor: int, start: int = 0) -> Value:
+        scaled = self.code.emit("i64", f"mul nsw i64 {index.text}, {factor}")
+        return self.code.emit("i64", f"add nsw i64 {scaled.text}, {start}") if start else scaled
+
+    def _place(self, base: Value, index: Value) -> Value:
+        return self.code.emit("ptr", f"getelementptr double, {base}, {index}")
+
+    def _element(self, base: Value, number: int) -> Value:
+        return self._place(base, Value(str(number), "i64"))
+
+    def _pair(self, place: Value) -> list[Value]:
+        """Two vectors."""
+        ends = (place, self._element(place, self.lanes))
+        return [self.code.emit(self.vector.type, f"load {self.vector.type}, {p}") for p in ends]
+
+    def _store_pair(self, place: Value, pair: Sequence[Value]) -> None:
+        for end, value in zip((place, self._element(place, self.lanes)), pair, strict=True):
+            self.code.do(f"store {value}, {end}")
+
+    def _added(self, pair: Sequence[Value], scale: Value, to: Sequence[Value]) -> list[Value]:
+        return [self.vector.muladd(a, scale, b) for a, b in zip(pair, to, strict=True)]
+
+    def _number(self, place: Value) -> Value:
+        return self.code.emit(self.single.type, f"load {self.single.type}, {place}, align 8")
+
+    def _put(self, number: Value, place: Value) -> None:
+        self.code.do(f"store {number}, {place}, align 8")
+
+    def _spread(self, number: Value) -> Value:
+        """A number in every lane."""
+        undef = f"{self.single.type} undef"
+        mask = f"<{self.lanes} x i32> zeroinitializer"
+        return self.code.emit(self.vector.type, f"shufflevector {number}, {undef}, {mask}")
+
+    def _broadcast(self, place: Value) -> Value:
+        return self._spread(self._number(place))

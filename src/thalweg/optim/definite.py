@@ -1,0 +1,144 @@
+"""Symmetric positive definite systems of one size, solved again and again."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.compiler.cholesky import cholesky_code, panel_rows, work_bytes
+from thalweg.compiler.crew import run_on_threads
+from thalweg.compiler.memory import workspace
+from thalweg.compiler.native import NativeCode
+from thalweg.compiler.pace import Pace
+from thalweg.compiler.target import available_threads
+from thalweg.optim.blas import single_threaded_blas
+
+__all__ = ["DefiniteSystem"]
+
+Array = NDArray[Any]
+
+NATIVE_FROM = 96
+"""Rows from which the native factorisation is quicker than LAPACK's and a call of it,"""
+
+THREADS_FROM = 320
+"""and those from which threads share it."""
+
+
+class DefiniteSystem:
+    r"""Solves :math:`(A + D)\,x = b` by Cholesky's factors; D is diagonal.
+
+    The lower triangle of A is kept in `panels`, which the caller fills: by `load` from a matrix,
+    or straight from what the matrix is made of, by `rows` and `columns`.
+
+    Parameters
+    ----------
+    n : int
+    native : bool
+        Whether native code may be used; else LAPACK is, for which the matrix is one panel.
+
+    Attributes
+    ----------
+    panels : array of float64
+        Entries of A; `solve` overwrites them.
+
+    Examples
+    --------
+    >>> system = DefiniteSystem(2)
+    >>> system.load(np.array([[3.0, 2.0], [2.0, 4.0]]))
+    >>> system.solve(np.ones(2), np.array([8.0, 9.0]))
+    array([1.375, 1.25 ])
+    """
+
+    def __init__(self, n: int, native: bool = True) -> None:
+        self.n = n
+        self.native = native and n >= NATIVE_FROM
+        self.height = panel_rows() if self.native else max(n, 1)
+        self.count = -(-n // self.height)
+        sizes = self.height**2 * np.arange(1, self.count + 1)
+        self.starts = np.concatenate([[0], np.cumsum(sizes)])
+        self.panels = workspace(8 * int(self.starts[-1])).view(np.float64)
+        self.diagonal = self._places(np.arange(self.count * self.height))
+        if self.native:
+            threads = available_threads() if n >= THREADS_FROM else 1
+            self.pace = Pace(threads)
+            self.work = workspace(work_bytes(threads))
+            self.right = workspace(8 * (len(self.diagonal) + 1)).view(np.float64)
+
+    def _places(self, i: Array) -> Array:
+        """Where diagonal entries are."""
+        panel, row = np.divmod(i, self.height)
+        return np.asarray(self.starts[panel] + i * self.height + row)
+
+    @property
+    def rows(self) -> Array:
+        """The row of every entry of `panels`; those below the matrix repeat the last one."""
+        parts = [
+            np.tile(np.arange(k, k + self.height), k + self.height)
+            for k in range(0, len(self.diagonal), self.height)
+        ]
+        return np.minimum(np.concatenate([*parts, []]).astype(np.intp), self.n - 1)
+
+    @property
+    def columns(self) -> Array:
+        """The column of every entry of `panels`; the same for those beside the matrix."""
+        parts = [
+            np.repeat(np.arange(k + self.height), self.height)
+            for k in range(0, len(self.diagonal), self.height)
+        ]
+        return np.minimum(np.concatenate([*parts, []]).astype(np.intp), self.n - 1)
+
+    def load(self, matrix: Array) -> None:
+        """Fill `panels` with the lower triangle of a matrix."""
+        for k, start in enumerate(self.starts[:-1]):
+            first, last = k * self.height, (k + 1) * self.height
+            part = self.panels[start : self.starts[k + 1]].reshape(last, self.height).T
+            rows = matrix[first:last]
+            part[: len(rows), : self.n] = rows[:, :last]
+
+    def solve(self, diagonal: Array, right: Array) -> Array | None:
+        """The solution x; None where A + D is not positive definite.
+
+        Parameters
+        ----------
+        diagonal, right : array of shape (n,)
+        """
+        self.panels[self.diagonal[: self.n]] += diagonal
+        return self._native(right) if self.native else self._lapack(right)
+
+    def _lapack(self, right: Array) -> Array | None:
+        from scipy.linalg.lapack import dposv
+
+        matrix = self.panels.reshape(self.n, self.n).T
+        with single_threaded_blas():
+            _, solution, failed = dposv(matrix, right, lower=1, overwrite_a=1)
+        return None if failed or not np.all(np.isfinite(solution)) else solution
+
+    def _native(self, right: Array) -> Array | None:
+        self._fill_up()
+        self.right[: self.n], self.right[self.n :] = right, 0.0
+        _, function = _factorisation()
+        places = [a.ctypes.data for a in (self.panels, self.right, self.work)]
+        threads, began = self.pace.threads, perf_counter()
+        run_on_threads(lambda thread, of: function(*places, self.count, thread, of), threads)
+        self.pace.note(threads, 1, perf_counter() - began)
+        return self.right[: self.n].copy() if self.right[-1] else None
+
+    def _fill_up(self) -> None:
+        """Rows of the last panel below the matrix are the identity's."""
+        below = self.n % self.height
+        if below:
+            last = self.panels[self.starts[-2] :].reshape(-1, self.height)
+            last[:, below:] = 0.0
+            self.panels[self.diagonal[self.n :]] = 1.0
+
+
+@lru_cache(maxsize=1)
+def _factorisation() -> tuple[NativeCode, Any]:
+    """The code, to be kept as long as the function is, and the function."""
+    code, kinds = cholesky_code(), [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 3
+    return code, ctypes.CFUNCTYPE(None, *kinds)(code.address)
