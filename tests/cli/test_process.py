@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 import thalweg as tw
+from thalweg.cli.interruption import Interruption
+from thalweg.cli.screen import Screen
+from thalweg.interrupts import answered
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FAST = ("--engine", "numpy", "--epochs", "15", "--learning-rate", "0.02")
@@ -130,3 +133,21 @@ def test_interruption_before_anything_is_learned(tmp_path):
     )
     assert done.returncode == 130 and "nothing was written" in done.stderr
     assert "Traceback" not in done.stderr and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent as on Unix")
+def test_ctrl_c_is_raised_only_where_nothing_is_lost():
+    def ctrl_c():
+        signal.raise_signal(signal.SIGINT)
+
+    with Interruption(Screen("en")) as interruption, pytest.raises(KeyboardInterrupt):
+        ctrl_c()  # nothing has been learned yet
+    with Interruption(Screen("en")) as interruption:
+        interruption(None)
+        ctrl_c()  # between two methods, or while a model is written
+        with pytest.raises(KeyboardInterrupt):
+            interruption(None)
+    with Interruption(Screen("en")) as interruption, answered():
+        interruption(None)
+        with pytest.raises(KeyboardInterrupt):
+            ctrl_c()

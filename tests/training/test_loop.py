@@ -1,5 +1,6 @@
 """Reasons to stop, the weights that are kept, snapshots, callbacks."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import thalweg as tw
 from thalweg.errors import DifferentiationError, DivergedError, OptionError
 from thalweg.nn.network import dense_network, flat
+from thalweg.training import loop
 from thalweg.training.stopping import REASONS, StopReason
 
 RNG = np.random.default_rng(1)
@@ -102,6 +104,21 @@ def test_interruption_keeps_the_best():
     assert model.stop.kind == "interrupted" and not model.stop.regular
     assert len(model.history) == 4
     assert model.origin.kept_epoch == model.history.best_epoch > 0
+
+
+def test_an_epoch_that_is_not_written_down_does_not_count(monkeypatch):
+    looks = itertools.count()
+    finite = loop._finite
+
+    def interrupted(values):
+        if next(looks) == 40:
+            raise KeyboardInterrupt
+        return finite(values)
+
+    monkeypatch.setattr(loop, "_finite", interrupted)
+    model = fit(epochs=50, keep="last")
+    assert model.stop.kind == "interrupted"
+    assert 0 < model.origin.kept_epoch == len(model.history) < 50
 
 
 def test_divergence_keeps_the_best():

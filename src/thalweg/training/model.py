@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -26,6 +27,7 @@ from thalweg.errors import OptionError, ShapeError, suggest
 from thalweg.nn.losses import Loss
 from thalweg.nn.network import Network, Params
 from thalweg.nn.objective import NetworkObjective
+from thalweg.optim.blas import single_threaded_blas
 from thalweg.optim.rules import GD
 from thalweg.training.columns import Table
 from thalweg.training.constraints.report import ConstraintReport
@@ -40,6 +42,12 @@ from thalweg.training.tables import read_table
 from thalweg.trees import map_leaves
 
 __all__ = ["Model", "Origin"]
+
+PART = 4096
+"""Rows that are predicted at once: more would be several times slower, out of the cache."""
+
+WIDE = 50_000
+"""Parameters from which several threads pay for the products with so many rows."""
 
 
 @dataclass(frozen=True)
@@ -173,8 +181,10 @@ class Model:
 
     def outputs(self, X: Any, at: str = "end") -> NDArray[Any]:
         """The network's outputs as they come, scaled targets or probabilities, shape (n, n[L])."""
-        found = self.network(self.at(at), self.inputs(X))
-        return np.asarray(found)
+        parts, params = _parts(self.inputs(X)), self.at(at)
+        narrow = self.network.count < WIDE and len(parts) > 1
+        with single_threaded_blas() if narrow else nullcontext():
+            return np.concatenate([self.network(params, part) for part in parts])
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Quantities in the target's own unit, or classes.
@@ -246,11 +256,19 @@ class Model:
             truth, guess = undo(T), undo(np.asarray(Y, np.float64))
             figures = figures_of_numbers(truth, guess, w)
             return {"loss": float(self.loss(guess, truth, w)), **figures}
-        program = Program(NetworkObjective(self.network, self.loss), GD())
-        loss = self.loss.sign * program.loss(self.params, self.inputs(X), T, w)
+        loss = self.loss.sign * self._joint_loss(self.inputs(X), T, w)
         decoded = self.encoding.decode(Y)[self.encoding.names[0]]
         truth = self.encoding.decode(T)[self.encoding.names[0]]
         return {"loss": loss, **figures_of_classes(truth, decoded, w)}
+
+    def _joint_loss(self, rows: NDArray[Any], T: NDArray[Any], w: NDArray[np.float64]) -> float:
+        """The loss as training sees it, where last activation and loss are taken together."""
+        program = Program(NetworkObjective(self.network, self.loss), GD())
+        parts = list(zip(_parts(rows), _parts(T), _parts(w), strict=True))
+        losses = [program.loss(self.params, *part) for part in parts]
+        shares = [float(np.sum(own)) for _, _, own in parts]
+        total = sum(shares) or 1.0
+        return sum(loss * (share / total) for loss, share in zip(losses, shares, strict=True))
 
     # -- other moments -------------------------------------------------------------------------
     def at(self, moment: str = "end") -> Params:
@@ -323,6 +341,11 @@ class Model:
             return False
         facts = [(m.network, m.loss, m.encoding, m.stop) for m in (self, other)]
         return all(same) and facts[0] == facts[1]
+
+
+def _parts(rows: NDArray[Any]) -> list[NDArray[Any]]:
+    """At least one; some rows each."""
+    return [rows[start : start + PART] for start in range(0, max(len(rows), 1), PART)]
 
 
 def _bits(array: NDArray[Any]) -> tuple[str, tuple[int, ...], bytes]:
