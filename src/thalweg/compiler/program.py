@@ -54,6 +54,7 @@ USES_IN_BLOCKS = 64
 """and the same where sums are long."""
 
 Array = NDArray[Any]
+Call = Callable[[tuple[int, int], int, float], None]
 Update = Callable[
     [Sequence[Node], Sequence[Node], Sequence[Node], Sequence[Node], Node],
     tuple[Sequence[Node], Sequence[Node]],
@@ -375,22 +376,33 @@ class BatchProgram:
             Of a call that takes long while it may still be running: the arrays of the batches
             are then of no use any more.
         """
-        self.make_ready()
         size = self.layout.workspace_bytes(batches.block or batches.size, threads)
         with self._lent(size) as space:
-            rest = _addresses([space, *(b.value for b in self.layout.constants)])
-            places = [*batches.addresses, *rest]
-            table = (ctypes.c_void_p * len(places))(*places)
-            function, count = self._function, len(batches.data[3])
+            self._call(batches, space)(span, threads, seconds)
 
+    def prepared(self, batches: Batches) -> Call:
+        """`run` for batches that are run again and again, with a workspace of their own."""
+        size = self.layout.workspace_bytes(batches.block or batches.size, batches.threads)
+        return self._call(batches, workspace(size))
+
+    def _call(self, batches: Batches, space: Array) -> Call:
+        self.make_ready()
+        rest = _addresses([space, *(b.value for b in self.layout.constants)])
+        places = [*batches.addresses, *rest]
+        table = (ctypes.c_void_p * len(places))(*places)
+        function, count = self._function, len(batches.data[3])
+
+        def give_up() -> None:
+            space[GIVE_UP] = 1
+
+        def call(span: tuple[int, int], threads: int, seconds: float) -> None:
             def task(thread: int, threads: int) -> None:
                 function(table, *span, count, batches.size, thread, threads, batches.block)
                 assert space is not None  # is kept, as are batches, as long as this may run
 
-            def give_up() -> None:
-                space[GIVE_UP] = 1
-
             run_patiently(task, threads, seconds, give_up)
+
+        return call
 
     @contextmanager
     def _lent(self, size: int) -> Iterator[Array]:

@@ -10,15 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from thalweg.compiler.pace import Pace
-from thalweg.compiler.program import Batches, BatchProgram, Step
+from thalweg.compiler.program import Batches, BatchProgram, Call, Step
 from thalweg.compiler.target import available_threads
 from thalweg.differentiation import value_and_grad
+from thalweg.errors import PositionError, ShapeError
 from thalweg.graph import Node, variable
 from thalweg.nn.dropout import keys
 from thalweg.nn.network import Params
@@ -91,8 +93,7 @@ class NativeProgram:
         # Copies, which are changed in place: whoever keeps the old state keeps it unchanged.
         params, memory = (_copied(part, self.dtype) for part in (state.params, state.memory))
         arrays = [a for entry in (*params, *memory) for a in entry.values()]
-        data = [np.ascontiguousarray(a, self.dtype) for a in (X, T, weights)]
-        data.append(np.ascontiguousarray(order, np.int64))
+        data = [*self._samples(X, T, weights), _places(order, len(X))]
         data.append(self._keys(state, data[3], batch_size))
         scalars = self._scalars(program, state.step, learning_rates, batches)
         losses = np.zeros((batches, 3), self.dtype)
@@ -103,22 +104,31 @@ class NativeProgram:
         value, state.penalty = means(losses)
         return value
 
+    def _samples(self, *samples: Array) -> list[Array]:
+        """X, T and weights as native code reads them, which cannot see where they end."""
+        network, count = self.objective.network, len(samples[0])
+        wanted = (count, network.inputs), (count, network.outputs), (count,)
+        for name, array, shape in zip(("X", "T", "weights"), samples, wanted, strict=True):
+            if array.shape != shape:
+                raise ShapeError(
+                    "{name} has shape {found}, not {wanted}.",
+                    name=name,
+                    found=array.shape,
+                    wanted=shape,
+                )
+        return [np.ascontiguousarray(a, self.dtype) for a in samples]
+
     def _run(self, program: BatchProgram, batches: Batches) -> None:
-        """Native calls, each for a short time, on as many threads as do good."""
         program.make_ready()
+        pace = self._pace(program, batches)
+        _in_spans(partial(program.run, batches), len(batches.scalars), pace)
+
+    def _pace(self, program: BatchProgram, batches: Batches) -> Pace:
         pace = self._paces.get((program, batches.size))
         if pace is None:
             guess = 6.0 * self.objective.network.count * batches.size / SLOWEST
             pace = self._paces[program, batches.size] = Pace(batches.threads, guess)
-        first, count = 0, len(batches.scalars)
-        while first < count:
-            threads = pace.threads
-            last = min(count, first + pace.batches(threads))
-            expected = pace.expected(threads, last - first)
-            began = time.perf_counter()
-            program.run(batches, (first, last), threads, expected)
-            pace.note(threads, last - first, time.perf_counter() - began)
-            first = last
+        return pace
 
     def _scalars(
         self, program: BatchProgram, step: int, learning_rates: Array, batches: int
@@ -225,7 +235,7 @@ class NativeProgram:
             return 0.0
         size = min(len(X), LARGEST_SUM)
         arrays = [np.ascontiguousarray(a, self.dtype) for a in state]
-        data = [np.ascontiguousarray(a, self.dtype) for a in (X, T, weights)]
+        data = self._samples(X, T, weights)
         data += [np.arange(len(X)), np.zeros(1, np.int64)]
         losses = np.zeros((batch_count(len(X), size), 3), self.dtype)
         scalars = np.zeros((len(losses), 0), self.dtype)
@@ -266,13 +276,14 @@ class NativeProgram:
     ) -> tuple[Callable[[], None], Array]:
         count = len(samples.X)
         size = min(count, LARGEST_SUM)
-        data: list[Array] = [np.ascontiguousarray(a, self.dtype) for a in samples]
+        data = self._samples(*samples)
         data += [np.arange(count), np.zeros(1, np.int64)]
         losses = np.zeros((batch_count(count, size), 3), self.dtype)
         program, chosen = self._program(size, what, everything)
         scalars = np.zeros((len(losses), 0), self.dtype)
         batches = Batches(state, data, scalars, losses, size, chosen.threads, chosen.block)
-        return lambda: self._run(program, batches), losses
+        call, pace, spans = program.prepared(batches), self._pace(program, batches), len(losses)
+        return lambda: _in_spans(call, spans, pace), losses
 
     def _penalty_and_gradient(
         self, leaves: Sequence[Array], total: float
@@ -284,12 +295,43 @@ class NativeProgram:
         return float(value), list(slopes)
 
 
+def _places(order: Array, rows: int) -> Array:
+    """The order as native code reads it, which does not look whether a row exists."""
+    found = np.ascontiguousarray(order, np.int64)
+    # As numbers without a sign, negative ones are large.
+    if found.size and found.view(np.uint64).max() >= rows:
+        raise PositionError(
+            "the order of the rows goes from {first} to {last}, but there are {rows}: rows are "
+            "counted from 0.",
+            first=found.min(),
+            last=found.max(),
+            rows=rows,
+        )
+    return found
+
+
 def _copied(entries: Sequence[dict[str, Array]], dtype: np.dtype[Any]) -> list[dict[str, Array]]:
     return [{k: np.array(a, dtype, order="C") for k, a in entry.items()} for entry in entries]
 
 
+def _in_spans(call: Call, count: int, pace: Pace) -> None:
+    """Native calls, each for a short time, on as many threads as do good."""
+    first = 0
+    while first < count:
+        threads = pace.threads
+        last = min(count, first + pace.batches(threads))
+        expected = pace.expected(threads, last - first)
+        began = time.perf_counter()
+        call((first, last), threads, expected)
+        pace.note(threads, last - first, time.perf_counter() - began)
+        first = last
+
+
 def means(losses: Array) -> tuple[float, float]:
     """Loss and penalty over all batches, by their weights."""
+    if len(losses) == 1:
+        loss, price, total = losses[0].tolist()
+        return (loss, price) if total else (0.0, 0.0)
     sums = losses.astype(np.float64)
     total = float(sums[:, 2].sum())
     if not total:

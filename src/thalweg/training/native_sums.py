@@ -57,14 +57,13 @@ class NativeSums:
     def __call__(self, theta: Array) -> tuple[float, Array]:
         """At parameters as one vector, shape (P,)."""
         self.theta[:] = theta
-        self.slopes[:] = 0.0
+        self.slopes.fill(0.0)
         try:
             self.run()
         except KeyboardInterrupt:
             self._lay_out()  # native code may still be writing to the old arrays
             raise
-        value = float(self.losses[:, 0] @ self.losses[:, 2]) / self.total
-        return value, self.slopes / self.total
+        return means(self.losses)[0], self.slopes / self.total
 
 
 class NativeLosses:
