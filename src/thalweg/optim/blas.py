@@ -12,8 +12,8 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
 
@@ -29,19 +29,37 @@ def _libraries() -> list[Any]:
     return [library for library in found if library.user_api == "blas"]
 
 
-@contextmanager
-def single_threaded_blas() -> Iterator[None]:
+class _SingleThreaded:
+    """Counts who is inside: the first one takes the threads away, the last one gives them back."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside = threading.Lock(), 0
+        self.before: list[tuple[Any, int]] = []
+
+    def __enter__(self) -> None:
+        with self.lock:
+            self.inside += 1
+            if self.inside == 1:
+                threads = [(library, library.get_num_threads()) for library in _libraries()]
+                self.before = [(library, n) for library, n in threads if n not in (None, 1)]
+                for library, _ in self.before:
+                    library.set_num_threads(1)
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                for library, count in self.before:
+                    library.set_num_threads(count)
+
+
+_single_threaded = _SingleThreaded()
+
+
+def single_threaded_blas() -> AbstractContextManager[None]:
     """A context in which BLAS runs on the calling thread alone.
 
-    Libraries that do so anyway are left alone: a small solver enters here at every step, and
-    threadpoolctl's own context takes longer than such a step.
+    A small solver enters here at every step: inside another such context it costs next to
+    nothing, and threadpoolctl's own takes longer than such a step.
     """
-    threads = [(library, library.get_num_threads()) for library in _libraries()]
-    changed = [(library, count) for library, count in threads if count not in (None, 1)]
-    for library, _ in changed:
-        library.set_num_threads(1)
-    try:
-        yield
-    finally:
-        for library, count in changed:
-            library.set_num_threads(count)
+    return _single_threaded

@@ -25,6 +25,7 @@ alone (`form_for`), never by a timing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -134,7 +135,7 @@ class Quadratic:
     def step(self, mu: float) -> Array | None:
         """The step of ``(H + μ I) s = -g``; None if that is not positive definite."""
         step = self.curvature.solve(self.bend + mu, self.slope)
-        return None if step is None or not np.all(np.isfinite(step)) else step
+        return None if step is None or not math.isfinite(step @ step) else step
 
     def matrix(self) -> Array:
         """H, shape (P, P)."""

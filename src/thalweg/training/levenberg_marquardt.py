@@ -14,6 +14,7 @@ Neural Networks 5 (1994) 989. H. B. Nielsen, IMM-REP-1999-05, DTU.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.nn.network import Params
+from thalweg.optim.blas import single_threaded_blas
 from thalweg.optim.rules import GD
 from thalweg.training.batches import Samples
 from thalweg.training.engines import make_program
@@ -149,25 +151,24 @@ class LevenbergMarquardt:
             step = model.step(damping.mu)
             if step is not None:
                 predicted = 0.5 * float(step @ (damping.mu * step - model.gradient))
-                tiny = np.linalg.norm(step) <= 1e-15 * (np.linalg.norm(state.theta) + 1e-15)
+                tiny = _norm(step) <= 1e-15 * (_norm(state.theta) + 1e-15)
                 if tiny or predicted <= 0.0:
                     break
                 tried = state.theta + step
                 value = self._value(tried)
                 ratio = (model.value - value) / predicted
-                if np.isfinite(value) and value < model.value and ratio > 1e-4:
+                if math.isfinite(value) and value < model.value and ratio > 1e-4:
                     damping.accepted(min(ratio, 2.0))
                     state.theta, state.step = tried, state.step + 1
                     state.params = self._params(tried)
                     state.model = None
                     return
             damping.refused()
-        norm = float(np.linalg.norm(model.gradient))
-        state.finished = StopReason.of("step", epoch=state.step, norm=norm)
+        reached = _norm(model.gradient)
+        state.finished = StopReason.of("step", epoch=state.step, norm=reached)
 
     def _params(self, theta: Array) -> Params:
-        leaves = [np.array(leaf) for leaf in self.equations.split(theta)]
-        return self.task.objective.as_params(leaves)
+        return self.task.objective.as_params(self.equations.split(theta))
 
     def _value(self, theta: Array) -> float:
         value = self._loss_at(theta)
@@ -180,6 +181,10 @@ class LevenbergMarquardt:
     def gradient(self, params: Params, X: Array, T: Array, weights: Array) -> tuple[float, Params]:
         """The objective with its penalty, and its gradient."""
         return self.inner.gradient(params, X, T, weights)
+
+
+def _norm(values: Array) -> float:
+    return math.sqrt(float(values @ values))
 
 
 def _losses(inner: EpochProgram, task: Task) -> Callable[[Array], float]:
@@ -199,4 +204,6 @@ def run_levenberg_marquardt(task: Task, form: str = "auto") -> Outcome:
     """Train by Levenberg-Marquardt, in float64."""
     exact = replace(task, dtype=np.dtype(np.float64), rule=task.rule or GD())
     inner, engine = make_program(exact)
-    return replace(run_epochs(exact, LevenbergMarquardt(inner, exact, form)), engine=engine)
+    with single_threaded_blas():
+        outcome = run_epochs(exact, LevenbergMarquardt(inner, exact, form))
+    return replace(outcome, engine=engine)

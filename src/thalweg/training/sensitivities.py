@@ -177,6 +177,7 @@ class Blocks:
         self._run = _native(graph) if native else _interpreted(graph)
         self._threads = available_threads() if native else 1
         self.slots = 2 * self._threads
+        self.only = self._part(0) if self.count <= self.block else []
 
     def map(self, theta: Array, use: Callable[[list[Array], int], Any]) -> Iterator[Any]:
         """``use(results, slot)`` of every block; the last one is filled up with weights of zero.
@@ -185,6 +186,8 @@ class Blocks:
         nobody uses any more. The results are overwritten when the next block begins.
         """
         leaves = self.places.leaves(theta)
+        if self.only:
+            return iter([use(self._run(*leaves, *self.only), 0)])
 
         def work(number: int) -> Any:
             part = self._part(number * self.block)
