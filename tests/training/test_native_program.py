@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from thalweg.compiler.native import NativeCode
+from thalweg.errors import PositionError, ShapeError
 from thalweg.nn.activations import ACTIVATIONS
 from thalweg.nn.losses import LOSSES, loss
 from thalweg.nn.network import Dense, Network
@@ -292,3 +293,37 @@ def test_any_layout_of_the_data():
     other.weights = np.broadcast_to(1, 29)
     program = NativeProgram(NetworkObjective(net, loss("mse")), RULES["adam"]())
     assert distance(train(program, net, other, 8)[0], train(program, net, data, 8)[0]) == 0
+
+
+@pytest.mark.parametrize("order", [[0, 1, 5], [3, -1], [2**40]])
+def test_rows_that_do_not_exist(order):
+    net = network(2, 3, 1)
+    program, data = (
+        NativeProgram(NetworkObjective(net, loss("mse")), RULES["sgd"]()),
+        Data(net, "mse", 5),
+    )
+    state = program.start(net.initial(0))
+    with pytest.raises(PositionError, match="but there are 5") as caught:
+        program.epoch(state, data.X, data.T, data.weights, np.array(order), 2, np.full(2, 0.1))
+    assert "행은 5개뿐" in caught.value.said("ko") and state.step == 0
+
+
+@pytest.mark.parametrize("wrong", ["X", "T", "weights"])
+def test_samples_that_do_not_fit(wrong):
+    net = network(2, 3, 1)
+    program = NativeProgram(NetworkObjective(net, loss("mse")), RULES["sgd"]())
+    data = Data(net, "mse", 5)
+    setattr(data, wrong, getattr(data, wrong)[..., :0])
+    with pytest.raises(ShapeError, match=wrong):
+        train(program, net, data, 2)
+    with pytest.raises(ShapeError, match=wrong):
+        program.loss(net.initial(0), data.X, data.T, data.weights)
+
+
+def test_no_rows():
+    net = network(2, 3, 1)
+    program = NativeProgram(NetworkObjective(net, loss("mse")), RULES["sgd"]())
+    state, none = program.start(net.initial(0)), np.zeros(0)
+    rows = np.zeros((0, 2)), np.zeros((0, 1)), none
+    assert program.epoch(state, *rows, np.zeros(0, int), 4, none) == 0.0
+    assert program.loss(net.initial(0), *rows) == 0.0
