@@ -57,3 +57,13 @@ def test_same_argument_twice():
     f = lambda x: x - x
     assert tw.grad(f)(3.0) == 0.0
     assert interpret(tw.trace(lambda x, y: (x, y, x), 1.0, 2.0), [1.0, 2.0]) == [1.0, 2.0, 1.0]
+
+
+def test_what_ufuncs_repeat_themselves_is_not_repeated_before():
+    x = np.array([0.5, -2.0, 3.0])
+    graph = tw.trace(lambda x: (x[0] * x + x[1], tnp.broadcast_to(x[2], (3, 3)) @ x), x)
+    steps = plan(graph).steps
+    assert len(steps) == sum(node.primitive is not None for node in graph.nodes()) - 2
+    first, second = interpret(graph, [x])
+    np.testing.assert_array_equal(first, x[0] * x + x[1])
+    np.testing.assert_array_equal(second, np.full((3, 3), x[2]) @ x)

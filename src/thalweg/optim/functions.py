@@ -176,7 +176,7 @@ class Traced(Smooth):
 
     def derivative(self, x: Vector) -> tuple[Vector, Matrix]:
         value, slopes = self._derivative([x])
-        return np.reshape(value, self.m), np.reshape(slopes, (self.m, self.n))
+        return value.reshape(self.m), slopes.reshape(self.m, self.n)
 
     def push(self, x: Vector, v: Vector) -> Vector:
         return self._push([x, v])[0]  # type: ignore[no-any-return]
