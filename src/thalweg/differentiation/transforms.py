@@ -22,7 +22,7 @@ from thalweg.graph import Node, constant, scalar_value, variable
 from thalweg.tracing import Traced, as_array, trace_tree, tracing
 from thalweg.trees import Structure, flatten, unflatten
 
-__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+__all__ = ["grad", "hessian", "hvp", "jacobian", "jacobians", "jvp", "value_and_grad", "vjp"]
 
 Argnums = int | Sequence[int]
 
@@ -344,15 +344,25 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         call = _call(f, argnums, args, kwargs)
         if any(o.dtype.kind != "f" for o in call.outputs):
             raise DifferentiationError("the result is made of integers: it has no derivative")
-        inputs = sum(i.size for i in call.inputs)
-        outputs = sum(o.size for o in call.outputs)
-        rows = _by_columns(call) if inputs <= outputs else _by_rows(call)
+        rows = jacobians(call.outputs, call.inputs)
         flat = call.finish([block for row in rows for block in row])
         width = len(call.inputs)
         trees = [call.arguments(flat[k * width : (k + 1) * width]) for k in range(len(rows))]
         return unflatten(call.traced.result, trees)
 
     return derived
+
+
+def jacobians(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[list[Node]]:
+    """For every output, its Jacobian with respect to every input, by the mode that costs less.
+
+    Returns
+    -------
+    list of list of Node
+        Of shapes ``(*output.shape, *input.shape)``.
+    """
+    few = sum(i.size for i in inputs) <= sum(o.size for o in outputs)
+    return _by_columns(outputs, inputs) if few else _by_rows(outputs, inputs)
 
 
 def _basis(node: Node) -> Node:
@@ -365,40 +375,40 @@ def _empty(output: Node, i: Node) -> Node:
     return constant(np.zeros((*output.shape, *i.shape), output.dtype))
 
 
-def _by_rows(call: _Call) -> list[list[Node]]:
+def _by_rows(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[list[Node]]:
     """Reverse mode: one row of the Jacobian for every entry of the result."""
     rows = []
-    for output in call.outputs:
+    for output in outputs:
         seed = variable(output.shape, output.dtype)
-        derivation = backward(output, call.inputs, seed)
-        slopes = [derivation.gradient(i) for i in call.inputs]
+        derivation = backward(output, inputs, seed)
+        slopes = [derivation.gradient(i) for i in inputs]
         if not output.size:
-            rows.append([_empty(output, i) for i in call.inputs])
+            rows.append([_empty(output, i) for i in inputs])
             continue
         image = along_samples(slopes, {seed: _basis(output)})
         rows.append(
             [
                 tnp.reshape(image[s], (*output.shape, *i.shape))
-                for s, i in zip(slopes, call.inputs, strict=True)
+                for s, i in zip(slopes, inputs, strict=True)
             ]
         )
     return rows
 
 
-def _by_columns(call: _Call) -> list[list[Node]]:
+def _by_columns(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[list[Node]]:
     """Forward mode: one column for every entry of the arguments."""
     columns = []
-    for i in call.inputs:
+    for i in inputs:
         if not i.size:
-            columns.append([_empty(output, i) for output in call.outputs])
+            columns.append([_empty(output, i) for output in outputs])
             continue
         direction = variable(i.shape, i.dtype)
-        pushed = forward(call.outputs, [i], [direction])
+        pushed = forward(outputs, [i], [direction])
         image = along_samples(pushed, {direction: _basis(i)})
         columns.append(
             [
                 tnp.reshape(tnp.moveaxis(image[tangent], 0, -1), (*output.shape, *i.shape))
-                for output, tangent in zip(call.outputs, pushed, strict=True)
+                for output, tangent in zip(outputs, pushed, strict=True)
             ]
         )
     return [list(row) for row in zip(*columns, strict=True)]

@@ -35,12 +35,13 @@ from typing import Any
 import numpy as np
 
 import thalweg.numpy as tnp
-from thalweg.differentiation import grad, jacobian, jvp, value_and_grad
+from thalweg.differentiation import backward, forward
+from thalweg.differentiation.transforms import jacobians
 from thalweg.errors import CompilerError, DifferentiationError, ShapeError, TracingError
-from thalweg.graph import Graph, Node
+from thalweg.graph import Graph, Node, variable
 from thalweg.interpreter import plan
 from thalweg.optim.layout import Matrix, Vector
-from thalweg.tracing import inline, trace_tree
+from thalweg.tracing import trace_tree
 from thalweg.trees import flatten
 
 __all__ = ["Given", "Smooth", "Traced", "evaluator", "numerical_jacobian", "smooth"]
@@ -119,14 +120,18 @@ class Traced(Smooth):
         self.graph = trace_tree(lambda x: _laid_out(function(x)), (np.zeros(n),)).graph
         self.m = self.graph.outputs[0].size
 
-    def _of(self, x: Any) -> Any:
-        return inline(self.graph, [x])[0]
+        (self._x,), (self._F,) = self.graph.inputs, self.graph.outputs
+        self._v, self._u = (variable((k,), np.float64) for k in (n, self.m))
 
-    def _weighted(self, x: Any, u: Any) -> Any:
-        return tnp.sum(u * self._of(x))
+    @cached_property
+    def _pulled(self) -> Node:
+        """Jᵀu, the gradient of Σₖ uₖFₖ."""
+        return backward(self._F, [self._x], self._u).gradient(self._x)
 
-    def _compiled(self, function: Callable[..., Any], *sizes: int) -> Evaluator:
-        return evaluator(trace_tree(function, [np.zeros(k) for k in sizes]).graph)
+    @cached_property
+    def _pushed(self) -> Node:
+        """J·v."""
+        return forward([self._F], [self._x], [self._v])[0]
 
     @cached_property
     def _value(self) -> Evaluator:
@@ -135,41 +140,33 @@ class Traced(Smooth):
     @cached_property
     def _derivative(self) -> Evaluator:
         if self.m == 1:
-            first = value_and_grad(lambda x: self._of(x)[0])
-            return self._compiled(first, self.n)
-        return self._compiled(lambda x: (self._of(x), jacobian(self._of)(x)), self.n)
+            slopes = backward(self._F, [self._x]).gradient(self._x)
+        else:
+            ((slopes,),) = jacobians([self._F], [self._x])
+        return evaluator(Graph((self._x,), (self._F, slopes)))
 
     @cached_property
     def _push(self) -> Evaluator:
-        return self._compiled(lambda x, v: jvp(self._of, (x,), (v,))[1], self.n, self.n)
+        return evaluator(Graph((self._x, self._v), (self._pushed,)))
 
     @cached_property
     def _push_twice(self) -> Evaluator:
-        def along(x: Any, v: Any) -> Any:
-            return jvp(lambda y: jvp(self._of, (y,), (v,))[1], (x,), (v,))[1]
-
-        return self._compiled(along, self.n, self.n)
+        again = forward([self._pushed], [self._x], [self._v])
+        return evaluator(Graph((self._x, self._v), tuple(again)))
 
     @cached_property
     def _pull(self) -> Evaluator:
-        return self._compiled(
-            lambda x, u: (self._of(x), grad(self._weighted)(x, u)), self.n, self.m
-        )
+        return evaluator(Graph((self._x, self._u), (self._F, self._pulled)))
 
     @cached_property
     def _curvature(self) -> Evaluator:
-        return self._compiled(
-            lambda x, u: jacobian(lambda y: grad(self._weighted)(y, u))(x), self.n, self.m
-        )
+        ((matrix,),) = jacobians([self._pulled], [self._x])
+        return evaluator(Graph((self._x, self._u), (matrix,)))
 
     @cached_property
     def _curvature_product(self) -> Evaluator:
-        return self._compiled(
-            lambda x, u, v: jvp(lambda y: grad(self._weighted)(y, u), (x,), (v,))[1],
-            self.n,
-            self.m,
-            self.n,
-        )
+        product = forward([self._pulled], [self._x], [self._v])
+        return evaluator(Graph((self._x, self._u, self._v), tuple(product)))
 
     def value(self, x: Vector) -> Vector:
         return self._value([x])[0]  # type: ignore[no-any-return]
