@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -26,6 +25,10 @@ from thalweg.optim.layout import Matrix, Vector
 from thalweg.optim.problem import Linearisation, Mask, StepOf, half_square
 
 __all__ = ["GaussNewton", "Orthogonal", "refined_step"]
+
+EPS = float(np.finfo(np.float64).eps)
+BLOCK = 64
+"""Columns for which LAPACK is given room to work at once."""
 
 
 class Orthogonal:
@@ -51,24 +54,17 @@ class Orthogonal:
 
     def prepare(self, scale: Vector, free: Mask) -> StepOf:
         """See `thalweg.optim.problem.Linearisation`."""
-        from scipy.linalg import qr, svd
-
-        scaled: Any = (self.jacobian / scale)[:, free]
-        rest: Any = self.residual
-        orthogonal: Any = None
-        if scaled.shape[0] > scaled.shape[1]:
-            orthogonal, scaled = qr(scaled, mode="economic", check_finite=False)
-            rest = orthogonal.T @ rest
-        left, values, right = svd(
-            scaled, full_matrices=False, check_finite=False, lapack_driver="gesvd"
-        )
-        whole, projected = orthogonal, left.T @ rest
-        floor = np.finfo(np.float64).eps * max(scaled.shape) * float(np.max(values, initial=0.0))
+        if not free.any():
+            return lambda damping, residual=None: np.zeros_like(scale)
+        orthogonal, left, values, right = _factors((self.jacobian / scale)[:, free])
+        rest = self.residual if orthogonal is None else orthogonal.T @ self.residual
+        projected = left.T @ rest
+        floor = EPS * max(left.shape[0], right.shape[1]) * float(values[0])
 
         def step_of(damping: float, residual: Vector | None = None, /) -> Vector:
             onto = projected
             if residual is not None:
-                onto = left.T @ (residual if whole is None else whole.T @ residual)
+                onto = left.T @ (residual if orthogonal is None else orthogonal.T @ residual)
             if damping > 0:
                 weights = values / (values**2 + damping)
             else:
@@ -89,6 +85,24 @@ class Orthogonal:
         return self.jacobian @ step
 
 
+def _factors(matrix: Matrix) -> tuple[Matrix | None, Matrix, Vector, Matrix]:
+    """Q, U, s and Vᵀ with the matrix QU·diag(s)·Vᵀ; no Q where it has no more rows than columns.
+
+    LAPACK itself: for the few parameters of most fits SciPy's own functions take longer to look
+    at their arguments than this takes.
+    """
+    from scipy.linalg.lapack import dgeqrf, dgesvd, dorgqr
+
+    orthogonal, (m, n) = None, matrix.shape
+    if m > n:
+        factors, tau, _, _ = dgeqrf(matrix, lwork=BLOCK * n)
+        orthogonal, matrix = dorgqr(factors, tau, lwork=BLOCK * n)[0], np.triu(factors[:n])
+    left, values, right, failed = dgesvd(matrix, full_matrices=0, lwork=BLOCK * (m + n))
+    if failed:
+        raise np.linalg.LinAlgError("the singular values did not converge")
+    return orthogonal, left, values, right
+
+
 def refined_step(residual: Vector, jacobian: Matrix) -> Vector | None:
     """The undamped Gauss-Newton step by column-scaled, pivoted QR with iterative refinement.
 
@@ -102,7 +116,8 @@ def refined_step(residual: Vector, jacobian: Matrix) -> Vector | None:
     The refinement is that of the augmented system [I J; Jᵀ 0] (Å. Björck, BIT 7 (1967)
     257-278), with its residuals accumulated in extended precision where NumPy has it.
     """
-    from scipy.linalg import qr, solve_triangular
+    from scipy.linalg import qr
+    from scipy.linalg.lapack import dtrtrs
 
     m, n = jacobian.shape
     if m < n or not np.all(np.isfinite(jacobian)) or not np.all(np.isfinite(residual)):
@@ -121,10 +136,10 @@ def refined_step(residual: Vector, jacobian: Matrix) -> Vector | None:
     for _ in range(3):
         first = (target - left - exact @ step).astype(np.float64)
         second = (-(exact.T @ left)).astype(np.float64)
-        inner = solve_triangular(upper, second[order], trans="T", check_finite=False)
+        inner = dtrtrs(upper, second[order], trans=1)[0]
         across = orthogonal.T @ first
         correction = np.empty(n)
-        correction[order] = solve_triangular(upper, across - inner, check_finite=False)
+        correction[order] = dtrtrs(upper, across - inner)[0]
         step += correction
         left += first - orthogonal @ (across - inner)
     refined: Vector = np.asarray(step, dtype=np.float64) / scale
