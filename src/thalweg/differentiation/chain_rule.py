@@ -17,6 +17,7 @@ Examples
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -159,7 +160,7 @@ def _step(node: Node, position: int, upstream: Node, masks: _Masks) -> Edge | No
     if contribution is None:
         return None
     mask = masks.through(node, position)
-    if mask is not None and (not primitive.bounded or masks.near(node, local)):
+    if mask is not None and masks.matters(node, local):
         contribution = select(mask, contribution, 0.0)
     masks.note(node, source, mask)
     return Edge(node, position, source, local, contribution)
@@ -180,9 +181,13 @@ class _Masks:
         self.known: dict[Node, Node | None] = {}
         self.far: set[Node] = set()  # whose mask came through a matrix product
 
-    def near(self, node: Node, local: Node | None) -> bool:
-        """Whether a local derivative that varies is still beside the choice that masks it."""
-        return local is not None and node not in self.far and scalar_value(local) is None
+    def matters(self, node: Node, local: Node | None) -> bool:
+        """Whether a local derivative may be infinite where it is masked."""
+        factor = None if local is None else scalar_value(local)
+        if factor is not None:
+            return not math.isfinite(factor)
+        assert node.primitive is not None
+        return not node.primitive.bounded or (local is not None and node not in self.far)
 
     def through(self, node: Node, position: int) -> Node | None:
         """The mask of the contribution to one input."""
@@ -197,7 +202,7 @@ class _Masks:
 
     def note(self, node: Node, source: Node, mask: Node | None) -> None:
         """Join the masks of several uses."""
-        if node in self.far or not getattr(node.primitive, "moves", True):
+        if node in self.far or bool(getattr(node.primitive, "carriers", None)):
             self.far.add(source)
         if source in self.known:
             before = self.known[source]

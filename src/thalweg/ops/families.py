@@ -390,15 +390,16 @@ class Linear(Primitive):
         leading sample axis.
     jointly : bool
         Linear in all operands together (concatenate) rather than in each one (matmul).
-    moves : bool
-        Only moves, repeats or adds entries, so that masks can be carried through.
+    carriers : tuple of callable
+        For each operand ``carrier(mask, node)``: the mask of the contribution to it. None are
+        given where entries are only moved, repeated or added up: masks move as cotangents do.
     """
 
     transposes: tuple[Transpose | None, ...] | Callable[[int], Transpose]
     shape_of: Callable[..., tuple[int, ...]]
     batched_form: Callable[..., Node]
     jointly: bool = False
-    moves: bool = True
+    carriers: tuple[Transpose, ...] = ()
     selects: bool = False
 
     def __call__(self, *operands: Any, **attributes: Any) -> Any:
@@ -451,8 +452,8 @@ class Linear(Primitive):
         return _primitive("logical_not").bind(condition)
 
     def carry_mask(self, node: Node, mask: Node, position: int) -> Node | None:
-        if not self.moves:  # whatever the other operand holds: as if it were all ones
-            node = self.bind(*(_full(1.0, i) for i in node.inputs), **node.attributes)
+        if self.carriers:
+            return self.carriers[position](mask, node)
         moved = self.pull(node, cast_to(mask, node.dtype), position)
         return None if moved is None else _primitive("not_equal").bind(*align(moved, 0.0))
 

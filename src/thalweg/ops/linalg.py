@@ -9,7 +9,8 @@ import numpy as np
 
 from thalweg.errors import ShapeError
 from thalweg.graph import Node
-from thalweg.ops.families import Linear, broadcast, reshaped
+from thalweg.ops import reduction
+from thalweg.ops.families import Linear, broadcast, expand, reshaped
 from thalweg.ops.shape import swap
 
 
@@ -39,6 +40,12 @@ def _batch_matmul(
     return primitive.bind(a, b)
 
 
+def _any_along(mask: Node, axis: int, operand: Node) -> Node:
+    """Whether anything of a row (column) counts, for all of an operand's row (column)."""
+    axes = (mask.ndim + axis,)
+    return expand(reduction.any.bind(mask, axes=axes), axes, operand.shape)
+
+
 matmul: Linear = Linear(
     name="matmul",
     evaluate=np.matmul,
@@ -48,7 +55,10 @@ matmul: Linear = Linear(
     ),
     shape_of=_matmul_shape,
     batched_form=_batch_matmul,
-    moves=False,
+    carriers=(
+        lambda mask, node: _any_along(mask, -1, node.inputs[0]),
+        lambda mask, node: _any_along(mask, -2, node.inputs[1]),
+    ),
     source="{0} @ {1}",
     latex="{0} {1}",
     precedence=30,
