@@ -296,3 +296,20 @@ def test_an_index_out_of_range_is_an_error(index):
     assert f(x, np.array([0, 3]))[0].tolist() == [0.0, 3.0]
     with pytest.raises(IndexError):
         tw.compile(tw.grad(lambda x, p: (x[p] ** 2).sum()))(x, np.array([index]))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_rests_by_a_mersenne_prime_of_what_may_and_may_not_be_negative(sign):
+    prime = 2**31 - 1
+    edges = [0, 1, 2, prime - 1, prime, prime + 1, 2 * prime, 2**32, 2**62, 2**63 - 1]
+    x = sign * np.array(edges + list(np.random.default_rng(0).integers(0, 2**63 - 1, 50)))
+
+    def rests(x):
+        h = x % prime  # of any sign
+        return h, h * h % prime, (h * h % prime * h + 362_437_069) % prime, x * x % prime
+
+    for found, number in zip(np.stack(tw.compile(rests)(x)).T, x, strict=True):
+        n = int(number)
+        wrapped = (n * n + 2**63) % 2**64 - 2**63
+        wanted = [n % prime, n**2 % prime, (n**3 + 362_437_069) % prime, wrapped % prime]
+        assert list(found) == wanted

@@ -12,7 +12,7 @@ from functools import partial
 
 from thalweg.compiler.assembly import Assembly, Builder, Value, llvm_type
 from thalweg.compiler.elementary import ELEMENTARY, ELEMENTARY_2
-from thalweg.compiler.loops import Apply, Nest, Number
+from thalweg.compiler.loops import Apply, Expr, Nest, Number
 from thalweg.errors import CompilerError
 
 __all__ = ["LOWERING", "convert", "elementary_count", "identity", "lower", "value_type"]
@@ -165,7 +165,7 @@ def _int_remainder(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
     (x, y), code = args, b.code
     divisor = expr.args[1]
     if isinstance(divisor, Number) and divisor.value == MERSENNE and expr.dtype == "int64":
-        return _modulo_mersenne(b, x)
+        return _modulo_mersenne(b, x, signed=_largest(expr.args[0]) >= 2**63)
     zero, one = (convert(code, n, expr.dtype, b.width) for n in (0, 1))
     bad = [code.emit(b.boolean, f"icmp eq {y}, {v.text}") for v in (zero, _minus_one(b, expr))]
     unsafe = code.emit(b.boolean, f"or {bad[0]}, {bad[1].text}")  # the processor would trap
@@ -177,7 +177,19 @@ def _int_remainder(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
     return b.select(both, code.emit(x.type, f"add {rest}, {y.text}"), rest)
 
 
-def _modulo_mersenne(b: Builder, x: Value) -> Value:
+def _largest(expr: Expr) -> float:
+    """A bound of an integer that is never negative; infinity of one that may be."""
+    if isinstance(expr, Number):
+        return expr.value if expr.value >= 0 else math.inf
+    if not isinstance(expr, Apply) or expr.op not in ("remainder", "multiply", "add"):
+        return math.inf
+    first, second = map(_largest, expr.args)
+    if expr.op == "remainder":
+        return second if isinstance(expr.args[1], Number) and second > 0 else math.inf
+    return first * second if expr.op == "multiply" else first + second
+
+
+def _modulo_mersenne(b: Builder, x: Value, signed: bool) -> Value:
     """The rest by p = 2³¹ - 1 without a division: 2³¹ counts as 1, so high bits are added."""
     code = b.code
     prime, shift = (convert(code, n, "int64", b.width) for n in (MERSENNE, 31))
@@ -185,8 +197,9 @@ def _modulo_mersenne(b: Builder, x: Value) -> Value:
         low = code.emit(x.type, f"and {x}, {prime.text}")
         high = code.emit(x.type, f"ashr {x}, {shift.text}")
         x = code.emit(x.type, f"add {low}, {high.text}")
-    below = code.emit(b.boolean, f"icmp slt {x}, zeroinitializer")
-    x = b.select(below, code.emit(x.type, f"add {x}, {prime.text}"), x)
+    if signed:
+        below = code.emit(b.boolean, f"icmp slt {x}, zeroinitializer")
+        x = b.select(below, code.emit(x.type, f"add {x}, {prime.text}"), x)
     inside = code.emit(b.boolean, f"icmp slt {x}, {prime.text}")
     return b.select(inside, x, code.emit(x.type, f"sub {x}, {prime.text}"))
 

@@ -4,14 +4,16 @@ No generator is carried along. Each neuron's number is hashed with the key of it
 same step gives the same masks on every engine, in any order, with any number of threads.
 
 The hash is a few rounds of x ↦ x⁵ + c in the integers modulo the prime p = 2³¹ - 1. Fifth powers
-permute them, because 5 does not divide p - 1, and products stay below 2⁶².
+permute them, because 5 does not divide p - 1, and products stay below 2⁶². Keys take three rounds;
+what is drawn from a key, which is mixed already, takes two: it is then a polynomial of degree 25,
+and by Weil's bound no two neurons' numbers are correlated by more than 25/√p = 5e-4.
 
 Examples
 --------
 >>> import numpy as np
 >>> key = keys(seed=0, step=1, rows=np.array([7]))[0]
 >>> mask(key, layer=1, count=6, rate=0.5)
-array([0., 2., 2., 0., 0., 2.])
+array([2., 2., 2., 2., 0., 0.])
 """
 
 from __future__ import annotations
@@ -29,10 +31,10 @@ PRIME = 2**31 - 1
 ROUNDS = (1_640_531_527, 1_013_904_223, 362_437_069)
 
 
-def _mixed(h: Any) -> Any:
+def _mixed(h: Any, rounds: int = len(ROUNDS)) -> Any:
     """A hash of integers modulo `PRIME`, ordinary or traced."""
     h = h % PRIME
-    for c in ROUNDS:
+    for c in ROUNDS[:rounds]:
         square = h * h % PRIME
         h = (square * square % PRIME * h + c) % PRIME
     return h
@@ -58,5 +60,5 @@ def mask(key: Any, layer: int, count: int, rate: float) -> Any:
     rate : float
         The share that rests, below 1.
     """
-    drawn = _mixed(_mixed(key + layer) + np.arange(count))
+    drawn = _mixed(_mixed(key + layer) + np.arange(count), rounds=2)
     return tnp.where(drawn < round(rate * PRIME), 0.0, 1.0 / (1.0 - rate))
