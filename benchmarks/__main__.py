@@ -15,8 +15,6 @@ from benchmarks.measure import Row, measure_workload
 from benchmarks.peers import FAMILIES, Side, Unavailable, sides_of
 from benchmarks.workloads import WORKLOADS, Workload
 
-RESULTS = Path(__file__).parent / "results"
-
 
 def main() -> None:
     options = _options()
@@ -28,15 +26,16 @@ def main() -> None:
         sizes = costs.install_sizes([record["family"] for record in records])
         for record in records:
             record["install_size"] = sizes[record["family"]]
-    sides = _sides(families, console)
+    sides, absent = _sides(families)
     rows: list[Row] = []
     for workload in options.only:
         console.print(f"{workload.name} ...", style="dim")
         rows += measure_workload(workload, sides, options.runs, options.seconds, options.most_steps)
+        rows += [Row(workload.name, name, "", 0, refused=why) for name, why in absent.items()]
+        report.write_json(options.json, rows, records)  # what is measured is not lost again
     console.print(report.speed_table(rows))
     if records:
         console.print(report.costs_table(records))
-    report.write_json(options.json, rows, records)
     console.print(f"wrote {options.json}")
     if find_spec("matplotlib") and rows:
         picture = options.json.with_suffix(".png")
@@ -44,17 +43,18 @@ def main() -> None:
         console.print(f"wrote {picture}")
 
 
-def _sides(families: list[str], console: Console) -> list[Side]:
+def _sides(families: list[str]) -> tuple[list[Side], dict[str, str]]:
     """Every setting of the libraries that are here; of the others, why they are not."""
     sides: list[Side] = []
+    absent: dict[str, str] = {}
     for family in families:
         try:
             sides += sides_of(family)
         except Unavailable as error:
-            console.print(f"{family}: skipped, {error}", style="yellow")
+            absent[family] = str(error)
     if not sides:
         raise SystemExit("No library to measure is installed here.")
-    return sides
+    return sides, absent
 
 
 def _options() -> argparse.Namespace:
@@ -76,7 +76,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--json",
         type=Path,
-        default=RESULTS / "speed.json",
+        default=report.RESULTS / "speed.json",
         help="where results go (benchmarks/results/speed.json)",
     )
     parser.add_argument("--no-costs", action="store_true", help="only training speed")

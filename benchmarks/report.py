@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,17 @@ from rich.table import Table
 from benchmarks.measure import Row
 from benchmarks.peers import cores
 
-__all__ = ["costs_table", "host", "speed_table", "write_json", "write_plot"]
+__all__ = [
+    "RESULTS",
+    "costs_table",
+    "host",
+    "shown",
+    "speed_table",
+    "write_json",
+    "write_plot",
+]
+
+RESULTS = Path(__file__).parent / "results"
 
 
 def speed_table(rows: Sequence[Row]) -> Table:
@@ -36,8 +46,8 @@ def speed_table(rows: Sequence[Row]) -> Table:
         if previous is not None and previous.workload != row.workload:
             table.add_section()
         style = "bold" if row.best else "dim"
-        time = _digits(median(row.seconds) * 1e6) if row.seconds else row.refused
-        ratio = "" if row.times_slower is None else _digits(row.times_slower)
+        time = shown(median(row.seconds) * 1e6) if row.seconds else row.refused
+        ratio = "" if row.times_slower is None else shown(row.times_slower)
         share = "" if row.share_of_peak is None else f"{row.share_of_peak:.0%}"
         names = (row.workload, row.family, row.setting)
         table.add_row(*names, time, ratio, share, _difference(row), style=style)
@@ -50,7 +60,7 @@ def _difference(row: Row) -> str:
     return f"{row.difference:.0e}" + ("" if row.equal else " ≠")
 
 
-def _digits(value: float) -> str:
+def shown(value: float) -> str:
     """Three digits where there are fewer before the point."""
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
@@ -108,8 +118,8 @@ def _processor() -> str:
 def write_json(path: Path, rows: Sequence[Row], costs: Sequence[dict[str, Any]]) -> None:
     """Every single timing, so that other statistics can be taken later."""
     figures = {"host": host(), "speed": [asdict(row) for row in rows], "costs": list(costs)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(figures, indent=1, ensure_ascii=False) + "\n"
+    _write(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def write_plot(path: Path, rows: Sequence[Row]) -> None:
@@ -130,5 +140,12 @@ def write_plot(path: Path, rows: Sequence[Row]) -> None:
     axes.set_ylabel("µs per training step")
     axes.set_xticks(range(len(workloads)), workloads)
     axes.legend()
+    _write(path, lambda part: figure.savefig(part, dpi=150, format="png"))
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    """Beside its place, then renamed: who is interrupted has the older file still."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    part = path.with_name(path.name + ".part")
+    write(part)
+    part.replace(path)

@@ -74,12 +74,14 @@ def sides_of(family: str) -> list[Side]:
     Raises
     ------
     Unavailable
-        If the library is not installed.
+        If the library is not installed, or not whole.
     """
     try:
         module = import_module(f"benchmarks.peers.{FAMILIES[family]}")
     except ModuleNotFoundError as error:
-        raise Unavailable(f"{error.name} is not installed") from error
+        raise Unavailable("not installed") from error
+    except (ImportError, OSError) as error:
+        raise Unavailable(f"cannot be imported: {error}") from error
     sides: list[Side] = module.sides()
     return sides
 

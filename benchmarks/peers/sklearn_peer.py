@@ -1,7 +1,7 @@
 """scikit-learn's MLPs with their own defaults, ``tol=0``, and no early stop.
 
-A run is one ``fit`` over as many epochs as its steps need, so checks and set-up are spread over
-the epochs as in real use. For the comparison of parameters the batches are laid out in the
+A run is one ``fit`` over as many epochs as its steps need, but at least one, so checks and set-up
+are spread as in real use. For the comparison of parameters the batches are laid out in the
 workload's order and left unshuffled. Its regression loss is half ours, to which Adam is blind; it
 adds ε before the bias is corrected, so parameters are compared with an ε of almost nothing.
 """
@@ -37,14 +37,13 @@ class SklearnSide:
         inputs, targets = _data(workload, workload.dtype)
 
         def run(steps: int) -> float:
-            rows = min(workload.samples, steps * workload.batch)
-            epochs = steps * workload.batch // rows
+            per_epoch = workload.samples // workload.batch
+            epochs, rows = max(1, steps // per_epoch), per_epoch * workload.batch
             model = _model(workload, epochs, shuffle=True)
-            done = epochs * (rows // workload.batch)
             with threadpool_limits(self.threads):
                 start = perf_counter()
                 _fit(model, inputs[:rows], targets[:rows])
-                return (perf_counter() - start) / done
+                return (perf_counter() - start) / (epochs * per_epoch)
 
         return run
 
