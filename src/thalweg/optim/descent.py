@@ -158,7 +158,7 @@ def _look(
         value, gradient = problem.value_and_gradient(x)
         return Trial(step, value, float(gradient @ d), x, gradient)
 
-    reach = 1e20 / max(largest(d), 1e-300)
+    reach = 1e20 / max(math.sqrt(float(d @ d)), 1e-300)
     return _guarded(search, phi, start, first, min(room, reach))
 
 
@@ -168,9 +168,14 @@ def _guarded(
     """The search's step; where values drown in rounding, one that relies on slopes alone."""
     for attempt in dict.fromkeys((search, hager_zhang)):
         found = attempt(phi, start, first, room)
-        if found is not None and found.finite and (found.x != start.x).any():
+        if found is not None and found.finite and _moved(start, found):
             return found
     return None
+
+
+def _moved(start: Trial, found: Trial) -> bool:
+    """Whether it is another point; where the value is another one, nobody needs to look."""
+    return found.value != start.value or bool((found.x != start.x).any())
 
 
 def _projected_armijo(problem: Problem, start: Trial, d: Vector, first: float) -> Trial | None:

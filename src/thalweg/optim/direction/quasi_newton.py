@@ -154,8 +154,8 @@ class LBFGS(Direction):
         products = self.rows @ move.y
         self.squares[k] = self.squares[:, k] = products[m:]
         curvature, square = float(products[k]), float(products[m + k])
-        self.inverse[k] = self.inverse[:, k] = 0.0
-        self.inverse[:, k] = self.inverse @ products[:m] / -curvature
+        products[k], self.inverse[k] = 0.0, 0.0  # the pair that was here has left
+        self.inverse[:, k] = (self.inverse @ products[:m]) / -curvature
         self.inverse[k, k] = 1.0 / curvature
         self.diagonal[k], self.gamma = curvature, curvature / square
         self.inner = self.gamma * self.squares

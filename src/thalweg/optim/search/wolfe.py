@@ -11,7 +11,7 @@ theirs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,7 @@ __all__ = ["near_exact", "strong_wolfe"]
 C1 = 1e-4
 
 
-@dataclass(frozen=True)
-class _End:
+class _End(NamedTuple):
     """One end of the interval: step, value and slope of φ or of the auxiliary function."""
 
     a: float
