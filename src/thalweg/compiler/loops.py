@@ -41,6 +41,7 @@ __all__ = [
     "Reduction",
     "Store",
     "postorder",
+    "rebuilt",
     "rewrite",
     "row_major",
 ]
@@ -453,3 +454,23 @@ def rewrite(roots: Sequence[Expr], change: Callable[[Expr], Expr | None]) -> lis
             new = expr if same else _with_children(expr, parts)
         image[id(expr)] = new
     return [image[id(root)] for root in roots]
+
+
+def rebuilt(
+    nest: Nest, change: Callable[[Expr], Expr | None], place: Callable[[Access], Access]
+) -> Nest:
+    """The nest with its expressions rewritten and its stores at other places.
+
+    Parameters
+    ----------
+    nest : Nest
+    change : callable
+        See `rewrite`.
+    place : callable
+        From the access of a store to the new one.
+    """
+    values = iter(rewrite(list(nest.expressions()), change))
+    sums = [Reduction(r.kind, next(values)) for r in nest.reductions]
+    inner = [Store(place(s.access), next(values)) for s in nest.inner]
+    stores = [Store(place(s.access), next(values)) for s in nest.stores]
+    return replace(nest, reductions=sums, inner=inner, stores=stores)

@@ -6,7 +6,7 @@ The number of parts depends on the shape alone, so the order of the sum does, to
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from thalweg.compiler.loops import (
@@ -19,7 +19,7 @@ from thalweg.compiler.loops import (
     Reduced,
     Reduction,
     Store,
-    rewrite,
+    rebuilt,
 )
 
 __all__ = ["in_parts"]
@@ -75,25 +75,10 @@ def _cut(nest: Nest) -> Nest | None:
             return access
         return replace(access, strides=(access.strides[0] * length, access.strides[0]))
 
-    changed = _changed(nest, cut)
-    changed.reduced = (count, length)
-    return changed
-
-
-def _changed(nest: Nest, change: Callable[[Access], Access]) -> Nest:
-    """The nest with other accesses."""
-
     def reload(expr: Expr) -> Expr | None:
-        return (
-            Load(change(expr.access)) if isinstance(expr, Load) and not expr.access.picks else None
-        )
+        return Load(cut(expr.access)) if isinstance(expr, Load) else None
 
-    values = rewrite(list(nest.expressions()), reload)
-    r, i = len(nest.reductions), len(nest.inner)
-    places = [change(s.access) for s in nest.inner] + [s.access for s in nest.stores]
-    stores = [Store(place, value) for place, value in zip(places, values[r:], strict=True)]
-    sums = [Reduction(a.kind, v) for a, v in zip(nest.reductions, values, strict=False)]
-    return replace(nest, reductions=sums, inner=stores[:i], stores=stores[i:])
+    return replace(rebuilt(nest, reload, cut), reduced=(count, length))
 
 
 def _both(nest: Nest, number: int) -> list[Nest]:

@@ -21,10 +21,8 @@ from thalweg.compiler.loops import (
     Nest,
     Position,
     Reduced,
-    Reduction,
-    Store,
     postorder,
-    rewrite,
+    rebuilt,
 )
 from thalweg.compiler.target import Target
 from thalweg.compiler.turn import is_turnable
@@ -94,13 +92,8 @@ def _join_axes(nest: Nest, first: int) -> None:
     inside = first < len(nest.axes)
     count = len(nest.axes) - inside
     length = nest.extents[first] * nest.extents[first + 1]
-    values = rewrite(list(nest.expressions()), change)
-    r, i = len(nest.reductions), len(nest.inner)
-    nest.reductions = [Reduction(a.kind, v) for a, v in zip(nest.reductions, values, strict=False)]
-    nest.inner = [Store(joined(s.access), v) for s, v in zip(nest.inner, values[r:], strict=False)]
-    nest.stores = [
-        Store(joined(s.access), v) for s, v in zip(nest.stores, values[r + i :], strict=True)
-    ]
+    new = rebuilt(nest, change, joined)
+    nest.reductions, nest.inner, nest.stores = new.reductions, new.inner, new.stores
     if inside:
         nest.axes = (*nest.axes[:first], length, *nest.axes[first + 2 :])
     else:
