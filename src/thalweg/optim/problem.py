@@ -179,6 +179,9 @@ class Linearisation(Protocol):
     def predicted(self, step: Vector) -> float:
         """The reduction ½‖r‖² - ½‖r + J·p‖² that the linear model promises."""
 
+    def joined(self, residual: Vector, jacobian: Matrix) -> Linearisation:
+        """The same with further residuals."""
+
 
 class LeastSquares(Objective):
     """Half a sum of squares, ½‖r(x)‖² (or a convex function of r that is linearised likewise)."""

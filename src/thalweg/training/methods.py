@@ -115,6 +115,12 @@ METHODS |= {
 DAMPED = ("lm", "br")
 """Methods with Levenberg-Marquardt's damping."""
 
+HELD = 50
+"""Patience under constraints: steps towards them may raise the loss for a while."""
+
+INNER: dict[str, str | None] = {"lm": "marquardt", "br": None}
+"""What methods are called inside the augmented Lagrangian, where that is another name."""
+
 SMALL = 1000
 """Parameters up to which constraints go to the interior-point method by themselves."""
 
@@ -189,14 +195,14 @@ def method_under_constraints(given: str | Rule | Method | None, parameters: int)
     chosen = method(given)
     if chosen.name in ("interior-point", "augmented-lagrangian"):
         return chosen
-    if chosen.name not in SOLVERS:
+    inner = INNER.get(chosen.name, chosen.name)
+    if inner is None:
         raise OptionError(
             "method {name!r} cannot hold constraints: leave it away, or choose interior-point, "
-            "augmented-lagrangian or one of {others}.",
+            "augmented-lagrangian, lm or lbfgs.",
             name=chosen.name,
-            others=", ".join(SOLVERS),
         )
-    run = constrained("augmented-lagrangian", inner=chosen.name)
+    run = constrained("augmented-lagrangian", inner=inner)
     return replace(chosen, name=f"augmented-lagrangian({chosen.name})", run=run)
 
 
@@ -214,7 +220,7 @@ def settle(chosen: Method, task: Task) -> Task:
     if rate is None and chosen.rule is not None:
         rate = chosen.rule.learning_rate
     batch = rows if chosen.full_batch else default_batch_size(rows)
-    patience = chosen.patience if validated and task.constraints is None else 0
+    patience = 0 if not validated else HELD if task.constraints else chosen.patience
     options = replace(
         options,
         epochs=chosen.epochs if options.epochs is None else options.epochs,

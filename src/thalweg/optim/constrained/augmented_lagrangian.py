@@ -3,7 +3,8 @@
 L(x) = f(x) + ½ρ‖h(x) + λ/ρ‖² + ½ρ‖max(0, g(x) + ν/ρ)‖² is minimised within the bounds by the
 inner method; then λ ← λ + ρh, ν ← max(0, ν + ρg), and ρ grows where the violation has not
 shrunk. Only gradients of f and products with the constraints' Jacobian are needed: for many
-variables.
+variables. Where f is half a sum of squares, so is L: the constraints add residuals
+√ρ(h + λ/ρ), √ρ max(0, g + ν/ρ), and Gauss-Newton and Levenberg-Marquardt serve, too.
 
 M. R. Hestenes (1969), M. J. D. Powell (1969), R. T. Rockafellar (1973); tolerances as in A. R.
 Conn, N. I. M. Gould, Ph. L. Toint, SIAM J. Numer. Anal. 28 (1991) 545-572.
@@ -12,6 +13,7 @@ Conn, N. I. M. Gould, Ph. L. Toint, SIAM J. Numer. Anal. 28 (1991) 545-572.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -19,8 +21,9 @@ from thalweg.errors import OptionError
 from thalweg.optim.constrained.program import gradient_scale
 from thalweg.optim.descent import size_of
 from thalweg.optim.layout import Matrix, Vector
-from thalweg.optim.problem import Bounds, Objective, Problem
-from thalweg.optim.result import KKT, Multipliers, Status
+from thalweg.optim.problem import Bounds, LeastSquares, Linearisation, Objective, Problem
+from thalweg.optim.result import KKT, Iteration, Multipliers, Status
+from thalweg.optim.rules import Rule
 from thalweg.optim.run import Halt, Limits, Point, Run
 from thalweg.phrases import Phrase
 
@@ -29,7 +32,8 @@ __all__ = ["augmented_lagrangian"]
 ROUNDS = 60
 LARGEST_PENALTY = 1e12
 LARGEST_PRESSURE = 1e6  # multipliers beyond are no excuse for a gradient that does not vanish
-NOT_INNER = ("lm", "marquardt", "gauss-newton", "interior-point", "augmented-lagrangian")
+NOT_INNER = ("interior-point", "augmented-lagrangian")
+SQUARES = ("lm", "marquardt", "gauss-newton")
 
 Inner = Callable[..., Status]
 
@@ -43,6 +47,7 @@ class _Penalised(Objective):
     def __init__(self, problem: Problem, y: Vector, rho: float, scale: Vector) -> None:
         self.problem, self.y, self.rho, self.scale = problem, y, rho, scale
         self.equal = problem.equality_count
+        self.seen: tuple[Vector, float, Vector] | None = None
 
     @property
     def has_hessian(self) -> bool:
@@ -60,7 +65,9 @@ class _Penalised(Objective):
 
     def value_and_gradient(self, x: Vector) -> tuple[float, Vector]:
         f, g = self.problem.value_and_gradient(x)
-        y = self.pressed(self.problem.constraints(x))
+        c = self.problem.constraints(x)
+        self.seen = np.array(x), f, c
+        y = self.pressed(c)
         return f + 0.5 * float(y @ y) / self.rho, g + self._pulled(x, y)
 
     def _pulled(self, x: Vector, y: Vector) -> Vector:
@@ -85,8 +92,32 @@ class _Penalised(Objective):
         curved = self.problem.lagrangian_hessian(x, 1.0, self.scale * y)
         return curved + self.rho * jacobian.T @ jacobian
 
+    def at(self, x: Vector, measure: float) -> Point:
+        """A point of the inner method as one of the whole problem."""
+        if self.seen is None or not np.array_equal(self.seen[0], x):
+            self.seen = np.array(x), self.problem.value(x), self.problem.constraints(x)
+        _, f, c = self.seen
+        return Point(x, f, measure, self.problem.violation(x, c))
 
-def augmented_lagrangian(problem: Problem, x: Vector, tol: float, inner: str = "lbfgs") -> Status:
+
+class _PenalisedSquares(_Penalised, LeastSquares):
+    """L where f is half a sum of squares: residuals of the constraints are added to those of f."""
+
+    def linearise(self, x: Vector) -> Linearisation:
+        model = self.problem.linearise(x)
+        y, jacobian = self._active(x)
+        active = (y > 0) | (np.arange(y.size) < self.equal)
+        root = np.sqrt(self.rho)
+        return model.joined(y[active] / root, root * jacobian)
+
+
+def augmented_lagrangian(
+    problem: Problem,
+    x: Vector,
+    tol: float,
+    inner: str | Rule = "lbfgs",
+    prices: Multipliers | None = None,
+) -> Status:
     """Minimise subject to constraints with the help of a method that knows bounds only.
 
     Parameters
@@ -95,16 +126,14 @@ def augmented_lagrangian(problem: Problem, x: Vector, tol: float, inner: str = "
     x : vector
     tol : float
         Of stationarity and of the violation.
-    inner : str
-        Any method of `METHODS` for bounds.
+    inner : str or Rule
+        Any method of `METHODS` for bounds, or a first-order rule; ``"lm"``, ``"marquardt"`` and
+        ``"gauss-newton"`` where the objective is `LeastSquares`.
+    prices : Multipliers, optional
+        To begin with: of a problem near by that was solved before; nan where a constraint is new.
     """
-    from thalweg.optim.methods import METHODS
-
-    if inner not in METHODS or inner in NOT_INNER:
-        raise OptionError(
-            "inner={inner!r} is no method for bounds: try 'lbfgs' or 'newton'.",
-            inner=inner,
-        )
+    method = _inner_method(problem, inner)
+    kind = _PenalisedSquares if inner in SQUARES else _Penalised
     x = problem.bounds.project(x)
     c, slopes = problem.constraint_jacobian(x)
     f = problem.value(x)
@@ -116,13 +145,15 @@ def augmented_lagrangian(problem: Problem, x: Vector, tol: float, inner: str = "
     size = 0.5 * float(np.sum((scale * c) ** 2))
     rho = min(max(10.0 * max(1.0, abs(f)) / max(1.0, size), 1e-3), 1e4)
     y, last, exact = np.zeros(c.size), np.inf, 1e-2
+    if prices is not None:
+        y = np.nan_to_num(np.concatenate([prices.equalities, prices.inequalities])) / scale
     point = Point(x, f, violation=problem.violation(x, c))
     problem.run.consider(point)
     for _ in range(ROUNDS):
-        lagrangian = _Penalised(problem, y, rho, scale)
+        lagrangian = kind(problem, y, rho, scale)
         # Inner methods compare gradients with the size of L, which the penalty can make anything.
         wanted = max(exact, 0.1 * tol) * size_of(f) / size_of(lagrangian.value(x))
-        found, status = _inner_run(problem, lagrangian, x, METHODS[inner], min(wanted, exact))
+        found, status = _inner_run(problem, lagrangian, x, method, min(wanted, exact))
         if status in (Status.UNBOUNDED, Status.DIVERGED) and rho <= LARGEST_PENALTY:
             y, rho = np.zeros(c.size), 100.0 * rho  # from the same point, with a steeper penalty
             continue
@@ -161,21 +192,67 @@ def _cannot_be_met(problem: Problem, x: Vector) -> bool:
     return float(np.max(np.abs(slope))) <= 1e-4 * float(np.max(np.abs(pressed)))
 
 
+def _inner_method(problem: Problem, inner: str | Rule) -> Inner:
+    """A method of `METHODS` for bounds, or a first-order rule.
+
+    Raises
+    ------
+    OptionError
+        If there is none of this name, or it needs residuals where there are none.
+    """
+    from thalweg.optim.first_order import brisk, follow
+    from thalweg.optim.methods import METHODS
+    from thalweg.optim.rules import RULES
+
+    if isinstance(inner, Rule):
+        return partial(follow, rule=inner)
+    if inner in RULES and inner not in METHODS:
+        return partial(follow, rule=brisk(inner))
+    if inner not in METHODS or inner in NOT_INNER:
+        raise OptionError(
+            "inner={inner!r} is no method for bounds: try 'lbfgs' or 'newton'.",
+            inner=inner,
+        )
+    if inner in SQUARES and not isinstance(problem.objective, LeastSquares):
+        raise OptionError(
+            "inner={inner!r} needs residuals, not a single number: try 'lbfgs' or 'newton'.",
+            inner=inner,
+        )
+    return METHODS[inner]
+
+
+class _Watch:
+    """Enters the inner method's iterations among those of the whole run."""
+
+    def __init__(self, problem: Problem, lagrangian: _Penalised) -> None:
+        self.problem, self.lagrangian = problem, lagrangian
+        self.halt: Halt | None = None
+
+    def __call__(self, line: Iteration) -> None:
+        if line.nit == 0:
+            return
+        try:
+            self.problem.run.iterate(self.lagrangian.at(line.x, line.gradient_norm))
+        except Halt as halt:
+            self.halt = halt
+            raise
+
+
 def _inner_run(
     problem: Problem, lagrangian: _Penalised, x: Vector, method: Inner, tol: float
 ) -> tuple[Vector, Status]:
     """One bounded minimisation, within the limits of the whole."""
     limits = problem.run.limits
     left = max(1, limits.iterations - problem.run.nit)
-    run = Run(Limits(left, seconds=limits.seconds - problem.run.seconds))
+    watch = _Watch(problem, lagrangian)
+    run = Run(Limits(left, seconds=limits.seconds - problem.run.seconds), watch)
     sub = Problem(lagrangian, Bounds(problem.bounds.lower, problem.bounds.upper), run=run)
     try:
         status = method(sub, x, tol)
     except Halt as halt:
         status = halt.status
-        if status is Status.TIME_USED_UP:
+        if watch.halt is not None or status is Status.TIME_USED_UP:
             raise
-    problem.run.nit = min(problem.run.nit + run.nit, limits.iterations)
     return (x if run.best is None else run.best.x), status
 
 

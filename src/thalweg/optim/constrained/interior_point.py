@@ -104,9 +104,11 @@ class InteriorPoint:
         self.theta_small = 0.0
 
     # -- the loop ---------------------------------------------------------------------------
-    def solve(self, w: Vector, z: tuple[Vector, Vector] | None = None) -> tuple[Outcome, Iterate]:
-        """Run from a point, which is pushed inside its bounds."""
-        it = self._first(w, z)
+    def solve(
+        self, w: Vector, z: tuple[Vector, Vector] | None = None, y: Vector | None = None
+    ) -> tuple[Outcome, Iterate]:
+        """Run from a point, which is pushed inside its bounds unless multipliers come with it."""
+        it = self._first(w, z, y)
         self.theta_small = 1e-4 * max(1.0, it.theta)
         self.filter = Filter(1e4 * max(1.0, it.theta))
         while True:
@@ -134,12 +136,13 @@ class InteriorPoint:
             self.idle += 1
         return self.idle >= IDLE and error <= ENOUGH * self.tol
 
-    def _first(self, w: Vector, z: tuple[Vector, Vector] | None) -> Iterate:
+    def _first(self, w: Vector, z: tuple[Vector, Vector] | None, y: Vector | None) -> Iterate:
         w = inside(self.program, w) if z is None else w
         if z is None:
             z = (self.barrier.has_lower * 1.0, self.barrier.has_upper * 1.0)
         slopes = self.program.derivatives(w)
-        y = least_squares_multipliers(slopes, *z)
+        if y is None:
+            y = least_squares_multipliers(slopes, *z)
         return Iterate(w, y, *z, self.program.values(w), slopes)
 
     def new_filter(self) -> None:

@@ -3,10 +3,12 @@
 [ H + Σ + δw   Jᵀ  ] [dw]     [a]
 [ J           -δc  ] [dy]  =  [b]
 
-Slacks are eliminated; the rest is factored as LDLᵀ with Bunch-Kaufman pivoting (LAPACK dsytrf)
-after a symmetric scaling. At a descent direction the matrix has exactly as many positive
-eigenvalues as variables and as many negative ones as constraints. If not, δw is raised until it
-has; δc > 0 makes it regular where constraints depend on each other. (Wächter and Biegler,
+Slacks are eliminated, and where constraints are many, those that are far from active with them
+(each leaves a term JᵢᵀJᵢ/wᵢ in the block of the variables, wᵢ = s/z of its slack); the rest is
+factored as LDLᵀ with Bunch-Kaufman pivoting (LAPACK dsytrf) after a symmetric scaling. At a
+descent direction the matrix has exactly as many positive eigenvalues as variables and as many
+negative ones as constraints. If not, δw is raised until it has; δc > 0 makes it regular where
+constraints depend on each other. (Wächter and Biegler,
 Mathematical Programming 106 (2006) 25-57, section 3.1, Algorithm IC.)
 
 Examples
@@ -32,7 +34,8 @@ from thalweg.optim.layout import Matrix, Vector
 __all__ = ["Factor", "KKTSystem", "Regulariser"]
 
 FIRST, SMALLEST, LARGEST = 1e-4, 1e-20, 1e40
-DENSE = 50  # constraints up to which sparse matrices cost more than they save
+DENSE = 50  # constraints up to which neither sparse matrices nor eliminated rows save time
+STEEP = 1e4  # rows that would add more than so many times the block's largest entry are kept
 SLACK, OFTEN = 1e-8, 3
 GROW_FIRST, GROW, SHRINK = 100.0, 8.0, 1.0 / 3.0
 
@@ -65,6 +68,14 @@ class KKTSystem:
 
         return csr_array(rest)
 
+    @cached_property
+    def squares(self) -> tuple[Any, bool]:
+        """The entries of `rest`, squared, and whether no column has two of them."""
+        if isinstance(self.rest, np.ndarray):
+            return self.rest**2, False
+        lone = np.bincount(self.rest.indices, minlength=1).max(initial=0) <= 1
+        return self.rest.power(2), bool(lone)
+
     def times(self, dw: Vector, dy: Vector, shift: float, slack: float) -> tuple[Vector, Vector]:
         """The matrix times a vector."""
         k = self.block.shape[0]
@@ -73,31 +84,52 @@ class KKTSystem:
 
 
 class Factor:
-    """LDLᵀ of a regularised system; LLᵀ where there are no constraints.
+    """LDLᵀ of a regularised system; LLᵀ where no constraints are left.
 
     Attributes
     ----------
     positive, negative, zero : int
-        The inertia of the reduced matrix.
+        The inertia of the system without its diagonal part.
     """
 
     def __init__(self, system: KKTSystem, shift: float, slack: float) -> None:
         self.system, self.shift, self.slack = system, shift, slack
-        k, m = system.block.shape[0], system.jacobian.shape[0]
+        k = system.block.shape[0]
         self.dense, self.rest = system.jacobian[:, :k], system.rest
         self.weights = 1.0 / (system.diagonal + shift)
-        matrix = np.zeros((k + m, k + m))
-        matrix[:k, :k] = system.block
-        np.einsum("ii->i", matrix)[:k] += shift
-        if m:
-            matrix[k:, :k] = self.dense
-            matrix[:k, k:] = self.dense.T
-            squares = (self.rest * self.weights[None, :]) @ self.rest.T
-            matrix[k:, k:] = -(squares if isinstance(squares, np.ndarray) else squares.toarray())
-            np.einsum("ii->i", matrix)[k:] -= slack
-            self._factor_indefinite(matrix)
+        block = system.block.copy()
+        np.einsum("ii->i", block)[:] += shift
+        squares, lone = system.squares
+        self.bend = squares @ self.weights + slack if lone else np.zeros(len(self.dense))
+        self.gone = self._far_from_active(block)
+        self.kept = np.flatnonzero(~self.gone)
+        if self.gone.any():
+            self.far = self.dense[self.gone]
+            self.scaled = self.far / self.bend[self.gone, None]
+            block += self.far.T @ self.scaled
+        if self.kept.size:
+            self._factor_indefinite(self._matrix(block))
         else:
-            self._factor_definite(matrix)
+            self._factor_definite(block)
+        self.negative += int(self.gone.sum())
+
+    def _far_from_active(self, block: Matrix) -> Any:
+        """The rows that are eliminated: each has slacks of its own, and adds little."""
+        size = float(np.max(np.abs(np.diag(block)), initial=0.0))
+        steepest = np.max(self.dense**2, axis=1, initial=0.0)
+        return (self.bend > 0.0) & (steepest <= STEEP * size * self.bend)
+
+    def _matrix(self, block: Matrix) -> Matrix:
+        k, m = block.shape[0], self.kept.size
+        matrix = np.zeros((k + m, k + m))
+        matrix[:k, :k] = block
+        matrix[k:, :k] = self.dense[self.kept]
+        matrix[:k, k:] = matrix[k:, :k].T
+        rest = self.rest[self.kept]
+        squares = (rest * self.weights[None, :]) @ rest.T
+        matrix[k:, k:] = -(squares if isinstance(squares, np.ndarray) else squares.toarray())
+        np.einsum("ii->i", matrix)[k:] -= self.slack
+        return matrix
 
     def _factor_indefinite(self, matrix: Matrix) -> None:
         from scipy.linalg import lapack
@@ -136,17 +168,28 @@ class Factor:
         return dw, dy
 
     def _once(self, a: Vector, b: Vector) -> tuple[Vector, Vector]:
+        k, gone, kept = self.dense.shape[1], self.gone, self.kept
+        top = a[:k]
+        if b.size:
+            b = b - self.rest @ (self.weights * a[k:])
+        if gone.any():
+            top = top + self.scaled.T @ b[gone]
+        found = self._solved(np.concatenate([top, b[kept]]))
+        dx, dy = found[:k], np.empty(b.size)
+        dy[kept] = found[k:]
+        if gone.any():
+            dy[gone] = self.scaled @ dx - b[gone] / self.bend[gone]
+        return np.concatenate([dx, self.weights * (a[k:] - self.rest.T @ dy)]), dy
+
+    def _solved(self, right: Vector) -> Vector:
+        """By the factors of what was left."""
         from scipy.linalg import lapack
 
-        k = self.dense.shape[1]
-        if not b.size:
-            found, _ = lapack.dpotrs(self.factors, a[:k, None], lower=1)
-            return np.concatenate([found[:, 0], self.weights * a[k:]]), b
-        right = np.concatenate([a[:k], b - self.rest @ (self.weights * a[k:])]) * self.scale
-        found, _ = lapack.dsytrs(self.factors, self.pivots, right[:, None], lower=1)
-        solution = found[:, 0] * self.scale
-        dy = solution[k:]
-        return np.concatenate([solution[:k], self.weights * (a[k:] - self.rest.T @ dy)]), dy
+        if not self.kept.size:
+            return np.asarray(lapack.dpotrs(self.factors, right[:, None], lower=1)[0][:, 0])
+        right = (right * self.scale)[:, None]
+        found, _ = lapack.dsytrs(self.factors, self.pivots, right, lower=1)
+        return np.asarray(found[:, 0] * self.scale)
 
 
 def _equilibrate(matrix: Matrix) -> Vector:

@@ -84,6 +84,12 @@ class Orthogonal:
         """J·p."""
         return self.jacobian @ step
 
+    def joined(self, residual: Vector, jacobian: Matrix) -> Orthogonal:
+        """The same with further residuals."""
+        return Orthogonal(
+            np.concatenate([self.residual, residual]), np.concatenate([self.jacobian, jacobian])
+        )
+
 
 def _factors(matrix: Matrix) -> tuple[Matrix | None, Matrix, Vector, Matrix]:
     """Q, U, s and Vᵀ with the matrix QU·diag(s)·Vᵀ; no Q where it has no more rows than columns.

@@ -75,6 +75,14 @@ class Normal:
         """½‖r‖² - ½‖r + J·p‖²."""
         return -float(step @ (self.gradient + 0.5 * (self.gram @ step)))
 
+    def joined(self, residual: Vector, jacobian: Matrix) -> Normal:
+        """The same with further residuals."""
+        return Normal(
+            self.cost + 0.5 * float(residual @ residual),
+            self.gradient + jacobian.T @ residual,
+            self.gram + jacobian.T @ jacobian,
+        )
+
 
 def marquardt(
     problem: Problem, x: Vector, tol: float, mu: float = 1e-3, factor: float = 10.0

@@ -33,6 +33,8 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 TIGHT, LOOSE = 1e-9, 0.1  # steps of the search, as parts of the box
+LONGER, SHORTER = 1.5, 0.4  # what becomes of a step that leads up, and of one that does not
+LONGEST = 300  # steps of one climb
 APART = 0.02  # points closer than this part of the box are one
 
 
@@ -72,25 +74,34 @@ class Region:
         assert X.shape[1] == width
         return X
 
-    def climb(self, function: Callable[[Matrix], Vector], X: Matrix) -> Matrix:
-        """Local maxima of a function near each of some points, by compass search."""
+    def climb(
+        self, function: Callable[[Matrix], Vector], X: Matrix, tight: float = TIGHT
+    ) -> Matrix:
+        """Local maxima of a function near each of some points, by compass search.
+
+        It ends when steps are as small a part of the box as `tight`.
+        """
         X, moving = X.copy(), self.moving
         if not len(moving) or not len(X):
             return X
         box = (self.high - self.low)[moving]
         values, steps = function(X), np.full(len(X), LOOSE)
         arms = np.concatenate([np.eye(len(moving)), -np.eye(len(moving))])
-        while np.any(steps > TIGHT):
-            tried = np.repeat(X[:, None, :], len(arms), axis=1)
-            tried[:, :, moving] += steps[:, None, None] * arms * box
+        climbing = np.arange(len(X))
+        for _ in range(LONGEST):
+            tried = np.repeat(X[climbing, None, :], len(arms), axis=1)
+            tried[:, :, moving] += steps[climbing, None, None] * arms * box
             tried = np.clip(tried, self.low, self.high)
-            found = function(tried.reshape(-1, X.shape[1])).reshape(len(X), len(arms))
+            found = function(tried.reshape(-1, X.shape[1])).reshape(len(climbing), len(arms))
             best = np.argmax(np.where(np.isfinite(found), found, -np.inf), axis=1)
-            rows = np.arange(len(X))
-            better = found[rows, best] > values
-            X[better] = tried[rows, best][better]
-            values = np.where(better, found[rows, best], values)
-            steps = np.where(better, steps, 0.5 * steps)
+            rows = np.arange(len(climbing))
+            better = found[rows, best] > values[climbing]
+            up = climbing[better]
+            X[up], values[up] = tried[rows, best][better], found[rows, best][better]
+            steps[climbing] *= np.where(better, LONGER, SHORTER)
+            climbing = climbing[steps[climbing] > tight]
+            if not climbing.size:
+                break
         return X
 
     def distinct(self, X: Matrix, values: Vector, most: int, known: Matrix | None = None) -> Matrix:

@@ -1,20 +1,21 @@
-"""Training under constraints: solve at points, look between them, add the worst, solve again.
+"""Training under constraints: solve at points, look between them, add the worst, go on.
 
-A constraint over a region is infinitely many constraints, one at every point. A solver for
-constraints is given finitely many of them, with a small margin; then the region is searched for
-the worst violations of the solution, which join the points, until none is found (the exchange
-method of semi-infinite programming: R. Hettich and K. O. Kortanek, SIAM Review 35 (1993) 380-429).
-Because near a local maximum the violation grows with the square of the distance, the points close
-in on the maxima in a few rounds, and the margin makes up for the rest.
+A solver for constraints is given the points of a `WorkingSet`. Each round solves to a tolerance,
+starting from the weights and multipliers of the round before, and is followed by a look between the
+points. Where violations are found they join, and the same is solved again; where there are none the
+tolerance falls. So the points are found while the solution is still rough (for the interior point:
+while the barrier still keeps it away from all constraints), and only the last rounds are exact.
 
 Training begins without the constraints (unless weights are bounded or given to start from), as a
-solution nearby is easier to find than one from afar. Every iteration of the solver is an epoch of
-the history.
+solution near by is easier to find than one from afar. Every iteration of the solver is an epoch of
+the history. Of the epochs whose weights hold all constraints the one of the lowest validation loss
+is kept, and training stops when there has been no better one for long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,57 +24,54 @@ from numpy.typing import NDArray
 
 from thalweg.errors import OptionError, ThalwegError
 from thalweg.optim.problem import Bounds, Problem
-from thalweg.optim.result import KKT, Iteration, Result, Status
+from thalweg.optim.result import Iteration, Result, Status
 from thalweg.optim.rules import GD
 from thalweg.optim.run import Limits, Run
-from thalweg.training.constraints.bound import Condition, ConstraintSet
-from thalweg.training.constraints.pointwise import Stack
-from thalweg.training.constraints.report import Active, ConstraintReport, Held, by_size
+from thalweg.training.constraints.bound import ConstraintSet
+from thalweg.training.constraints.curvature import PartlyCurved
+from thalweg.training.constraints.prices import reported
+from thalweg.training.constraints.report import ConstraintReport
+from thalweg.training.constraints.working_set import FINAL, LOOKED, WorkingSet
 from thalweg.training.engines import make_program
 from thalweg.training.loop import Book, Outcome, Task
-from thalweg.training.solvers import NetworkProblem, Patience, SolverDiary
+from thalweg.training.solvers import Patience, SolverDiary
 from thalweg.training.stopping import StopReason
 
 __all__ = ["run_constrained"]
 
 Vector = NDArray[np.float64]
-Matrix = NDArray[np.float64]
 
-MARGIN = 1e-6
+MARGIN = 1e-5
 """What constraints over regions are tightened by, in the size of their quantity."""
-ROUNDS = 60
-EVERY, LONGEST, ASTRAY, STANDSTILL = 25, 150, 0.05, 1e-4
-"""Once in so many iterations a round is ended if it squeezes violations of this size in between
-the points, or if the objective has changed by no more than this part of it; and it is ended after
-the longest."""
-FIRST, MOST_FIRST, LOOKED, FINAL = 64, 256, 2048, 16384
-"""Points at the start for each input, and the most of them; looked at in each round, and before a
-solution is accepted."""
-CLIMBS, ADDED, MANY = 24, 16, 300
-"""Points climbed from, points added in a round, and points that are too many."""
+ROUNDS, EVERY = 200, 8
+"""The most rounds, and how many iterations pass between two looks in a round."""
+LONGEST = {"interior-point": 100, "augmented-lagrangian": 1000}
+"""The most iterations of a round."""
+FIRST = {"interior-point": 1e-2, "augmented-lagrangian": 1e-3}
 TOLERANCE = {"interior-point": 1e-8, "augmented-lagrangian": 1e-7}
+"""Tolerance of the first rounds, and of the last."""
+FALL, FASTER = 0.1, 1.5
+"""The tolerance falls to this part of it, or faster than linearly to this power."""
+GAIN = 1e-3
+"""The part by which the loss of weights that hold must fall, or patience runs out."""
+TRIES = 3
+"""Rounds in a row that may end before the tolerance is met."""
 FEASIBLE = 1e-7
-WARM_EPOCHS, WARM_PARAMETERS = 200, 2000
-MOST_ACTIVE = 100
+MEANT = 1.0
+"""Stationarity above which multipliers say nothing."""
+WARM_EPOCHS, WARM_PARAMETERS = 50, 2000
+SMOOTH = 3e-3
+"""Penalty on squares of weights at the start: what is smooth violates less."""
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A solution that holds everywhere, and the points it was solved with."""
+class _Kept:
+    """Weights that hold all constraints, as far as a quick look can see."""
 
+    watched: float
+    epoch: int
     theta: Vector
-    result: Result
-    spots: list[_Spot]
-
-
-@dataclass
-class _Spot:
-    """A condition and the points that stand for its region."""
-
-    condition: Condition
-    points: Matrix
-    worst: float = 0.0
-    looked_at: int = 0
+    tol: float
 
 
 def run_constrained(task: Task, name: str, options: Mapping[str, Any] | None = None) -> Outcome:
@@ -92,16 +90,24 @@ def run_constrained(task: Task, name: str, options: Mapping[str, Any] | None = N
     Outcome
     """
     given = task.options
-    if given.patience or given.goal is not None or given.min_gradient:
+    if given.goal is not None or given.min_gradient:
         raise OptionError(
-            "{method} looks for the solution of the whole problem: leave out patience, goal and "
+            "{method} looks for the solution of the whole problem: leave out goal and "
             "min_gradient.",
             method=name,
         )
-    exact = replace(
-        task, dtype=np.dtype(np.float64), rule=GD(), options=replace(given, keep="last")
-    )
-    return _Rounds(exact, name, dict(options or {})).run()
+    exact = replace(task, dtype=np.dtype(np.float64), rule=GD())
+    return _Rounds(exact, name, _with_rule(task, dict(options or {}))).run()
+
+
+def _with_rule(task: Task, options: dict[str, Any]) -> dict[str, Any]:
+    """The options with the user's own rule in place of its name."""
+    rule, rate = task.rule, task.options.learning_rate
+    if rule is not None and rate is not None:
+        own = replace(rule, learning_rate=rate)
+        if own != type(rule)():  # type: ignore[call-arg]  # every rule has a default rate
+            return {**options, "inner": own}
+    return options
 
 
 class _Rounds:
@@ -111,69 +117,122 @@ class _Rounds:
         self.task, self.name, self.options = task, name, options
         self.constraints: ConstraintSet = task.constraints
         program, self.engine = make_program(task)
-        self.problem = NetworkProblem(task.objective, task.train, program)
-        self.margin = MARGIN
-        self.rounds = 0
-        self.spots = [_Spot(c, c.points) for c in self.constraints.conditions]
-        self.solved: list[_Spot] = []
+        self.problem = PartlyCurved(task.objective, task.train, program)
+        self.working = WorkingSet(self.constraints)
+        self.margin, self.rounds, self.warm, self.tol = MARGIN, 0, True, FIRST[name]
         self.result: Result | None = None
-        self.found: list[_Found] = []
-        self.spare: tuple[float, Vector | None] = (np.inf, None)
-        self.before, self.still = np.inf, False
+        self.theta = self.problem.vector(task.params)
+        self.kept: list[_Kept] = []
+        self.patient = math.inf, 0
+        quiet = replace(task.options, patience=0, keep="last")
+        self.book = Book(replace(task, options=quiet), task.params)
+        self.diary = SolverDiary(self.book, self.problem, Patience())
 
     # -- the whole ----------------------------------------------------------------------------
     def run(self) -> Outcome:
         """Start, solve and look between the points until nothing is violated."""
-        theta = self._started()
-        for number, spot in enumerate(self.spots):
-            if spot.condition.region is not None:
-                count = min(MOST_FIRST, FIRST * (1 + len(spot.condition.region.moving)))
-                spread = spot.condition.region.spread(count, 0.5 + 0.1 * number)
-                spot.points = np.unique(spread, axis=0)
-        self._look(theta, LOOKED, 0)
-        while self.book.stop is None and self.rounds < ROUNDS and not self._done():
+        solved = False
+        try:
+            if self.book.stop is None:
+                self._start()
+                self.working.begin()
+                self.working.look(self.theta, LOOKED, 0)
+                solved = self._path()
+        except KeyboardInterrupt:
+            self.book.interrupt()
+        return self._outcome(solved)
+
+    def _path(self) -> bool:
+        """Rounds of falling tolerance; whether the last one met it and nothing is violated."""
+        tol, last, tries = FIRST[self.name], TOLERANCE[self.name], 0
+        while not self.over and self.rounds < ROUNDS:
             self.rounds += 1
-            theta = self._solved(theta)
-            if self._clean(theta):
-                self._keep(theta)
-            elif self.rounds > ROUNDS // 2:
-                self.margin = max(self.margin, 2.0 * max(spot.worst for spot in self.spots))
-        return self._outcome(theta)
+            before = self.theta
+            result = self._solved(tol)
+            if result.status is Status.INFEASIBLE and self._another_way(before):
+                continue
+            if result.status in (Status.INFEASIBLE, Status.NOT_FINITE, Status.DIVERGED):
+                return False
+            self.warm = True
+            early = result.status is Status.STOPPED_BY_CALLBACK
+            tries = 0 if result.success else tries + (not early)
+            clean = self._clean(tol <= last)
+            if (refused := self._patience_ends()) is not None:
+                self.theta, tol = refused.theta, refused.tol
+            elif early or self.over:
+                continue
+            elif tries >= 2 * TRIES:
+                return False
+            elif not (clean if tol <= last else self.working.worst <= self._slack(tol)):
+                self._widen()
+            elif tol <= last and (result.success or tries >= TRIES):
+                return result.success
+            else:
+                tol = max(last, min(FALL * tol, (0.1 * tol) ** FASTER * 10.0))
+        return False
 
-    def _keep(self, theta: Vector) -> None:
-        assert self.result is not None
-        self.found = [*self.found, _Found(theta, self.result, self.solved)]
+    @property
+    def over(self) -> bool:
+        """Whether there is a reason to stop."""
+        return self.book.stop is not None
 
-    def _done(self) -> bool:
-        """Whether there is no more to be had: lost, solved, or all but standing still."""
-        if self.result is None:
-            return False
-        if self.result.status in (Status.INFEASIBLE, Status.NOT_FINITE, Status.DIVERGED):
+    def _patience_ends(self) -> _Kept | None:
+        """Stop where patience has run out, unless the best weights turn out to violate.
+
+        Then it goes on from there: more is known of the constraints now than when it was passed.
+        """
+        stop = None if self.over else self._out_of_patience()
+        if stop is None:
+            return None
+        refused = self._refused()
+        if refused is None:
+            self.book.stop = stop
+        return refused
+
+    def _another_way(self, before: Vector) -> bool:
+        """Whether to try once more where a solver saw no way to meet the constraints.
+
+        The second try begins further inside; and what only the margin forbids may hold without.
+        """
+        if self.warm:
+            self.warm, self.theta = False, before
             return True
-        if not self.found or self.found[-1].result is not self.result:
-            return False
-        return self.result.success or self.still
+        assert self.result is not None
+        only_margin = self.margin > 0.0 and self.result.violation <= 2.0 * self.margin
+        self.margin = 0.0 if only_margin else self.margin
+        return only_margin
 
-    def _started(self) -> Vector:
+    @staticmethod
+    def _slack(tol: float) -> float:
+        """Violations between the points that do not matter yet."""
+        return math.sqrt(tol)
+
+    def _widen(self) -> None:
+        """Where points alone do not help for long, the margin has to."""
+        if self.rounds > ROUNDS // 2:
+            self.margin = max(self.margin, 2.0 * self.working.worst)
+
+    def _clean(self, final: bool) -> bool:
+        """Whether no violation is found between the points; what is found joins them."""
+        found = self.working.look(self.theta, LOOKED, self.rounds)
+        return found and (not final or self.working.look(self.theta, FINAL, self.rounds + 1))
+
+    # -- the start ----------------------------------------------------------------------------
+    def _start(self) -> None:
         """Weights to start from: trained without constraints, or drawn within bounds."""
-        task, constraints = self.task, self.constraints
-        self.book = Book(task, task.params)
-        self.diary = SolverDiary(self.book, self.problem, Patience())
-        start = self.problem.vector(task.params)
-        if self.book.stop is not None:
-            return start
+        constraints = self.constraints
         if constraints.bounded or constraints.start_given:
-            return _reflected(start, constraints.lower, constraints.upper)
+            self.theta = _reflected(self.theta, constraints.lower, constraints.upper)
+            return
         trained = self._unconstrained()
         if trained is None:
-            return start
+            return
         self.book.history = trained.history
         if len(trained.history):
             self.book.began -= trained.history.epochs[-1].seconds
         if trained.stop.kind in ("interrupted", "callback", "time"):
             self.book.stop = trained.stop
-        self.book.kept = (len(trained.history), trained.params)
-        return self.problem.vector(trained.params)
+        self.theta = self.problem.vector(trained.params)
 
     def _unconstrained(self) -> Outcome | None:
         """A short training by Levenberg-Marquardt, or L-BFGS where that does not serve."""
@@ -183,7 +242,11 @@ class _Rounds:
         epochs = min(WARM_EPOCHS, (options.epochs or WARM_EPOCHS) // 2)
         patience = 6 if self.task.validation is not None else 0
         options = replace(options, epochs=epochs, patience=patience, keep=None)
-        free = replace(self.task, constraints=None, rule=None, options=options)
+        penalty = replace(
+            self.task.objective.penalty, l2=max(SMOOTH, self.task.objective.penalty.l2)
+        )
+        objective = replace(self.task.objective, penalty=penalty)
+        free = replace(self.task, objective=objective, constraints=None, rule=None, options=options)
         small = self.constraints.frame.network.count <= WARM_PARAMETERS
         for name in ("lm", "lbfgs") if small else ("lbfgs",):
             chosen = method(name)
@@ -196,209 +259,119 @@ class _Rounds:
         return None
 
     # -- one round ----------------------------------------------------------------------------
-    def _solved(self, theta: Vector) -> Vector:
+    def _solved(self, tol: float) -> Result:
+        """Solve at the points to a tolerance, from where the last round ended."""
         from thalweg.optim.solution import solve
 
-        unequal, equal = self._stacked()
-        self.solved = [replace(spot) for spot in self.spots]
+        equal, unequal = self.working.functions(self.margin)
         bounds = Bounds(self.constraints.lower, self.constraints.upper)
+        self.tol = tol
         run = Run(self._limits(), self._iteration, feasible=FEASIBLE)
-        self.before, self.still = np.inf, False
         question = Problem(self.problem, bounds, equal, unequal, run)
-        self.result = solve(
-            question, theta, self.name, TOLERANCE[self.name], options=self._options()
-        )
-        found = np.asarray(self.result.x)
-        if self.result.status is Status.INTERRUPTED:
-            self.book.interrupt()
-        self.diary.take(found, float(self.result.fun))
-        return found
-
-    def _options(self) -> dict[str, Any]:
-        """Of the solver; one path of the interior point is enough for a round."""
-        if self.name != "interior-point":
-            return self.options
-        return {"barrier": "monotone"}
-
-    def _iteration(self, line: Iteration) -> bool:
-        """Enter an iteration; end the round if it leads astray between the points, or nowhere."""
-        if self.diary.iteration(line):
-            return True
-        if line.nit == 0 or line.nit % EVERY:
-            return False
-        before, self.before = self.before, float(line.fun)
-        feasible = line.violation <= FEASIBLE
-        self.still = feasible and abs(before - line.fun) <= STANDSTILL * abs(line.fun)
-        theta = np.asarray(line.x)
-        if feasible and line.fun < self.spare[0] and not self._astray(theta, 0.0):
-            self.spare = float(line.fun), theta
-        return self.still or self._astray(theta, ASTRAY)
-
-    def _astray(self, theta: Vector, by: float) -> bool:
-        """Whether violations grow between the points that are not there at the points."""
-        for spot in self.spots:
-            region = spot.condition.region
-            if region is not None:
-                known = max(0.0, float(np.max(spot.condition.excess(theta, spot.points))))
-                known = known if by else 0.0
-                X = region.spread(LOOKED, (0.5 + 0.3819660113 * self.rounds) % 1.0)
-                if float(np.max(spot.condition.excess(theta, X))) > known + by:
-                    return True
-        return False
+        options = {**self.options, "prices": self.working.prices() if self.warm else None}
+        if self.name == "interior-point":
+            options["barrier"] = "monotone"
+        result = solve(question, self.theta, self.name, tol, options=options)
+        if result.status is Status.INTERRUPTED:
+            raise KeyboardInterrupt
+        if result.status is not Status.STOPPED_BY_CALLBACK:
+            self.theta = np.asarray(result.x)
+            self.diary.take(self.theta, float(result.fun))
+        if result.multipliers is not None and result.kkt.stationarity <= MEANT:
+            self.working.take(result.multipliers)
+        self.result = result
+        return result
 
     def _limits(self) -> Limits:
         whole = self.diary.limits()
-        left = max(1, min(LONGEST, whole.iterations - len(self.book.history)))
+        left = max(1, min(LONGEST[self.name], whole.iterations - len(self.book.history)))
         spent = self.book.history.epochs[-1].seconds if len(self.book.history) else 0.0
         return replace(whole, iterations=left, seconds=max(whole.seconds - spent, 1e-3))
 
-    def _stacked(self) -> tuple[Stack | None, Stack | None]:
-        """Inequalities and equalities, in the order of `_owners`."""
-        sides: dict[bool, list[Any]] = {False: [], True: []}
-        for spot in self.spots:
-            margin = self.margin if spot.condition.region is not None else 0.0
-            if len(spot.points):
-                own = spot.condition.at(spot.points, margin)
-                sides[spot.condition.sign == 0].append(own)
-        for _, function, equal in self.constraints.customs:
-            sides[equal].append(function)
-        unequal, equal_ones = (Stack(sides[key]) if sides[key] else None for key in (False, True))
-        return unequal, equal_ones
-
-    # -- between the points -------------------------------------------------------------------
-    def _clean(self, theta: Vector) -> bool:
-        """Whether no violation is found between the points; what is found joins them."""
-        if not self._look(theta, LOOKED, self.rounds):
+    def _iteration(self, line: Iteration) -> bool:
+        """Enter an iteration; end the round where violations appear between the points."""
+        self.theta = theta = np.asarray(line.x)
+        stop = self.diary.iteration(line)
+        if line.nit == 0:
+            return stop
+        if line.violation <= FEASIBLE:
+            self._consider(theta, float(line.fun))
+        if stop or self._out_of_patience() is not None:
+            return True
+        if line.nit % EVERY:
             return False
-        return self._look(theta, FINAL, self.rounds + 1)
+        known = max(self._slack(self.tol), 2.0 * line.violation)
+        return not self.working.holds(theta, self.rounds, known)
 
-    def _look(self, theta: Vector, count: int, number: int) -> bool:
-        clean = True
-        for spot in self.spots:
-            region = spot.condition.region
-            if region is None:
-                continue
+    # -- the best of all that hold ------------------------------------------------------------
+    def _consider(self, theta: Vector, value: float) -> None:
+        """Keep weights that hold the constraints and are better than those before."""
+        last = self.book.history.epochs[-1]
+        checked = self.task.sign * last.validation_loss
+        watched = value if math.isnan(checked) else checked
+        if self.kept and not watched < self.kept[-1].watched:
+            return
+        if self.working.holds(theta, len(self.kept)):
+            self.kept.append(_Kept(watched, last.epoch, theta.copy(), self.tol))
+            least = self.patient[0]
+            if math.isinf(least) or watched < least - GAIN * abs(least):
+                self.patient = watched, last.epoch
 
-            def excess(X: Matrix, condition: Condition = spot.condition) -> Vector:
-                return condition.excess(theta, X)
+    def _refused(self) -> _Kept | None:
+        """The best weights, if a close look finds that they violate: they are dropped then.
 
-            X = region.spread(count, (0.5 + 0.3819660113 * number) % 1.0)
-            X = np.concatenate([X, spot.points])
-            values = excess(X)
-            tops = region.climb(excess, region.distinct(X, values, CLIMBS))
-            X = np.concatenate([tops, X])
-            values = np.concatenate([excess(tops), values])
-            spot.worst, spot.looked_at = float(np.max(values)), len(X)
-            bad = values > 0.0
-            if bad.any():
-                clean = False
-                self._thin(spot, theta)
-                new = region.distinct(X[bad], values[bad], ADDED, spot.points)
-                spot.points = np.concatenate([spot.points, new])
-        return clean
+        What the look finds joins the points, and other weights that violate there go, too.
+        """
+        if not self.kept or self.working.look(self.kept[-1].theta, FINAL, self.rounds + 2):
+            return None
+        refused = self.kept[-1]
+        while self.kept and not self.working.holds_at_points(self.kept[-1].theta):
+            self.kept.pop()
+        self.patient = self.kept[-1].watched if self.kept else math.inf, len(self.book.history)
+        return refused
 
-    def _thin(self, spot: _Spot, theta: Vector) -> None:
-        """Forget points far from being active once there are many."""
-        if len(spot.points) > MANY:
-            values = spot.condition.excess(theta, spot.points)
-            spot.points = spot.points[np.argsort(-values, kind="stable")[: MANY // 2]]
+    def _out_of_patience(self) -> StopReason | None:
+        patience, epoch = self.task.options.patience, len(self.book.history)
+        if not patience or not self.kept or epoch - self.patient[1] < patience:
+            return None
+        kind = "plateau_held" if self.task.validation is None else "validation_held"
+        best = self.kept[-1].epoch
+        return StopReason.of(kind, epoch=epoch, patience=patience, best=best)
 
     # -- the end ------------------------------------------------------------------------------
-    def _outcome(self, theta: Vector) -> Outcome:
-        if not self.found and self.spare[1] is not None:
-            theta = self.spare[1]
-            self._look(theta, FINAL, self.rounds)
-        elif self.found and self.found[-1].theta is not theta:
-            last = min(self.found, key=lambda one: float(one.result.fun))
-            theta, self.result, self.solved = last.theta, last.result, last.spots
-            self._look(theta, FINAL, self.rounds)
-        book, report = self.book, self._report(theta)
+    def _outcome(self, solved: bool) -> Outcome:
+        book, keep = self.book, self.task.options.keep
+        epoch, theta = len(book.history), self.theta
+        best = keep == "best" or (keep is None and self.task.validation is not None)
+        while self._refused() is not None:
+            pass
+        if (best or not solved) and self.kept:
+            epoch, theta = self.kept[-1].epoch, self.kept[-1].theta
+        report = self._report(theta)
         if book.stop is None or book.stop.kind == "epochs":
-            book.stop = self._reason(report)
-        book.kept = (len(book.history), self.problem.params(theta))
+            book.stop = self._reason(report, solved, epoch)
+        elif book.stop.kind in ("interrupted", "validation_held"):
+            values = {**dict(book.stop.values), "best": epoch}
+            book.stop = StopReason.of(book.stop.kind, **values)
+        book.kept = (epoch, self.problem.params(theta))
         return replace(book.outcome(), engine=self.engine, constraints=report)
 
-    def _reason(self, report: ConstraintReport) -> StopReason:
-        epoch, result = len(self.book.history), self.result
+    def _report(self, theta: Vector) -> ConstraintReport:
+        self.working.look(theta, FINAL, self.rounds + 2)
+        slack = TOLERANCE["augmented-lagrangian"]
+        return reported(self.working, theta, self.result, self.rounds, self.task.unit, slack)
+
+    def _reason(self, report: ConstraintReport, solved: bool, kept: int) -> StopReason:
+        epoch = len(self.book.history)
         if report.worst > 0.0:
-            infeasible = result is not None and result.status is Status.INFEASIBLE
+            infeasible = self.result is not None and self.result.status is Status.INFEASIBLE
             kind = "infeasible" if infeasible else "violated"
             return StopReason.of(kind, epoch=epoch, worst=report.worst)
-        if self.book.stop is not None or result is None or not result.success:
-            return StopReason.of("feasible", epoch=epoch, residual=report.stationarity)
-        return StopReason.of("constrained", epoch=epoch, residual=report.stationarity)
-
-    def _report(self, theta: Vector) -> ConstraintReport:
-        result, asked = self.result, self.constraints.asked
-        active: list[list[Active]] = [[] for _ in asked]
-        worst, looked = np.zeros(len(asked)), np.zeros(len(asked), int)
-        for spot in self.spots:
-            own = spot.condition
-            if own.region is None:
-                spot.worst = float(np.max(own.excess(theta, own.points)))
-            worst[own.asked] = max(worst[own.asked], spot.worst * own.quantity.size)
-            looked[own.asked] += spot.looked_at
-        for number, function, equal in self.constraints.customs:
-            values = function.value(theta)
-            worst[number] = float(np.max(np.abs(values) if equal else values, initial=0.0))
-        slack = TOLERANCE["augmented-lagrangian"]
-        exact = [one for one in range(len(asked)) if not looked[one]]
-        worst[exact] = np.where(worst[exact] <= slack, 0.0, worst[exact])
-        if result is not None and self._priced(result):
-            self._prices(result, active)
-        held = [
-            Held(one, float(max(w, 0.0)), int(n), by_size(own)[:MOST_ACTIVE])
-            for one, w, n, own in zip(asked, worst, looked, active, strict=True)
-        ]
-        kkt = result.kkt if result is not None else KKT(np.nan, np.nan, np.nan)
-        count = sum(len(s.points) for s in self.spots if s.condition.region is not None)
-        figures = kkt.stationarity, kkt.violation, kkt.complementarity
-        first, second, third = (float(figure) for figure in figures)
-        return ConstraintReport(tuple(held), first, second, third, self.rounds, count)
-
-    def _priced(self, result: Result) -> bool:
-        """Whether the solver got far enough to know multipliers."""
-        prices = result.multipliers
-        count = sum(len(s.points) for s in self.solved)
-        count += sum(function.m for _, function, _ in self.constraints.customs)
-        return prices is not None and prices.equalities.size + prices.inequalities.size == count
-
-    def _prices(self, result: Result, active: Sequence[list[Active]]) -> None:
-        """Multipliers in own units, where they are not zero."""
-        assert result.multipliers is not None
-        rows = {True: result.multipliers.equalities, False: result.multipliers.inequalities}
-        largest = max((float(np.max(np.abs(r), initial=0.0)) for r in rows.values()), default=0.0)
-        least = 1e-6 * max(1.0, largest)
-        at = {True: 0, False: 0}
-        unit = self.task.unit
-        for spot in self.solved:
-            own = spot.condition
-            key = own.sign == 0
-            prices = rows[key][at[key] : at[key] + len(spot.points)]
-            at[key] += len(spot.points)
-            for point, price in zip(spot.points, prices, strict=True):
-                if abs(price) > least:
-                    where = tuple(point.tolist())
-                    active[own.asked].append(Active(where, float(price) * unit / own.quantity.size))
-        for number, function, equal in self.constraints.customs:
-            prices = rows[equal][at[equal] : at[equal] + function.m]
-            at[equal] += function.m
-            for place, price in enumerate(prices):
-                if abs(price) > least:
-                    active[number].append(Active((float(place),), float(price) * unit))
-        self._weight_prices(result, active)
-
-    def _weight_prices(self, result: Result, active: Sequence[list[Active]]) -> None:
-        from thalweg.training.constraints.kinds import Weights
-
-        assert result.multipliers is not None
-        prices = result.multipliers.upper + result.multipliers.lower
-        least = 1e-6 * max(1.0, float(np.max(np.abs(prices), initial=0.0)))
-        for number, one in enumerate(self.constraints.asked):
-            if isinstance(one, Weights):
-                for place in np.flatnonzero(np.abs(prices) > least).tolist():
-                    name = self.constraints.frame.entry(place)
-                    active[number].append(Active(name, float(prices[place]) * self.task.unit))
+        kind = "constrained" if solved else "feasible"
+        values: dict[str, Any] = {"epoch": epoch, "residual": report.stationarity}
+        if kept == epoch:
+            return StopReason.of(kind, **values)
+        return StopReason.of(f"{kind}_best", **values, best=kept)
 
 
 def _reflected(theta: Vector, lower: Vector, upper: Vector) -> Vector:

@@ -1,0 +1,87 @@
+"""First-order rules (Adam, RMSprop, Rprop, ...) as methods for any objective with bounds.
+
+In training, rules take their steps on batches inside the native loop. Here a rule follows the
+gradient of a whole objective, such as an augmented Lagrangian: each step needs one gradient. As a
+fixed learning rate ends in circles around a minimum, it is halved when the objective has not
+fallen for a while, and the rule goes on from the best point.
+
+Examples
+--------
+>>> import numpy as np
+>>> from thalweg.optim.rules import Adam
+>>> from thalweg.optim.functions import Traced
+>>> from thalweg.optim.problem import Bounds, Problem, SmoothObjective
+>>> bowl = SmoothObjective(Traced(lambda x: ((x - 1.0) ** 2).sum(), 2))
+>>> problem = Problem(bowl, Bounds.none(2))
+>>> follow(problem, np.zeros(2), 1e-6, Adam(learning_rate=0.01)).name
+'CONVERGED'
+>>> np.round(problem.run.best.x, 5)
+array([1., 1.])
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from thalweg.optim.descent import begin, size_of, small_enough
+from thalweg.optim.layout import Vector
+from thalweg.optim.problem import Problem
+from thalweg.optim.result import Status
+from thalweg.optim.rules import RULES, Rule
+from thalweg.optim.run import Point
+
+__all__ = ["brisk", "follow"]
+
+IDLE, LEAST = 20, 1e-9  # steps without a lower value, and the smallest part of the rate
+HIGHER = 1.0  # a rise by so much of the objective is no way to anywhere
+BRISK = 10.0  # times a rule's own rate: gradients of the whole objective have no noise
+
+
+def brisk(name: str) -> Rule:
+    """A rule by its name, with a rate for gradients of a whole objective.
+
+    Examples
+    --------
+    >>> brisk("adam").learning_rate
+    0.01
+    """
+    own = RULES[name]()  # type: ignore[call-arg]  # every rule has a default learning rate
+    return replace(own, learning_rate=BRISK * own.learning_rate)
+
+
+def follow(problem: Problem, x: Vector, tol: float, rule: Rule) -> Status:
+    """Minimise within bounds, which are kept by projection.
+
+    Parameters
+    ----------
+    problem : Problem
+    x : vector
+    tol : float
+        Of the projected gradient, relative to an objective above one.
+    rule : Rule
+    """
+    rate = first = rule.learning_rate
+    start = begin(problem, x)
+    x, value, gradient = start.x, start.value, start.gradient
+    best, state, step, idle = Point(x, value), rule.init(x), 1.0, 0
+    while True:
+        measure = float(np.max(np.abs(problem.bounds.projected_gradient(x, gradient))))
+        point = Point(x, value, measure)
+        if value <= start.value and small_enough(measure, value, tol):
+            problem.run.conclude(point)
+            return Status.CONVERGED
+        if np.isfinite(value):
+            problem.run.iterate(point)
+        idle = 0 if value < best.fun else idle + 1
+        best = point if value < best.fun else best
+        if idle >= IDLE or not value <= best.fun + HIGHER * size_of(best.fun):
+            if rate <= LEAST * first:
+                return Status.STEP_TOO_SMALL
+            rate, idle, x = 0.5 * rate, 0, best.x
+            state, step = rule.init(x), 1.0
+            value, gradient = problem.value_and_gradient(x)
+        moved, state = replace(rule, learning_rate=rate).update(x, gradient, state, step)
+        x, step = problem.bounds.project(np.asarray(moved, np.float64)), step + 1.0
+        value, gradient = problem.value_and_gradient(x)

@@ -1,0 +1,113 @@
+"""From a working set and the last result of a solver to a report in own units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.optim.result import KKT, Result
+from thalweg.training.constraints.kinds import Weights
+from thalweg.training.constraints.report import Active, ConstraintReport, Held, by_size
+from thalweg.training.constraints.working_set import HELD, WorkingSet
+
+__all__ = ["reported"]
+
+Vector = NDArray[np.float64]
+
+MOST_ACTIVE = 100
+FAINT = 1e-6
+"""Multipliers below this part of the largest (or of one) belong to constraints that do nothing."""
+
+
+def reported(
+    working: WorkingSet,
+    theta: Vector,
+    result: Result | None,
+    rounds: int,
+    unit: float,
+    slack: float,
+) -> ConstraintReport:
+    """How well constraints hold at some weights, and what they cost where the solver ended.
+
+    Parameters
+    ----------
+    working : WorkingSet
+        After a last look at these weights.
+    theta : array of shape (P,)
+    result : Result or None
+        Of the last round.
+    rounds : int
+    unit : float
+        What a loss is multiplied by to be in the target's own unit.
+    slack : float
+        The violation up to which constraints at points count as held, in their own size.
+    """
+    constraints = working.constraints
+    worst, looked = _violations(working, theta, slack)
+    active = _active(working, unit)
+    held = [
+        Held(one, float(max(w, 0.0)), int(n), by_size(own)[:MOST_ACTIVE])
+        for one, w, n, own in zip(constraints.asked, worst, looked, active, strict=True)
+    ]
+    kkt = KKT(np.nan, np.nan, np.nan) if result is None else result.kkt
+    figures = kkt.stationarity, kkt.violation, kkt.complementarity
+    first, second, third = (float(figure) for figure in figures)
+    return ConstraintReport(tuple(held), first, second, third, rounds, working.size)
+
+
+def _violations(
+    working: WorkingSet, theta: Vector, slack: float
+) -> tuple[Vector, NDArray[np.int64]]:
+    """The worst violation of each constraint, and at how many points of a region it was sought."""
+    asked = working.constraints.asked
+    worst, looked = np.zeros(len(asked)), np.zeros(len(asked), np.int64)
+    for spot in working.spots:
+        own = spot.condition
+        if not spot.everywhere:
+            spot.worst = _above(own.excess(theta, spot.points), slack)
+        elif spot.worst <= HELD:
+            spot.worst = 0.0
+        worst[own.asked] = max(worst[own.asked], spot.worst * own.quantity.size)
+        looked[own.asked] += spot.looked_at
+    for number, function, equal in working.constraints.customs:
+        values = function.value(theta)
+        worst[number] = _above(np.abs(values) if equal else values, slack)
+    return worst, looked
+
+
+def _above(violations: Vector, slack: float) -> float:
+    """The largest, nothing if it is within the slack."""
+    largest = float(np.max(violations, initial=0.0))
+    return largest if largest > slack else 0.0
+
+
+def _active(working: WorkingSet, unit: float) -> Sequence[list[Active]]:
+    """Multipliers in own units, where they are not zero."""
+    constraints = working.constraints
+    active: list[list[Active]] = [[] for _ in constraints.asked]
+    all_prices = [*(spot.prices for spot in working.spots), *working.own]
+    least = _least(all_prices)
+    for spot in working.spots:
+        own = spot.condition
+        for place in np.flatnonzero(np.abs(spot.prices) > least).tolist():
+            price = float(spot.prices[place]) * unit / own.quantity.size
+            active[own.asked].append(Active(tuple(spot.points[place].tolist()), price))
+    for (number, _, _), prices in zip(constraints.customs, working.own, strict=True):
+        for place in np.flatnonzero(np.abs(prices) > least).tolist():
+            active[number].append(Active((float(place),), float(prices[place]) * unit))
+    lower, upper = np.nan_to_num(working.bounds)
+    bounded = [number for number, one in enumerate(constraints.asked) if isinstance(one, Weights)]
+    prices = lower + upper
+    for place in np.flatnonzero(np.abs(prices) > _least([prices])).tolist():
+        for number in bounded:
+            name = constraints.frame.entry(place)
+            active[number].append(Active(name, float(prices[place]) * unit))
+    return active
+
+
+def _least(parts: Sequence[Vector]) -> float:
+    """The size of a multiplier from which it counts."""
+    whole = np.abs(np.nan_to_num(np.concatenate(parts))) if parts else np.zeros(0)
+    return FAINT * max(1.0, float(np.max(whole, initial=0.0)))

@@ -1,0 +1,220 @@
+"""The points that stand for the regions of constraints, and the search for those that are missing.
+
+A constraint over a region is infinitely many constraints, one at every point. A solver is given
+those of a working set; then the region is searched for the worst violations of what it found, which
+join the set (the exchange method of semi-infinite programming: R. Hettich and K. O. Kortanek, SIAM
+Review 35 (1993) 380-429). Because near a local maximum the violation grows with the square of the
+distance, the points close in on the maxima in a few rounds, and a small margin makes up for the
+rest. Every point keeps its multiplier from one round to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.optim.functions import Smooth
+from thalweg.optim.result import Multipliers
+from thalweg.training.constraints.bound import Condition, ConstraintSet
+from thalweg.training.constraints.pointwise import Stack
+
+__all__ = ["FINAL", "HELD", "LOOKED", "Spot", "WorkingSet"]
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+FIRST, MOST_FIRST, LOOKED, FINAL = 32, 128, 2048, 16384
+"""Points at the start for each input, and the most of them; looked at in each round, and before a
+solution is accepted."""
+CLIMBS, ADDED, MANY = 24, 16, 300
+"""Points climbed from, points added in a round, and points that are too many."""
+ROUGH, FINE = 1e-4, 1e-9
+"""How closely maxima are climbed to while there is more to come, and in the end."""
+HELD = 1e-9
+"""The violation, in the size of the quantity, that is rounding."""
+GOLDEN = 0.3819660113
+
+
+def _shift(number: int) -> float:
+    """Another one for every round, so that each looks at other points."""
+    return (0.5 + GOLDEN * number) % 1.0
+
+
+@dataclass
+class Spot:
+    """A condition, the points that stand for its region, and their multipliers.
+
+    Attributes
+    ----------
+    condition : Condition
+    points : array of shape (m, n[0])
+    prices : array of shape (m,)
+        As the last round left them, in the quantity's size; nan of a point that is new.
+    worst : float
+        The largest violation that the last look has seen; negative where there is none.
+    looked_at : int
+        At how many points.
+    """
+
+    condition: Condition
+    points: Matrix
+    prices: Vector = field(default_factory=lambda: np.zeros(0))
+    worst: float = 0.0
+    looked_at: int = 0
+
+    def __post_init__(self) -> None:
+        self.prices = np.full(len(self.points), np.nan)
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it is to hold over a region."""
+        return self.condition.region is not None
+
+    def join(self, points: Matrix) -> None:
+        """Take in points."""
+        self.points = np.concatenate([self.points, points])
+        self.prices = np.concatenate([self.prices, np.full(len(points), np.nan)])
+
+    def thin(self, theta: Vector) -> None:
+        """Forget points far from being active once there are many."""
+        if len(self.points) > MANY:
+            order = np.argsort(-self.condition.excess(theta, self.points), kind="stable")
+            kept = np.sort(order[: MANY // 2])
+            self.points, self.prices = self.points[kept], self.prices[kept]
+
+
+class WorkingSet:
+    """What a solver is given in place of conditions over regions.
+
+    Parameters
+    ----------
+    constraints : ConstraintSet
+
+    Attributes
+    ----------
+    spots : list of Spot
+    """
+
+    def __init__(self, constraints: ConstraintSet) -> None:
+        self.constraints = constraints
+        self.spots = [Spot(c, c.points) for c in constraints.conditions]
+        self.own = [np.full(function.m, np.nan) for _, function, _ in constraints.customs]
+        self.bounds = np.full((2, len(constraints.lower)), np.nan)
+
+    @property
+    def size(self) -> int:
+        """How many points stand for regions."""
+        return sum(len(spot.points) for spot in self._everywhere)
+
+    @property
+    def worst(self) -> float:
+        """The largest violation over regions that the last look has seen."""
+        return max((spot.worst for spot in self._everywhere), default=0.0)
+
+    @property
+    def _everywhere(self) -> Iterator[Spot]:
+        return (spot for spot in self.spots if spot.everywhere)
+
+    # -- as a solver takes it -------------------------------------------------------------------
+    def functions(self, margin: float) -> tuple[Stack | None, Stack | None]:
+        """Equalities and inequalities, with a margin where they stand for a region."""
+        sides: dict[bool, list[Smooth]] = {True: [], False: []}
+        for spot in self.spots:
+            if len(spot.points):
+                one = spot.condition.at(spot.points, margin if spot.everywhere else 0.0)
+                sides[spot.condition.sign == 0].append(one)
+        for _, function, equal in self.constraints.customs:
+            sides[equal].append(function)
+        equal_ones, unequal = (Stack(sides[key]) if sides[key] else None for key in (True, False))
+        return equal_ones, unequal
+
+    def _in_order(self, equal: bool) -> list[tuple[Sequence[Vector], int]]:
+        """Where the multipliers of equalities or inequalities are kept, in the solver's order."""
+        prices = [spot.prices for spot in self.spots]
+        found: list[tuple[Sequence[Vector], int]] = []
+        for number, spot in enumerate(self.spots):
+            if len(spot.points) and (spot.condition.sign == 0) == equal:
+                found.append((prices, number))
+        for number, (_, _, equality) in enumerate(self.constraints.customs):
+            if equality == equal:
+                found.append((self.own, number))
+        return found
+
+    def prices(self) -> Multipliers:
+        """The multipliers of the last round, nan for what is new."""
+        sides = []
+        for equal in (True, False):
+            parts = [kept[number] for kept, number in self._in_order(equal)]
+            sides.append(np.concatenate(parts) if parts else np.zeros(0))
+        return Multipliers(*sides, *self.bounds)
+
+    def take(self, found: Multipliers) -> None:
+        """Keep the multipliers of a round; none, where the solver did not get far enough."""
+        for equal, values in ((True, found.equalities), (False, found.inequalities)):
+            places = self._in_order(equal)
+            sizes = [len(kept[number]) for kept, number in places]
+            if sum(sizes) != len(values):
+                return
+            for (kept, number), part in zip(places, _cut(values, sizes), strict=True):
+                kept[number][:] = part
+        self.bounds = np.stack([found.lower, found.upper])
+
+    # -- between the points -----------------------------------------------------------------------
+    def begin(self) -> None:
+        """Spread the first points over every region."""
+        for number, spot in enumerate(self.spots):
+            region = spot.condition.region
+            if region is not None:
+                count = min(MOST_FIRST, FIRST * (1 + len(region.moving)))
+                spot.join(np.unique(region.spread(count, 0.5 + 0.1 * number), axis=0))
+
+    def holds(self, theta: Vector, number: int, slack: float = 0.0) -> bool:
+        """Whether a quick look, without climbing, finds no violation above some slack."""
+        for spot in self._everywhere:
+            region = spot.condition.region
+            assert region is not None
+            if np.max(spot.condition.excess(theta, region.spread(LOOKED, _shift(number)))) > slack:
+                return False
+        return True
+
+    def holds_at_points(self, theta: Vector) -> bool:
+        """Whether there is no violation at the points that stand for regions."""
+        return all(np.max(s.condition.excess(theta, s.points)) <= HELD for s in self._everywhere)
+
+    def look(self, theta: Vector, count: int, number: int) -> bool:
+        """Look at so many points and climb from the worst; what violates joins the set.
+
+        Returns whether nothing did. Looks of other numbers see other points.
+        """
+        clean = True
+        for spot in self._everywhere:
+            X, values = self._seen(spot, theta, count, number)
+            spot.worst, spot.looked_at = float(np.max(values)), len(X)
+            bad = values > HELD
+            if bad.any():
+                clean = False
+                spot.thin(theta)
+                assert spot.condition.region is not None
+                spot.join(spot.condition.region.distinct(X[bad], values[bad], ADDED, spot.points))
+        return clean
+
+    def _seen(self, spot: Spot, theta: Vector, count: int, number: int) -> tuple[Matrix, Vector]:
+        """Points of a region, the maxima near the worst of them, and by how much they violate."""
+        region = spot.condition.region
+        assert region is not None
+
+        def excess(X: Matrix) -> Vector:
+            return spot.condition.excess(theta, X)
+
+        X = np.concatenate([region.spread(count, _shift(number)), spot.points])
+        values = excess(X)
+        tight = FINE if count == FINAL else ROUGH
+        tops = region.climb(excess, region.distinct(X, values, CLIMBS), tight)
+        return np.concatenate([tops, X]), np.concatenate([excess(tops), values])
+
+
+def _cut(values: Vector, sizes: Sequence[int]) -> list[Vector]:
+    return list(np.split(values, np.cumsum(sizes)[:-1])) if sizes else []
