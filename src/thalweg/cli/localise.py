@@ -87,6 +87,7 @@ def _localise_help(command: Any, lang: str) -> None:
         found = usual(context)
         if found is not None:
             found.help = tr("cli.option_help", lang)
+            found.metavar = ""  # some versions of Typer say of a flag that it takes a value
         return found
 
     command.get_help_option = option
