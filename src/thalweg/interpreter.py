@@ -80,6 +80,8 @@ class Plan:
 
 
 def _finished(value: Any, dtype: np.dtype[Any]) -> Any:
+    if isinstance(value, np.generic) and value.dtype == dtype:
+        return value
     array = np.array(value, dtype=dtype)  # a copy: never a view of an argument or a constant
     return array[()] if array.ndim == 0 else array
 

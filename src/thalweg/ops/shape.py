@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,7 @@ concatenate: Linear = Linear(
 
 
 # -- slices and their transpose ------------------------------------------------
+@lru_cache(maxsize=1024)
 def _slices(starts: Shape, stops: Shape, steps: Shape) -> tuple[slice, ...]:
     return tuple(slice(a, b, c) for a, b, c in zip(starts, stops, steps, strict=True))
 

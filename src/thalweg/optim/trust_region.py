@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
-from thalweg.optim.descent import begin, small_enough
+from thalweg.optim.descent import begin, largest, small_enough
 from thalweg.optim.layout import Vector
 from thalweg.optim.problem import Bounds, Mask, Problem
 from thalweg.optim.result import Status
@@ -50,7 +51,7 @@ def trust(
     radius = max(1.0, 0.1 * float(np.linalg.norm(here.x)))
     model: Quadratic | None = None
     while True:
-        measure = float(np.max(np.abs(bounds.projected_gradient(here.x, here.gradient))))
+        measure = largest(bounds.projected_gradient(here.x, here.gradient))
         point = Point(here.x, here.value, measure)
         free = bounds.free(here.x, here.gradient)
         if model is None:
@@ -95,10 +96,10 @@ def _step(
     """The step of the subproblem within the bounds, at least as good as Cauchy's."""
     bounds, none = problem.bounds, np.zeros_like(here.x)
     inner, step = _restricted(model, free), none.copy()
-    if inner.matrix is None or np.all(np.isfinite(inner.matrix)):
+    if inner.matrix is None or np.isfinite(inner.matrix).all():
         step[free] = subproblem(inner, radius)
     there = here.x + step
-    if np.array_equal(bounds.project(there), there):
+    if not bounds.any or np.array_equal(bounds.project(there), there):
         return step
     step = _searched(bounds, here.x, model, none, step)
     simple = none.copy()
@@ -165,7 +166,7 @@ def _try(
     """The point at a step and actual over predicted reduction; None if it is not accepted."""
     x = here.x + step
     value, gradient = problem.value_and_gradient(x)
-    if not np.isfinite(value) or not np.all(np.isfinite(gradient)):
+    if not math.isfinite(value) or not np.isfinite(gradient).all():
         return None, 0.0
     predicted = model.reduction(step)
     there = Trial(0.0, value, 0.0, x, gradient)
