@@ -54,11 +54,12 @@ class BFGS(Direction):
         return self.inverse is not None
 
     def propose(self, x: Vector, gradient: Vector, free: Mask) -> Vector:
-        g = np.where(free, gradient, 0.0)
+        whole = free.all()
+        g = gradient if whole else np.where(free, gradient, 0.0)
         if self.inverse is None:
             return -g
-        d = -(self.inverse @ g)
-        if free.all():
+        d: Vector = -(self.inverse @ g)
+        if whole:
             return d
         held = ~free  # the Newton direction within the free entries: a Schur complement
         correction = np.linalg.solve(self.inverse[np.ix_(held, held)], d[held])
@@ -85,8 +86,8 @@ def _add_symmetric(matrix: Matrix, s: Vector, v: Vector) -> None:
     step = max(1, ROWS_BYTES // (8 * s.size))
     for start in range(0, s.size, step):
         rows = slice(start, start + step)
-        part = np.outer(s[rows], v)
-        part += np.outer(v[rows], s)
+        part = s[rows, None] * v
+        part += v[rows, None] * s
         matrix[rows] += part
 
 
