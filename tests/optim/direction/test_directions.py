@@ -90,6 +90,21 @@ def test_lbfgs_is_bfgs_over_what_it_remembers(steps, held):
     np.testing.assert_allclose(direction.propose(s, g, free), expected, rtol=1e-8, atol=1e-10)
 
 
+def test_lbfgs_forgets():
+    rng = np.random.default_rng(3)
+    used, fresh = LBFGS(3), LBFGS(3)
+    for _ in range(5):
+        s = rng.normal(size=6)
+        used.learn(Move(s, MATRIX @ s, s, s, s))
+    used.reset()
+    assert not used.has_length and np.array_equal(used.propose(s, s, FREE), -s)
+    for _ in range(2):
+        s = rng.normal(size=6)
+        for direction in (used, fresh):
+            direction.learn(Move(s, MATRIX @ s, s, s, s))
+    np.testing.assert_array_equal(used.propose(s, s, FREE), fresh.propose(s, s, FREE))
+
+
 def test_held_entries_stay_and_bfgs_solves_among_the_free_ones():
     bfgs = BFGS()
     exact_run(bfgs, 6)
