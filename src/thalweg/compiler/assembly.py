@@ -49,19 +49,26 @@ class Value:
     def __str__(self) -> str:
         return f"{self.type} {self.text}"
 
+    @property
+    def known(self) -> bool:
+        """Whether it is a whole number."""
+        return self.text.lstrip("-").isdigit()
+
 
 @dataclass
 class Assembly:
     """Lines of one function, and the declarations and definitions they need.
 
     With `sharing`, elementary functions are called instead of written out at every use: slower
-    by some cycles, but the code of very large functions stays in bounds.
+    by some cycles, but the code of very large functions stays in bounds. With `unrolling`, loops
+    whose length is known are written out.
     """
 
     lines: list[str] = field(default_factory=list)
     declared: dict[str, str] = field(default_factory=dict)
     defined: dict[str, str] = field(default_factory=dict)
     sharing: bool = False
+    unrolling: bool = False
     block: str = "entry"
     count: int = 0
 
@@ -113,7 +120,7 @@ class Assembly:
         """
         type = arguments[0].type
         if name not in self.defined:
-            code = Assembly(declared=self.declared)
+            code = Assembly(declared=self.declared, defined=self.defined)
             parameters = [Value(f"%x{k}", a.type) for k, a in enumerate(arguments)]
             result = body(code, parameters)
             head = f"define internal {type} @{name}({', '.join(map(str, parameters))}) #0 {{"
@@ -132,6 +139,11 @@ class Assembly:
 
         The test is at the top, so that no iteration is possible.
         """
+        if self.unrolling and start.known and stop.known and isinstance(step, int):
+            values = list(carried)
+            for at in range(int(start.text), int(stop.text), step):
+                values = list(body(Value(str(at), "i64"), values))
+            return values
         self.count += 1
         number = self.count
         head, inside, after = f"head{number}", f"body{number}", f"done{number}"

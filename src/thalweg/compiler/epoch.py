@@ -1,7 +1,9 @@
 """An epoch as one native function: the loop over batches around the nests of a step.
 
-How the samples of a batch are worked off is one of three ways:
+How the samples of a batch are worked off is one of four ways:
 
+unrolled
+    All at once, as one panel; see `thalweg.compiler.unrolled`.
 whole
     All at once. Threads share panels, then the rows of the sums over samples.
 blocked
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from thalweg.compiler.assembly import Assembly, Value, llvm_type
+from thalweg.compiler.denormals import without_denormals
 from thalweg.compiler.llvm import MANY_NESTS, WHOLE, Share, write_nest
 from thalweg.compiler.loops import ITEM_BYTES, PANELS, Buffer, Nest
 from thalweg.compiler.memory import MemoryPlan
@@ -71,14 +74,16 @@ class Layout:
     total, inverse, keep : Buffer
         Sum of the weights of a batch, one divided by it, and whether sums are continued.
     numbers : sequence of Buffer
-        The step's own numbers.
+        The step's own numbers,
+    fixed : int
+        of which so many, the first, are the same at every step.
     losses : sequence of Buffer
         Mean loss and penalty.
     stacks : mapping of Buffer to Buffer
         For a sum of one chunk, the sums of all chunks.
     chunks : int
         0 if the batch is not chunked.
-    threaded, blocked : bool
+    threaded, blocked, unrolled : bool
     """
 
     dtype: str
@@ -95,11 +100,13 @@ class Layout:
     inverse: Buffer
     keep: Buffer
     numbers: Sequence[Buffer]
+    fixed: int
     losses: Sequence[Buffer]
     stacks: dict[Buffer, Buffer]
     chunks: int
     threaded: bool
     blocked: bool
+    unrolled: bool
 
     @property
     def table(self) -> list[Buffer | str]:
@@ -126,7 +133,7 @@ class Layout:
         return shared + each * (threads if self.chunks else 1)
 
 
-def write_epoch(nests: Sequence[Nest], layout: Layout) -> Assembly:
+def write_epoch(nests: Sequence[Nest], layout: Layout, triple: str) -> Assembly:
     """Write the body of the function.
 
     Parameters
@@ -134,13 +141,15 @@ def write_epoch(nests: Sequence[Nest], layout: Layout) -> Assembly:
     nests : sequence of Nest
         Of one step, in order.
     layout : Layout
+    triple : str
+        The kind of machine.
 
     Returns
     -------
     Assembly
     """
-    code = Assembly()
-    EpochWriter(code, nests, layout).write()
+    code = Assembly(unrolling=layout.unrolled)
+    without_denormals(code, triple, EpochWriter(code, nests, layout).write)
     return code
 
 
@@ -163,7 +172,7 @@ class EpochWriter:
         self.layout = layout
         self.places = Places()
         self.early, self.sampled, self.late = phases(nests, set(layout.stacks.values()))
-        self.apart = len(nests) > MANY_NESTS
+        self.apart = len(nests) > MANY_NESTS and not layout.unrolled
         given = {}
         for k, entry in enumerate(layout.table):
             if isinstance(entry, Buffer):
@@ -172,16 +181,44 @@ class EpochWriter:
                 given[entry] = self._argument(k)
         self.given = Given(given["weights"], given["order"], given["keys"])
         self.scalars, self.losses, self.work = given["scalars"], given["losses"], given["work"]
-        self._place()
+        for k, buffer in enumerate(layout.numbers[: layout.fixed]):
+            self.places.later[buffer] = partial(self._inside, self.scalars, k * buffer.bytes)
+        if layout.unrolled:
+            self._place_inside()
+        else:
+            self._place()
 
     def write(self) -> None:
         """Write everything."""
+        state = self.layout.state if self.layout.unrolled else ()
+        outside = {buffer: self.places[buffer] for buffer in state}
+        self.places |= {buffer: self._variable(buffer) for buffer in state}
+        for buffer, place in outside.items():
+            self._copy(buffer, place, self.places[buffer])
         self.code.loop(Value("%first", "i64"), Value("%last", "i64"), 1, self._batch)
+        for buffer, place in outside.items():
+            self._copy(buffer, self.places[buffer], place)
 
     # -- where things are -------------------------------------------------------------------
     def _argument(self, number: int) -> Value:
         place = self.code.emit("ptr", f"getelementptr ptr, ptr %arguments, i64 {number}")
         return self.code.emit("ptr", f"load ptr, {place}", "b")
+
+    def _place_inside(self) -> None:
+        """Let everything that is not the caller's be a variable of the function."""
+        layout = self.layout
+        shared = (layout.inverse, layout.total)
+        for buffer in (*layout.panel_inputs, *shared, *layout.memory.offsets):
+            self.places[buffer] = self._variable(buffer)
+
+    def _variable(self, buffer: Buffer) -> Value:
+        element = llvm_type(buffer.dtype)
+        return self.code.emit("ptr", f"alloca [{buffer.size} x {element}], align {LINE}", "x")
+
+    def _copy(self, buffer: Buffer, source: Value, target: Value) -> None:
+        name = "llvm.memcpy.p0.p0.i64"
+        self.code.declared[name] = f"declare void @{name}(ptr, ptr, i64, i1)"
+        self.code.do(f"call void @{name}({target}, {source}, i64 {buffer.bytes}, i1 false)")
 
     def _place(self) -> None:
         """Lay out the workspace: barrier, what is shared, then panels (of each thread)."""
@@ -237,6 +274,11 @@ class EpochWriter:
         samples = self._smaller(left, Value("%size", "i64"))
         total = self._numbers(index)
         rows = self._row_writer(total)
+        if self.layout.unrolled:
+            rows.write_panel(self.given, begin, samples)
+            self._fetch(rows, begin, (ZERO, Value("1", "i64")))
+            self._nests([*self.early, *self.late], WHOLE)
+            return []
         rows.write_sum(self.given, begin, samples)
         if self.layout.chunks:
             self._chunks(rows, begin, samples)
@@ -375,15 +417,15 @@ class EpochWriter:
         layout, code = self.layout, self.code
         element = llvm_type(layout.dtype)
 
-        def entries(table: Value, width: int) -> list[Value]:
+        def entries(table: Value, before: int, width: int) -> list[Value]:
             row = self._times(index, width)
-            ats = [self._sum(row, k) for k in range(width)]
+            ats = [self._sum(row, before + k) for k in range(width)]
             return [code.emit("ptr", f"getelementptr {element}, {table}, {at}") for at in ats]
 
-        self.places |= dict(
-            zip(layout.numbers, entries(self.scalars, len(layout.numbers)), strict=True)
-        )
-        *losses, total = entries(self.losses, 3)
+        moving = layout.numbers[layout.fixed :]
+        places = entries(self.scalars, layout.fixed, len(moving))
+        self.places |= dict(zip(moving, places, strict=True))
+        *losses, total = entries(self.losses, 0, 3)
         self.places |= dict(zip(layout.losses, losses, strict=True))
         return total
 

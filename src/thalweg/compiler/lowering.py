@@ -42,6 +42,8 @@ _START = {"sum": 0.0, "max": -math.inf, "min": math.inf, "any": 0, "all": 1}
 def identity(code: Assembly, kind: str, dtype: str, width: int) -> Value:
     """What a reduction starts from."""
     value = _START[kind]
+    if kind == "sum" and code.unrolling:
+        value = -0.0  # changes nothing, so that LLVM leaves it out
     if dtype not in FLOATS and not math.isfinite(value):
         bits = 31 if dtype == "int32" else 63
         value = 2**bits - 1 if value > 0 else -(2**bits)

@@ -17,6 +17,9 @@ from thalweg.errors import CompilerError
 
 __all__ = ["NativeCode", "available", "module_text"]
 
+PASSES = ("instruction_combine", "sroa", "instruction_combine")
+"""What puts the variables of a small function into registers."""
+
 _lock = threading.Lock()
 _numbers = itertools.count()
 
@@ -107,6 +110,19 @@ def module_text(code: Assembly, name: str, parameters: str, constants: Iterable[
     )
 
 
+def _to_registers(module: Any, target: Target) -> None:
+    llvm = _llvm()
+    options = llvm.create_pipeline_tuning_options(speed_level=1)
+    builder = llvm.create_pass_builder(_machine(target), options)
+    if hasattr(llvm.ModulePassManager, "add_sroa_pass"):
+        passes = llvm.create_new_module_pass_manager()
+        for name in PASSES:
+            getattr(passes, f"add_{name}_pass")()
+    else:  # llvmlite 0.44: all passes of the lowest level
+        passes = builder.getModulePassManager()
+    passes.run(module, builder)
+
+
 class NativeCode:
     """Machine code of one module, kept alive as long as this object.
 
@@ -118,10 +134,15 @@ class NativeCode:
         Of the function in it.
     target : Target, optional
         This machine by default; code for another one can be looked at but not run.
+    local : bool
+        Whether the function has variables of its own, which are to be put into registers.
     """
 
-    def __init__(self, text: str, name: str, target: Target | None = None) -> None:
+    def __init__(
+        self, text: str, name: str, target: Target | None = None, local: bool = False
+    ) -> None:
         self.text = text
+        self.local = local
         self.name = name
         self.target = target or host()
         self._engine: Any = None  # kept as long as the code is
@@ -162,6 +183,8 @@ class NativeCode:
             ) from None
         module.triple = self.target.triple
         try:
+            if self.local:
+                _to_registers(module, self.target)
             yield module
         finally:
             module.close()

@@ -1,7 +1,8 @@
 """What depends on nothing but a step's numbers is computed before the loop, for all steps.
 
 Adam's ``1 - β₁ᵏ`` needs a power at every step; as a column over all steps of an epoch it is one
-call of NumPy, in double precision, and the native loop only reads it.
+call of NumPy, in double precision, and the native loop only reads it. What is the same at every
+step, β₁ itself, is passed once.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ __all__ = ["Numbers", "numbers_first"]
 TABLE = 64
 """Consecutive powers that share a factor."""
 
+PART = 4096
+"""Steps whose numbers are computed at once: they stay in the cache."""
+
 
 @dataclass(frozen=True)
 class Numbers:
@@ -37,11 +41,14 @@ class Numbers:
         What is computed from them.
     inputs_after : tuple of Node
         The variables that stand for the results in the loop.
+    fixed : int
+        How many of the results, the first, are the same at every step.
     """
 
     inputs: tuple[Node, ...]
     results: tuple[Node, ...]
     inputs_after: tuple[Node, ...]
+    fixed: int
 
     @cached_property
     def _order(self) -> list[Node]:
@@ -60,8 +67,21 @@ class Numbers:
 
         Returns
         -------
-        array of shape (steps, results)
+        array of shape (fixed + steps · others,)
+            The fixed results, then the others step by step.
         """
+        fixed, others = self.results[: self.fixed], self.results[self.fixed :]
+        columns = np.empty(len(fixed) + steps * len(others), dtype)
+        rows = columns[len(fixed) :].reshape(steps, len(others))
+        for first in range(0, steps, PART):
+            part = slice(first, first + PART)
+            values = self._values([g[part] if np.shape(g) else g for g in given])
+            columns[: len(fixed)] = [values[result] for result in fixed]
+            for position, result in enumerate(others):
+                rows[part, position] = values[result]
+        return columns
+
+    def _values(self, given: Sequence[Any]) -> dict[Node, Any]:
         values: dict[Node, Any] = dict(zip(self.inputs, given, strict=True))
         with np.errstate(all="ignore"):
             for node in self._order:
@@ -71,10 +91,7 @@ class Numbers:
                     arguments = [values[i] for i in node.inputs]
                     evaluate = _powers if node.name == "power" else node.primitive.evaluate
                     values[node] = evaluate(*arguments)
-        columns = np.empty((steps, len(self.results)), dtype)
-        for position, result in enumerate(self.results):
-            columns[:, position] = values[result]
-        return columns
+        return values
 
 
 def _powers(base: Any, exponent: Any) -> Any:
@@ -115,14 +132,16 @@ def _with_reciprocals(outputs: Sequence[Node], alone: set[Node]) -> list[Node]:
     return [image[node] for node in outputs]
 
 
-def numbers_first(outputs: Sequence[Node], scalars: Sequence[Node]) -> tuple[Numbers, list[Node]]:
+def numbers_first(
+    outputs: Sequence[Node], scalars: Sequence[Node], settings: Sequence[Node] = ()
+) -> tuple[Numbers, list[Node]]:
     """Split off what depends on the scalars alone.
 
     Parameters
     ----------
     outputs : sequence of Node
-    scalars : sequence of Node
-        Variables of no axes.
+    scalars, settings : sequence of Node
+        Variables of no axes: those that change from step to step, and those that do not.
 
     Returns
     -------
@@ -130,13 +149,17 @@ def numbers_first(outputs: Sequence[Node], scalars: Sequence[Node]) -> tuple[Num
     list of Node
         The outputs in terms of its results.
     """
-    outputs = _with_reciprocals(outputs, _alone(outputs, scalars))
-    alone = _alone(outputs, scalars)
+    inputs = (*scalars, *settings)
+    outputs = _with_reciprocals(outputs, _alone(outputs, inputs))
+    alone = _alone(outputs, inputs)
     wanted: dict[Node, Node] = {}
     for node in topological(outputs):
         for i in node.inputs:
             if i in alone and node not in alone and i not in wanted:
                 wanted[i] = variable((), i.dtype)
     image = substitute(outputs, wanted)
-    numbers = Numbers(tuple(scalars), tuple(wanted), tuple(wanted.values()))
+    fixed = _alone(list(wanted), settings)
+    results = tuple(sorted(wanted, key=lambda node: node not in fixed))
+    after = tuple(wanted[node] for node in results)
+    numbers = Numbers(inputs, results, after, sum(node in fixed for node in wanted))
     return numbers, [image.get(node, node) for node in outputs]

@@ -40,6 +40,7 @@ from thalweg.compiler.numbers import numbers_first
 from thalweg.compiler.patience import run_patiently
 from thalweg.compiler.target import Target, host
 from thalweg.compiler.turn import Seen, row_of, turn_sums
+from thalweg.compiler.unrolled import one_panel
 from thalweg.compiler.vectorise import SMALLEST_SQUARE, vectorise
 from thalweg.compiler.verify import verify
 from thalweg.differentiation.chain_rule import backward
@@ -73,9 +74,11 @@ class Step:
     memory : sequence of Node
         Variables for what is remembered from step to step.
     scalars : int
-        How many numbers the update takes at every step (step count, learning rate, ...).
+        How many numbers the update takes at every step (step count, learning rate),
+    settings : int
+        and how many that are the same at every step, behind them.
     update : callable or None
-        ``update(parameters, gradients, memory, scalars, total weight) -> (parameters,
+        ``update(parameters, gradients, memory, numbers, total weight) -> (parameters,
         memory)``; None to compute losses only.
     price : callable, optional
         ``price(parameters, total weight)``: the penalty.
@@ -88,6 +91,7 @@ class Step:
     sample: Graph
     memory: Sequence[Node]
     scalars: int
+    settings: int
     update: Update | None
     price: Callable[[Sequence[Node], Node], Any] | None = None
     sign: float = 1.0
@@ -110,7 +114,7 @@ class Batches:
     data : sequence of array
         X, T, weights (of the program's dtype), order and keys (int64, one for each place in
         the order; anything where samples have none), contiguous.
-    scalars : array of shape (batches, number of scalars)
+    scalars : array
         As the program's `numbers` makes them from the step's own.
     losses : array of shape (batches, 3)
         Receives mean loss, penalty and sum of weights of every batch.
@@ -156,6 +160,9 @@ class BatchProgram:
         samples being added up from block to block.
     chunks : int
         In how many chunks with sums of their own the blocks come; 0 for none.
+    unrolled : bool
+        Whether a batch is one panel (it has no more samples than lanes), and the program so
+        small that its values are best kept in registers.
     target : Target, optional
     """
 
@@ -166,6 +173,7 @@ class BatchProgram:
         threaded: bool = False,
         blocked: bool = False,
         chunks: int = 0,
+        unrolled: bool = False,
         target: Target | None = None,
     ) -> None:
         self.step = replace(step, sample=_fresh(step.sample))
@@ -173,6 +181,7 @@ class BatchProgram:
         self.threaded = threaded
         self.blocked = blocked
         self.chunks = chunks
+        self.unrolled = unrolled
         self.target = target or host()
         self.dtype = step.sample.outputs[0].dtype.name
         self._variables()
@@ -180,8 +189,10 @@ class BatchProgram:
         # Threads may be at different nests, and sums must outlive the next block: no place twice.
         memory = plan_memory(self.nests, reuse=not threaded and not blocked)
         self.layout = self._layout(memory)
-        text = module_text(write_epoch(self.nests, self.layout), "train", ARGUMENTS)
-        self.code = NativeCode(text, "train", self.target)
+        text = module_text(
+            write_epoch(self.nests, self.layout, self.target.triple), "train", ARGUMENTS
+        )
+        self.code = NativeCode(text, "train", self.target, local=unrolled)
         self._function: Any = None
         self._spaces: list[Array] = []
 
@@ -193,6 +204,7 @@ class BatchProgram:
         self.total = variable((), self.dtype)
         self.keep = variable((), self.dtype)
         self.scalars = [variable((), self.dtype) for _ in range(self.step.scalars)]
+        self.settings = [variable((), self.dtype) for _ in range(self.step.settings)]
         self.gradients = [variable(p.shape, p.dtype) for p in self.step.parameters]
 
     def _nests(self) -> list[Nest]:
@@ -203,7 +215,7 @@ class BatchProgram:
         price = self.step.price(leaves, self.total) if self.step.price else None
         if self.step.update is None:
             late = [] if price is None else [price]
-            self.numbers, late = numbers_first(late, self.scalars)
+            self.numbers, late = numbers_first(late, self.scalars, self.settings)
             return self._lower(decompose(per_sample), decompose(late), price is not None)
         derivation = backward(loss, leaves, self.step.sign * share)
         per_sample = decompose([*per_sample, *(derivation.gradient(leaf) for leaf in leaves)])
@@ -211,11 +223,10 @@ class BatchProgram:
         if price is not None:
             slopes = backward(price, leaves)
             gradients = [g + slopes.gradient(p) for g, p in zip(gradients, leaves, strict=True)]
-        moved, after = self.step.update(
-            leaves, gradients, self.step.memory, self.scalars, self.total
-        )
+        numbers = [*self.scalars, *self.settings]
+        moved, after = self.step.update(leaves, gradients, self.step.memory, numbers, self.total)
         late = [*moved, *after, *([price] if price is not None else [])]
-        self.numbers, late = numbers_first(late, self.scalars)
+        self.numbers, late = numbers_first(late, self.scalars, self.settings)
         return self._lower(per_sample, decompose(late), price is not None)
 
     def _place(self) -> None:
@@ -246,7 +257,10 @@ class BatchProgram:
         groups = phases(nests, set(self.stacks.values())) if self.chunks else [nests]
         nests = merge(*groups)
         verify(nests, "merge")
-        vectorise(nests, self.target)
+        if self.unrolled:
+            nests = [one_panel(nest) for nest in nests]
+            verify(nests, "one panel")
+        vectorise(nests, self.target, self.unrolled)
         verify(nests, "vectorise")
         return nests
 
@@ -307,11 +321,13 @@ class BatchProgram:
             inverse=buffers[self.inverse],
             keep=buffers[self.keep],
             numbers=[buffers[node] for node in self.numbers.inputs_after],
+            fixed=self.numbers.fixed,
             losses=self.losses,
             stacks=self.stacks,
             chunks=self.chunks,
             threaded=self.threaded,
             blocked=self.blocked,
+            unrolled=self.unrolled,
         )
 
     def _sampled(self, outputs: Sequence[Node]) -> set[Node]:

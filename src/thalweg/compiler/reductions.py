@@ -13,7 +13,7 @@ from thalweg.compiler.lowering import identity
 if TYPE_CHECKING:
     from thalweg.compiler.llvm import NestWriter
 
-__all__ = ["ReductionWriter"]
+__all__ = ["ReductionWriter", "across_all", "combine"]
 
 Offsets = tuple[int, ...]
 
@@ -57,17 +57,30 @@ class ReductionWriter:
         sums = self._loops(0, initial)
         size = len(nest.reductions) * len(self.members)
         groups = [sums[k : k + size] for k in range(0, len(sums), size)]
+        if self.horizontal and not self.rest and w.code.unrolling:
+            self._combine_jointly(groups[: self.unroll])
+            return
         position = 0
         for number, reduction in enumerate(nest.reductions):
             for member in self.members:
                 wide = [g[position] for g in groups[: self.unroll]]
-                total = _combine(w.code, reduction.kind, wide)
+                total = combine(w.code, reduction.kind, wide)
                 if self.horizontal:
                     total = _across(w.code, reduction.kind, total)
                 if self.rest:
-                    total = _combine(w.code, reduction.kind, [total, groups[-1][position]])
+                    total = combine(w.code, reduction.kind, [total, groups[-1][position]])
                 w.results[number, member[: w.count]] = total
                 position += 1
+
+    def _combine_jointly(self, groups: Sequence[Sequence[Value]]) -> None:
+        """The sums of the whole tile; what is stored side by side comes to lie side by side."""
+        code, size = self.w.code, len(self.members)
+        for number, reduction in enumerate(self.nest.reductions):
+            columns = zip(*(g[number * size : (number + 1) * size] for g in groups), strict=True)
+            wide = [combine(code, reduction.kind, column) for column in columns]
+            totals = across_all(code, reduction.kind, wide)
+            for member, total in zip(self.members, totals, strict=True):
+                self.w.results[number, member[: self.w.count]] = total
 
     def _sets(self) -> list[tuple[int, int]]:
         """Width and number of every set of sums: the unrolled ones, then the scalar rest."""
@@ -169,10 +182,10 @@ class ReductionWriter:
         if kind == "sum" and floating and isinstance(value, Apply) and value.op == "multiply":
             a, b = (w.value(x, at, width) for x in value.args)
             return Builder(w.code, width, value.dtype).fma(a, b, total)
-        return _combine(w.code, kind, [total, w.value(value, at, width)])
+        return combine(w.code, kind, [total, w.value(value, at, width)])
 
 
-def _combine(code: Assembly, kind: str, values: Sequence[Value]) -> Value:
+def combine(code: Assembly, kind: str, values: Sequence[Value]) -> Value:
     """Pairwise: (a + b) + (c + d)."""
     values = list(values)
     while len(values) > 1:
@@ -185,22 +198,64 @@ def _combine(code: Assembly, kind: str, values: Sequence[Value]) -> Value:
 
 def _across(code: Assembly, kind: str, value: Value) -> Value:
     """Combine the lanes of a vector, halves first."""
-    count, element = value.type[1:-1].split(" x ")
-    width = int(count)
-    while width > 1:
-        half = width // 2
-        parts = []
-        for start in (0, half):
-            lanes = ", ".join(f"i32 {start + k}" for k in range(half))
-            parts.append(
-                code.emit(
-                    f"<{half} x {element}>",
-                    f"shufflevector {value}, {value.type} poison, <{half} x i32> <{lanes}>",
-                )
-            )
-        value = _combine_two(code, kind, *parts)
-        width = half
-    return value
+    (total,) = across_all(code, kind, [value])
+    return total
+
+
+def across_all(code: Assembly, kind: str, vectors: Sequence[Value]) -> list[Value]:
+    """Combine the lanes of each of several vectors, halves first.
+
+    With each step vectors get shorter, and two become one: ``[a b]`` of the halves of a and of
+    b, then ``[a b c d]`` of the halves of each part of ``[a b]`` and ``[c d]``.
+
+    Parameters
+    ----------
+    code : Assembly
+    kind : str
+        Of the reduction.
+    vectors : sequence of Value
+        Of one type.
+
+    Returns
+    -------
+    list of Value
+        One for each, a vector of width one.
+    """
+    width = _lanes(vectors[0])
+    totals: list[Value] = []
+    for start in range(0, len(vectors), width):
+        some = list(vectors[start : start + width])
+        count, part = len(some), width
+        while part > 1:
+            part //= 2
+            pairs = [(*some[k : k + 2], some[-1])[:2] for k in range(0, len(some), 2)]
+            some = [_halved(code, kind, pair[: len(some)], part) for pair in pairs]
+        totals += [_picked(code, some, [k]) for k in range(count)]
+    return totals
+
+
+def _halved(code: Assembly, kind: str, pair: Sequence[Value], half: int) -> Value:
+    """The halves of each part of one or two vectors combined, for parts of twice that length."""
+    lanes = range(len(pair) * _lanes(pair[0]))
+    lower = [k for k in lanes if not k & half]
+    parts = (_picked(code, pair, side) for side in (lower, [k + half for k in lower]))
+    return _combine_two(code, kind, *parts)
+
+
+def _lanes(vector: Value) -> int:
+    return int(vector.type[1:].split(" x ")[0])
+
+
+def _picked(code: Assembly, pair: Sequence[Value], lanes: Sequence[int]) -> Value:
+    """Some lanes of one or two vectors, counted through both."""
+    first = pair[0]
+    other = pair[1].text if len(pair) > 1 else "poison"
+    places = ", ".join(f"i32 {lane}" for lane in lanes)
+    element = first.type[1:-1].split(" x ")[1]
+    return code.emit(
+        f"<{len(lanes)} x {element}>",
+        f"shufflevector {first}, {first.type} {other}, <{len(lanes)} x i32> <{places}>",
+    )
 
 
 def _combine_two(code: Assembly, kind: str, a: Value, b: Value) -> Value:

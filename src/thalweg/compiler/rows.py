@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from thalweg.compiler.assembly import Assembly, Value, llvm_type
+from thalweg.compiler.loops import ITEM_BYTES
+from thalweg.compiler.reductions import across_all, combine
 
 __all__ = ["Given", "RowWriter"]
 
@@ -66,12 +68,62 @@ class RowWriter:
             return [code.emit(element, f"fadd {element} {carried[0].text}, {weight.text}")]
 
         (total,) = code.loop(Value("0", "i64"), samples, 1, add, [Value("0.0", element)])
+        self._write_total(total)
+
+    def _write_total(self, total: Value) -> None:
+        code, element = self.code, llvm_type(self.dtype)
         positive = code.emit("i1", f"fcmp ogt {total}, 0.0")
         divisor = code.emit(element, f"select {positive}, {total}, {element} 1.0")
         inverse = code.emit(element, f"fdiv {element} 1.0, {divisor.text}")
         for place in self.totals:
             code.do(f"store {total}, {place}")
         code.do(f"store {inverse}, {self.inverse}")
+
+    def write_panel(self, given: Given, begin: Value, samples: Value) -> None:
+        """Total weight, rows, weights and keys of a batch that is a single panel."""
+        code = self.code
+        width = self.lanes & -self.lanes
+        last = code.emit("i64", f"sub nsw i64 {samples.text}, 1")
+        weights = []
+        for start in range(0, self.lanes, width):
+            lanes = range(start, start + width)
+            loaded = self._loaded(given, begin, last, lanes)
+            weights.append(self._only(loaded, lanes, samples))
+            place = code.emit(
+                "ptr", f"getelementptr {llvm_type(self.dtype)}, {self.weight}, i64 {start}"
+            )
+            code.do(f"store {weights[-1]}, {place}, align {ITEM_BYTES[self.dtype]}")
+        (total,) = across_all(code, "sum", [combine(code, "sum", weights)])
+        self._write_total(code.emit(llvm_type(self.dtype), f"extractelement {total}, i32 0"))
+
+    def _loaded(self, given: Given, begin: Value, last: Value, lanes: range) -> Value:
+        """The weights of some lanes; their rows and keys are stored."""
+        code, element = self.code, llvm_type(self.dtype)
+        loaded = Value("poison", f"<{len(lanes)} x {element}>")
+        for k, lane in enumerate(lanes):
+            index = Value(str(lane), "i64")
+            at = self._plus(begin, code.call("i64", "llvm.smin.i64", index, last))
+            row = self._load("i64", given.order, at)
+            self._store(row, self.rows, index)
+            for place in self.keys:
+                self._store(self._load("i64", given.keys, at), place, index)
+            weight = self._load(element, given.weights, row)
+            loaded = code.emit(loaded.type, f"insertelement {loaded}, {weight}, i32 {k}")
+        return loaded
+
+    def _only(self, weights: Value, lanes: range, samples: Value) -> Value:
+        """The weights of the lanes that have a sample of their own, and zeros."""
+        code, width = self.code, len(lanes)
+        type = f"<{width} x i64>"
+        one = code.emit(type, f"insertelement {type} poison, {samples}, i32 0")
+        all_ = code.emit(
+            type, f"shufflevector {one}, {type} poison, <{width} x i32> zeroinitializer"
+        )
+        numbers = ", ".join(f"i64 {lane}" for lane in lanes)
+        inside = code.emit(f"<{width} x i1>", f"icmp slt {type} <{numbers}>, {all_.text}")
+        return code.emit(
+            weights.type, f"select {inside}, {weights}, {weights.type} zeroinitializer"
+        )
 
     def write_lanes(
         self, given: Given, begin: Value, samples: Value, panels: tuple[Value, Value]
@@ -80,7 +132,7 @@ class RowWriter:
         sample with weight zero.
         """
         code, element = self.code, llvm_type(self.dtype)
-        start, stop = (code.emit("i64", f"mul nsw i64 {p.text}, {self.lanes}") for p in panels)
+        start, stop = (self._lanes_of(p) for p in panels)
         last = code.emit("i64", f"sub nsw i64 {samples.text}, 1")
 
         def lane(index: Value, carried: Sequence[Value]) -> list[Value]:
@@ -118,7 +170,7 @@ class RowWriter:
         panels : (Value, Value)
         """
         code = self.code
-        start, stop = (code.emit("i64", f"mul nsw i64 {p.text}, {self.lanes}") for p in panels)
+        start, stop = (self._lanes_of(p) for p in panels)
         stop = code.call("i64", "llvm.smin.i64", stop, samples)
 
         def sample(index: Value, carried: Sequence[Value]) -> list[Value]:
@@ -131,6 +183,11 @@ class RowWriter:
             return []
 
         code.loop(start, stop, 1, sample)
+
+    def _lanes_of(self, panels: Value) -> Value:
+        if panels.known:
+            return Value(str(int(panels.text) * self.lanes), "i64")
+        return self.code.emit("i64", f"mul nsw i64 {panels.text}, {self.lanes}")
 
     def _plus(self, a: Value, b: Value) -> Value:
         return self.code.emit("i64", f"add nsw i64 {a.text}, {b.text}")

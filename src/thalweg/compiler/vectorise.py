@@ -39,7 +39,7 @@ LONGEST_TILE = 32
 """Operations that a tile of a longer sum may have."""
 
 
-def vectorise(nests: Sequence[Nest], target: Target) -> None:
+def vectorise(nests: Sequence[Nest], target: Target, unrolled: bool = False) -> None:
     """Choose vector axis, width and tiles of every nest, and join axes where that is possible.
 
     Parameters
@@ -47,6 +47,8 @@ def vectorise(nests: Sequence[Nest], target: Target) -> None:
     nests : sequence of Nest
         Changed in place.
     target : Target
+    unrolled : bool
+        Whether all loops will be written out.
     """
     for nest in nests:
         if nest.vector == -1:  # must run one index after the other
@@ -54,6 +56,8 @@ def vectorise(nests: Sequence[Nest], target: Target) -> None:
             continue
         _collapse(nest)
         _choose(nest, target)
+        if unrolled and nest.reductions and (nest.vector or 0) >= len(nest.axes):
+            nest.tiles = _whole(nest.axes, target.registers // 2 // len(nest.reductions))
 
 
 def _collapse(nest: Nest) -> None:
@@ -206,6 +210,21 @@ def _rows(nest: Nest, target: Target, loads: Sequence[Access]) -> None:
     if total * len(nest.reductions) < 8 and not nest.running:
         most = 4 if cost <= CHEAP else max(1, LONGEST_TILE // (cost * total))
         nest.unroll = min(8 // max(1, total * len(nest.reductions)), 4, most)
+
+
+def _whole(axes: Sequence[int], most: int) -> tuple[int, ...]:
+    """A tile of so many neighbours that are added up across their lanes together.
+
+    Examples
+    --------
+    >>> _whole((3, 8), 16), _whole((4, 2), 16), _whole((20,), 16)
+    ((2, 8), (4, 2), (16,))
+    """
+    tiles: list[int] = []
+    for extent in reversed(axes):
+        tiles.insert(0, min(extent, max(1, most)))
+        most //= tiles[0]
+    return tuple(tiles)
 
 
 def _even(most: int, extent: int) -> int:

@@ -32,6 +32,13 @@ WORK_PER_THREAD = 8e5
 """Floating-point operations of a step (in float32) from which another thread pays."""
 
 
+MOST_IN_REGISTERS = 100
+"""Weights, for each vector of samples, up to which the values of a step stay in registers,"""
+
+MOST_GATHERED = 256
+"""and numbers in the rows of a batch, whose gathering is written out."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """One way through a batch.
@@ -47,6 +54,8 @@ class Plan:
     block : int
         Samples that are worked off at once.
     threads : int
+    unrolled : bool
+        Whether a batch is one panel whose values are kept in registers.
     """
 
     lanes: int
@@ -55,11 +64,12 @@ class Plan:
     chunks: int
     block: int
     threads: int
+    unrolled: bool = False
 
     @property
-    def variant(self) -> tuple[int, bool, bool, int]:
+    def variant(self) -> tuple[int, bool, bool, int, bool]:
         """What the code depends on."""
-        return self.lanes, self.threaded, self.blocked, self.chunks
+        return self.lanes, self.threaded, self.blocked, self.chunks, self.unrolled
 
 
 def plan(
@@ -96,6 +106,10 @@ def plan(
     shapes = [shape for layer in network.layers for shape in layer.shapes.values()]
     weights = sum(math.prod(shape) for shape in shapes)
     vector = host().lanes(item)
+    panel = _one_panel(batch_size, vector)
+    gathered = panel * (widths[0] + widths[-1])
+    if weights * -(-panel // vector) <= MOST_IN_REGISTERS and gathered <= MOST_GATHERED:
+        return Plan(panel, False, False, 0, batch_size, 1, unrolled=True)
     lanes = vector if batch_size <= vector else 2 * vector
     if not everything and _half_empty(batch_size, vector):
         lanes = vector
@@ -113,6 +127,19 @@ def plan(
     work = 6.0 * weights * batch_size * item / 4
     threads = max(1, min(threads, int(work / WORK_PER_THREAD))) if apart else 1
     return Plan(lanes, threads > 1, blocked, chunks, block, threads)
+
+
+def _one_panel(samples: int, vector: int) -> int:
+    """Lanes of a panel for all samples: part of a vector, or whole vectors.
+
+    Examples
+    --------
+    >>> [_one_panel(n, 16) for n in (1, 3, 4, 9, 16, 41)]
+    [2, 4, 4, 16, 16, 48]
+    """
+    if samples > vector:
+        return -(-samples // vector) * vector
+    return max(2, 1 << (samples - 1).bit_length())
 
 
 def _half_empty(samples: int, vector: int) -> bool:

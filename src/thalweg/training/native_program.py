@@ -68,7 +68,7 @@ class NativeProgram:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self._interpreted = Program(objective, rule, dtype, conditioning)
         self.threads = available_threads() if threads is None else threads
-        self._programs: dict[tuple[str, int, bool, bool, int], BatchProgram] = {}
+        self._programs: dict[tuple[str, int, bool, bool, int, bool], BatchProgram] = {}
         self._plans: dict[tuple[int, bool], Plan] = {}
         self._paces: dict[tuple[BatchProgram, int], Pace] = {}
 
@@ -121,7 +121,7 @@ class NativeProgram:
     def _run(self, program: BatchProgram, batches: Batches) -> None:
         program.make_ready()
         pace = self._pace(program, batches)
-        _in_spans(partial(program.run, batches), len(batches.scalars), pace)
+        _in_spans(partial(program.run, batches), len(batches.losses), pace)
 
     def _pace(self, program: BatchProgram, batches: Batches) -> Pace:
         pace = self._paces.get((program, batches.size))
@@ -177,10 +177,10 @@ class NativeProgram:
         sign = -1.0 if self.objective.loss.maximise else 1.0
         price = self._price if self.objective.penalty else None
         if what == "loss":
-            return Step(sample, [], 0, None, None, sign)
+            return Step(sample, [], 0, 0, None, None, sign)
         if what == "gradient":
             sums = [variable(p.shape, self.dtype) for p in sample.inputs[:-2]]
-            return Step(sample, sums, 0, _summed, None, sign)
+            return Step(sample, sums, 0, 0, _summed, None, sign)
         leaves = sample.inputs[: -3 if drops else -2]
         memory = [self.rule.init(np.zeros(p.shape, p.dtype)) for p in leaves]
         stand_ins = [
@@ -205,7 +205,7 @@ class NativeProgram:
             ordered = [new[k] for new, old in zip(after, states, strict=True) for k in old]
             return moved, ordered
 
-        return Step(sample, flat, 2 + len(self._hyper()), update, price, sign, drops)
+        return Step(sample, flat, 2, len(self._hyper()), update, price, sign, drops)
 
     def _price(self, parameters: Sequence[Node], total: Node) -> Any:
         return self.objective.penalty(self.objective.as_params(parameters), total)
@@ -238,7 +238,7 @@ class NativeProgram:
         data = self._samples(X, T, weights)
         data += [np.arange(len(X)), np.zeros(1, np.int64)]
         losses = np.zeros((batch_count(len(X), size), 3), self.dtype)
-        scalars = np.zeros((len(losses), 0), self.dtype)
+        scalars = np.zeros(0, self.dtype)
         program, chosen = self._program(size, what, everything=True)
         sizes = (size, chosen.threads, chosen.block)
         self._run(program, Batches(arrays, data, scalars, losses, *sizes))
@@ -280,7 +280,7 @@ class NativeProgram:
         data += [np.arange(count), np.zeros(1, np.int64)]
         losses = np.zeros((batch_count(count, size), 3), self.dtype)
         program, chosen = self._program(size, what, everything)
-        scalars = np.zeros((len(losses), 0), self.dtype)
+        scalars = np.zeros(0, self.dtype)
         batches = Batches(state, data, scalars, losses, size, chosen.threads, chosen.block)
         call, pace, spans = program.prepared(batches), self._pace(program, batches), len(losses)
         return lambda: _in_spans(call, spans, pace), losses
