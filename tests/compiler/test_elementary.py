@@ -14,6 +14,7 @@ import pytest
 
 from thalweg.compiler.assembly import Assembly, Builder, Value
 from thalweg.compiler.elementary import BOUNDS, ELEMENTARY, ELEMENTARY_2
+from thalweg.compiler.native import module_text
 
 DTYPES = ("float32", "float64")
 WIDTHS = (1, 4, 8, 16)
@@ -63,8 +64,7 @@ class Native:
 
         code.loop(Value("0", "i64"), Value("%n", "i64"), width, body)
         parameters = "".join(f"ptr %x{k}, " for k in range(arguments)) + "ptr %y, i64 %n"
-        lines = [*code.declared.values(), f"define void @run({parameters}) {{", "entry:"]
-        return "\n".join([*lines, *code.lines, "  ret void", "}"])
+        return module_text(code, "run", parameters)
 
     @staticmethod
     def compile(text: str, machine: str) -> llvm.ExecutionEngine:

@@ -27,7 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from thalweg.compiler.assembly import Builder, Value
+from thalweg.compiler.assembly import Assembly, Builder, Value
 from thalweg.compiler.coefficients import COEFFICIENTS
 from thalweg.compiler.formats import FORMATS, Format
 
@@ -354,14 +354,23 @@ def _or_library(near: Unary, name: str) -> Unary:
     """The C library's function in lanes too large to be reduced here, called if there are any.
 
     Each lane's result depends on that lane alone, so that the bits do not depend on the width.
+    The calls are written once for all sines of a module: they are rare, but take long to compile.
     """
 
+    def is_large(b: Builder, x: Value) -> Value:
+        return b.fcmp("ogt", b.fabs(x), b.constant(_format(b).trigonometric))
+
     def emit(b: Builder, x: Value) -> Value:
+        def corrected(code: Assembly, given: list[Value]) -> Value:
+            own = Builder(code, b.width, b.dtype, b.flags)
+            x, result = given
+            return own.select(is_large(own, x), own.per_lane(name, x), result)
+
         result = near(b, x)
-        large = b.fcmp("ogt", b.fabs(x), b.constant(_format(b).trigonometric))
+        shared = f"{name}_of_large_{b.dtype}_{b.width}"
         return b.code.choose(
-            b.any(large),
-            lambda: b.select(large, b.per_lane(name, x), result),
+            b.any(is_large(b, x)),
+            lambda: b.code.share(shared, corrected, x, result),
             lambda: result,
         )
 
