@@ -5,6 +5,7 @@ certified values of eleven digits). Digits are counted as NIST does: -log10 of t
 """
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -195,3 +196,17 @@ def test_rounding_inside_the_residuals_counts_too():
         np.full(10, 0.1),
     )
     assert result.success and 2.0 * result.cost < 1e-28, result.message
+
+
+def test_a_jacobian_is_asked_for_once_at_a_point():
+    t, seen = np.linspace(0.0, 1.0, 20), []
+
+    def jacobian(b):
+        seen.append(b.copy())
+        decay = np.exp(-b[1] * t)
+        return np.stack([decay, -b[0] * t * decay], axis=1)
+
+    data = 2.0 * np.exp(-3.0 * t) + 0.1 * np.sin(40.0 * t)
+    result = tw.least_squares(lambda b: b[0] * np.exp(-b[1] * t) - data, [1.0, 1.0], jac=jacobian)
+    assert result.success and len(seen) > 3
+    assert not any(np.array_equal(a, b) for a, b in pairwise(seen))

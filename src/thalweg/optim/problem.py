@@ -235,6 +235,13 @@ class SmoothLeastSquares(LeastSquares):
 
     def __init__(self, residual: Smooth) -> None:
         self.residual = residual
+        self._last: tuple[Vector, tuple[Vector, Matrix]] | None = None
+
+    def derivative(self, x: Vector) -> tuple[Vector, Matrix]:
+        """The residuals and their Jacobian; of the last point without further work."""
+        if self._last is None or not np.array_equal(self._last[0], x):
+            self._last = (np.array(x), self.residual.derivative(x))
+        return self._last[1]
 
     @property
     def has_hessian(self) -> bool:
@@ -244,12 +251,12 @@ class SmoothLeastSquares(LeastSquares):
         return half_square(self.residual.value(x))
 
     def value_and_gradient(self, x: Vector) -> tuple[float, Vector]:
-        value, slopes = self.residual.derivative(x)
+        value, slopes = self.derivative(x)
         with np.errstate(all="ignore"):
             return half_square(value), slopes.T @ value
 
     def hessian(self, x: Vector) -> Matrix:
-        value, slopes = self.residual.derivative(x)
+        value, slopes = self.derivative(x)
         return slopes.T @ slopes + self.residual.curvature(x, value)
 
     def hessian_product(self, x: Vector, v: Vector) -> Vector:
@@ -260,12 +267,12 @@ class SmoothLeastSquares(LeastSquares):
     def linearise(self, x: Vector) -> Linearisation:
         from thalweg.optim.direction.gauss_newton import Orthogonal
 
-        return Orthogonal(*self.residual.derivative(x))
+        return Orthogonal(*self.derivative(x))
 
     def polish(self, x: Vector) -> Vector | None:
         from thalweg.optim.direction.gauss_newton import refined_step
 
-        return refined_step(*self.residual.derivative(x))
+        return refined_step(*self.derivative(x))
 
     def second_along(self, x: Vector, v: Vector) -> Vector | None:
         return self.residual.push_twice(x, v)

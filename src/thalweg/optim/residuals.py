@@ -95,13 +95,14 @@ def least_squares(
     layout = Layout(x0)
     given["hess"] = None
     function = objective_function(residual, layout, given)
+    objective = SmoothLeastSquares(function)
     problem = Problem(
-        SmoothLeastSquares(function),
+        objective,
         split_bounds(bounds, layout, pairs=False),
         run=make_run(given, layout),
     )
     result = solve(problem, layout.start, method, tol, layout, options)
-    value, slopes = function.derivative(layout.ravel(result.x))
+    value, slopes = objective.derivative(layout.ravel(result.x))
     result.cost = float(result.fun)
     result.fun, result.jac = np.asarray(value), slopes
     return result
