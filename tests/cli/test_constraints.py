@@ -40,7 +40,7 @@ def test_monotone_from_the_command_line(rising, call):
         (("--monotone", "size"), "write a sign"),
         (("--monotone=+sise",), "Did you mean 'size'"),
         (("--bound-output", "low,1"), "are no bounds"),
-        (("--weights-nonnegative", "--method", "adam"), "cannot hold constraints"),
+        (("--weights-nonnegative", "--method", "br"), "cannot hold constraints"),
         (("--restarts", "0"), "restarts=0"),
         (("--mu", "0.1"), "option of lm and br"),
     ],

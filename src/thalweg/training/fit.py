@@ -115,12 +115,13 @@ def fit(
         ``"binary_cross_entropy"`` for a sigmoid and targets from 0 to 1, otherwise ``"mse"``.
     method : str, Rule or Method, optional
         ``"adam"`` by default. With constraints ``"interior-point"`` up to 1000 parameters, else
-        ``"augmented-lagrangian"``; a solver of another name (``"lbfgs"``, ``"newton-cg"``, ...)
-        is then put to work inside the augmented Lagrangian.
+        ``"augmented-lagrangian"``; any other (``"lm"``, ``"lbfgs"``, ``"adam"``, ..., not
+        ``"br"``) is then put to work inside the augmented Lagrangian.
     constraints : sequence of Constraint, optional
         What the network is held to: ``[tw.monotone("age"), tw.output_between(0, 1)]``, in the
         units of inputs and targets; see `thalweg.training.constraints.asking`. How well they hold
-        is in ``model.constraints``.
+        is in ``model.constraints``. Where there are validation rows, the best weights among those
+        that hold all constraints are kept.
     restarts : int
         Train from so many first weights, drawn with seed, seed + 1, ..., and keep the model of the
         lowest validation loss (training loss, without validation rows).

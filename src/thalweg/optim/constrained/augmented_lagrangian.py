@@ -235,6 +235,8 @@ class _Watch:
             self.problem.run.iterate(self.lagrangian.at(line.x, line.gradient_norm))
         except Halt as halt:
             self.halt = halt
+            c = self.problem.constraints(line.x)
+            _measured(self.problem, self.lagrangian, line.x, c, self.lagrangian.pressed(c))
             raise
 
 

@@ -17,6 +17,8 @@ __all__ = ["reported"]
 Vector = NDArray[np.float64]
 
 MOST_ACTIVE = 100
+EARLY = 1e-7
+"""Complementarity that only rounds before the last ones leave."""
 FAINT = 1e-6
 """Multipliers below this part of the largest (or of one) belong to constraints that do nothing."""
 
@@ -46,12 +48,12 @@ def reported(
     """
     constraints = working.constraints
     worst, looked = _violations(working, theta, slack)
-    active = _active(working, unit)
+    kkt = KKT(np.nan, np.nan, np.nan) if result is None else result.kkt
+    active = _active(working, unit, _barely(kkt.complementarity))
     held = [
         Held(one, float(max(w, 0.0)), int(n), by_size(own)[:MOST_ACTIVE])
         for one, w, n, own in zip(constraints.asked, worst, looked, active, strict=True)
     ]
-    kkt = KKT(np.nan, np.nan, np.nan) if result is None else result.kkt
     figures = kkt.stationarity, kkt.violation, kkt.complementarity
     first, second, third = (float(figure) for figure in figures)
     return ConstraintReport(tuple(held), first, second, third, rounds, working.size)
@@ -83,12 +85,17 @@ def _above(violations: Vector, slack: float) -> float:
     return largest if largest > slack else 0.0
 
 
-def _active(working: WorkingSet, unit: float) -> Sequence[list[Active]]:
-    """Multipliers in own units, where they are not zero."""
+def _barely(complementarity: float) -> float:
+    """The multiplier that is as large as its slack, where a run has ended early."""
+    return float(np.sqrt(complementarity)) if complementarity > EARLY else 0.0
+
+
+def _active(working: WorkingSet, unit: float, barely: float) -> Sequence[list[Active]]:
+    """Multipliers in own units, where they are more than barely there."""
     constraints = working.constraints
     active: list[list[Active]] = [[] for _ in constraints.asked]
     all_prices = [*(spot.prices for spot in working.spots), *working.own]
-    least = _least(all_prices)
+    least = max(barely, _least(all_prices))
     for spot in working.spots:
         own = spot.condition
         for place in np.flatnonzero(np.abs(spot.prices) > least).tolist():
@@ -100,7 +107,7 @@ def _active(working: WorkingSet, unit: float) -> Sequence[list[Active]]:
     lower, upper = np.nan_to_num(working.bounds)
     bounded = [number for number, one in enumerate(constraints.asked) if isinstance(one, Weights)]
     prices = lower + upper
-    for place in np.flatnonzero(np.abs(prices) > _least([prices])).tolist():
+    for place in np.flatnonzero(np.abs(prices) > max(barely, _least([prices]))).tolist():
         for number in bounded:
             name = constraints.frame.entry(place)
             active[number].append(Active(name, float(prices[place]) * unit))

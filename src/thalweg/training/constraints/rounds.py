@@ -263,7 +263,10 @@ class _Rounds:
         """Solve at the points to a tolerance, from where the last round ended."""
         from thalweg.optim.solution import solve
 
-        equal, unequal = self.working.functions(self.margin)
+        margin = self.margin
+        if self.name == "augmented-lagrangian" and tol > TOLERANCE[self.name]:
+            margin = max(margin, self._slack(tol))  # it comes from outside, not from within
+        equal, unequal = self.working.functions(margin)
         bounds = Bounds(self.constraints.lower, self.constraints.upper)
         self.tol = tol
         run = Run(self._limits(), self._iteration, feasible=FEASIBLE)
@@ -274,6 +277,9 @@ class _Rounds:
         result = solve(question, self.theta, self.name, tol, options=options)
         if result.status is Status.INTERRUPTED:
             raise KeyboardInterrupt
+        if result.status is Status.TIME_USED_UP and not self.over:
+            limit = self.task.options.time_limit
+            self.book.stop = StopReason.of("time", epoch=len(self.book.history), limit=limit)
         if result.status is not Status.STOPPED_BY_CALLBACK:
             self.theta = np.asarray(result.x)
             self.diary.take(self.theta, float(result.fun))
@@ -294,8 +300,7 @@ class _Rounds:
         stop = self.diary.iteration(line)
         if line.nit == 0:
             return stop
-        if line.violation <= FEASIBLE:
-            self._consider(theta, float(line.fun))
+        self._consider(theta, float(line.fun))
         if stop or self._out_of_patience() is not None:
             return True
         if line.nit % EVERY:
@@ -311,7 +316,8 @@ class _Rounds:
         watched = value if math.isnan(checked) else checked
         if self.kept and not watched < self.kept[-1].watched:
             return
-        if self.working.holds(theta, len(self.kept)):
+        at_points = self.working.holds_at_points(theta, FEASIBLE)
+        if at_points and self.working.holds(theta, len(self.kept)):
             self.kept.append(_Kept(watched, last.epoch, theta.copy(), self.tol))
             least = self.patient[0]
             if math.isinf(least) or watched < least - GAIN * abs(least):
@@ -325,7 +331,7 @@ class _Rounds:
         if not self.kept or self.working.look(self.kept[-1].theta, FINAL, self.rounds + 2):
             return None
         refused = self.kept[-1]
-        while self.kept and not self.working.holds_at_points(self.kept[-1].theta):
+        while self.kept and not self.working.holds_at_points(self.kept[-1].theta, FEASIBLE):
             self.kept.pop()
         self.patient = self.kept[-1].watched if self.kept else math.inf, len(self.book.history)
         return refused

@@ -180,9 +180,20 @@ class WorkingSet:
                 return False
         return True
 
-    def holds_at_points(self, theta: Vector) -> bool:
-        """Whether there is no violation at the points that stand for regions."""
-        return all(np.max(s.condition.excess(theta, s.points)) <= HELD for s in self._everywhere)
+    def holds_at_points(self, theta: Vector, slack: float) -> bool:
+        """Whether all that a solver is given holds, without the margin.
+
+        A slack is for what is asked at points, and for your own functions.
+        """
+        for spot in self.spots:
+            allowed = HELD if spot.everywhere else slack
+            if np.max(spot.condition.excess(theta, spot.points), initial=0.0) > allowed:
+                return False
+        for _, function, equal in self.constraints.customs:
+            values = function.value(theta)
+            if np.max(np.abs(values) if equal else values, initial=0.0) > slack:
+                return False
+        return True
 
     def look(self, theta: Vector, count: int, number: int) -> bool:
         """Look at so many points and climb from the worst; what violates joins the set.
