@@ -16,6 +16,7 @@ restarts itself when progress stops.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -61,19 +62,18 @@ class ConjugateGradient(Direction):
         self.steps = 0
 
     def propose(self, x: Vector, gradient: Vector, free: Mask) -> Vector:
-        steepest = np.where(free, -gradient, 0.0)
-        same = self.free is not None and bool(np.array_equal(self.free, free))
+        whole = bool(free.all())
+        steepest = -gradient if whole else np.where(free, -gradient, 0.0)
+        same = self.free is free or (self.free is not None and np.array_equal(self.free, free))
         self.free = free
         self.steps += 1
         if self.last is None or not same or self.steps > gradient.size + 5:
             self.steps = 0
             return steepest
-        last = self.last
-        mask = free.astype(np.float64)
-        reduced = Move(last.s, last.y * mask, last.old * mask, last.new * mask, last.d * mask)
+        last = self.last if whole else Move(*(np.where(free, v, 0.0) for v in self.last))
         with np.errstate(all="ignore"):
-            beta = self.formula(reduced)
-        return steepest + (beta * reduced.d if np.isfinite(beta) else 0.0)
+            beta = float(self.formula(last))
+        return steepest + beta * last.d if math.isfinite(beta) else steepest
 
     def learn(self, move: Move) -> None:
         self.last = move
