@@ -55,3 +55,20 @@ def test_a_problem_adds_its_penalty(penalty):
     (one, slope), (other, its_slope) = (p.value_and_gradient(x) for p in problems)
     assert one == pytest.approx(other, rel=1e-12) == problems[1].value(x)
     np.testing.assert_allclose(slope, its_slope, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("size", [4096, 16])
+@pytest.mark.parametrize("penalty", [Penalty(), Penalty(l2=0.3)])
+def test_products_with_the_hessian_are_the_interpreters(size, penalty, monkeypatch):
+    monkeypatch.setattr("thalweg.training.native_program.LARGEST_SUM", size)
+    objective = NetworkObjective(NET, loss("cross_entropy"), penalty)
+    plain, native = (
+        NetworkProblem(objective, SAMPLES, make(objective, GD()))
+        for make in (Program, NativeProgram)
+    )
+    for seed in range(2):
+        x = flat(NET.initial(seed))
+        v = np.random.default_rng(seed).normal(size=x.size)
+        product = native.hessian_product(x, v)
+        np.testing.assert_allclose(product, plain.hessian_product(x, v), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(product, native.hessian(x) @ v, rtol=1e-8, atol=1e-11)

@@ -19,9 +19,9 @@ from numpy.typing import DTypeLike, NDArray
 from thalweg.compiler.pace import Pace
 from thalweg.compiler.program import Batches, BatchProgram, Call, Step
 from thalweg.compiler.target import available_threads
-from thalweg.differentiation import value_and_grad
+from thalweg.differentiation import forward, value_and_grad
 from thalweg.errors import PositionError, ShapeError
-from thalweg.graph import Node, variable
+from thalweg.graph import Graph, Node, variable
 from thalweg.nn.dropout import keys
 from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
@@ -178,7 +178,8 @@ class NativeProgram:
         price = self._price if self.objective.penalty else None
         if what == "loss":
             return Step(sample, [], 0, 0, None, None, sign)
-        if what == "gradient":
+        if what in ("gradient", "product"):
+            sample = _along(sample) if what == "product" else sample
             sums = [variable(p.shape, self.dtype) for p in sample.inputs[:-2]]
             return Step(sample, sums, 0, 0, _summed, None, sign)
         leaves = sample.inputs[: -3 if drops else -2]
@@ -265,6 +266,15 @@ class NativeProgram:
         """
         return self._laid_out("gradient", state, samples, everything=False)
 
+    def products(
+        self, state: Sequence[Array], samples: Samples
+    ) -> tuple[Callable[[], None], Array]:
+        """The same for products of the Hessian with a direction.
+
+        The state are the parameters and the direction, then the sums: products, and gradients.
+        """
+        return self._laid_out("product", state, samples, everything=False)
+
     def losses(
         self, parameters: Sequence[Array], samples: Samples
     ) -> tuple[Callable[[], None], Array]:
@@ -308,6 +318,16 @@ def _places(order: Array, rows: int) -> Array:
             rows=rows,
         )
     return found
+
+
+def _along(sample: Graph) -> Graph:
+    """The slope of a sample's loss along a direction, which comes after the parameters.
+
+    Its gradient with respect to the parameters is the Hessian times the direction.
+    """
+    *leaves, x, t = sample.inputs
+    direction = [variable(leaf.shape, leaf.dtype) for leaf in leaves]
+    return Graph((*leaves, *direction, x, t), tuple(forward(sample.outputs, leaves, direction)))
 
 
 def _copied(entries: Sequence[dict[str, Array]], dtype: np.dtype[Any]) -> list[dict[str, Array]]:

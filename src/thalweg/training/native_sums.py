@@ -15,7 +15,7 @@ from thalweg.training.batches import Samples
 from thalweg.training.native_program import NativeProgram, means
 from thalweg.training.sensitivities import Places
 
-__all__ = ["NativeLosses", "NativeSums"]
+__all__ = ["NativeLosses", "NativeProducts", "NativeSums"]
 
 Array = NDArray[Any]
 
@@ -64,6 +64,40 @@ class NativeSums:
             self._lay_out()  # native code may still be writing to the old arrays
             raise
         return means(self.losses)[0], self.slopes / self.total
+
+
+class NativeProducts:
+    """The Hessian of the mean loss of a native program, without the penalty, times a vector.
+
+    Parameters
+    ----------
+    program : NativeProgram
+        In float64.
+    samples : Samples
+        At least one.
+    """
+
+    def __init__(self, program: NativeProgram, samples: Samples) -> None:
+        self.program, self.samples = program, samples
+        self.total = float(np.sum(samples.weights)) or 1.0
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        places = Places(self.program.objective.network)
+        self.given, self.sums = np.zeros((2, places.count)), np.zeros((2, places.count))
+        state = [leaf for row in (*self.given, *self.sums) for leaf in places.leaves(row)]
+        self.run, _ = self.program.products(state, self.samples)
+
+    def __call__(self, theta: Array, v: Array) -> Array:
+        """At parameters, with a direction, both as one vector of shape (P,)."""
+        self.given[0], self.given[1] = theta, v
+        self.sums.fill(0.0)
+        try:
+            self.run()
+        except KeyboardInterrupt:
+            self._lay_out()  # native code may still be writing to the old arrays
+            raise
+        return np.asarray(self.sums[0] / self.total)
 
 
 class NativeLosses:

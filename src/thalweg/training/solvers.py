@@ -22,7 +22,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,9 @@ from thalweg.training.program import EpochProgram, Program
 from thalweg.training.sensitivities import Places
 from thalweg.training.stopping import StopReason
 from thalweg.trees import flatten
+
+if TYPE_CHECKING:
+    from thalweg.training.native_sums import NativeSums
 
 __all__ = ["NetworkProblem", "Patience", "SolverDiary", "run_solver"]
 
@@ -80,7 +83,7 @@ class Patience:
         return before - now <= self.reduction * max(abs(before), abs(now), 1.0)
 
 
-def _native_sums(program: EpochProgram, samples: Samples) -> Callable[..., Any] | None:
+def _native_sums(program: EpochProgram, samples: Samples) -> NativeSums | None:
     """A quick way to the program's values and gradients, where it is native."""
     if isinstance(program, Program) or not len(samples.X):
         return None
@@ -150,6 +153,9 @@ class NetworkProblem(Objective):
 
     def hessian_product(self, x: Vector, v: Vector) -> Vector:
         """The Hessian times a direction, shape (P,)."""
+        if self._products is not None:
+            found: Vector = self._products(x, v)
+            return found + self._price(self.places.leaves(x))[2] * v if self._price else found
         points, tangents = (flatten(self.params(a))[0] for a in (x, v))
         return np.concatenate(
             [np.ravel(a) for a in self._push([*points, *tangents, *self.samples])]
@@ -161,6 +167,15 @@ class NetworkProblem(Objective):
         if self._price:
             found[np.diag_indices(len(x))] += self._price(self.places.leaves(x))[2]
         return found
+
+    @cached_property
+    def _products(self) -> Callable[..., Any] | None:
+        """A quick way to products, where the program is native."""
+        if self._sums is None:
+            return None
+        from thalweg.training.native_sums import NativeProducts
+
+        return NativeProducts(self._sums.program, self.samples)
 
     @cached_property
     def _second(self) -> ExactHessian:
