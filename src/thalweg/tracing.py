@@ -44,17 +44,24 @@ def label(value: Any, name: str) -> Any:
     return value
 
 
+LARGEST_INTEGER = np.iinfo(np.int64).max
+
+
 def as_array(value: Any) -> Any:
     """A leaf as an array: Python numbers become float64 (bool stays bool).
 
     Raises
     ------
     ShapeError
-        For text and other things that are no numbers.
+        For text and other things that are no numbers, and for numbers that would be changed.
     """
     if isinstance(value, Node):
         return value
     array = np.asarray(value)
+    if hasattr(value, "filled") and np.ma.is_masked(value):
+        raise ShapeError("a masked array loses its mask here: fill it first, x.filled(value).")
+    if array.dtype == np.uint64 and np.any(array > LARGEST_INTEGER):
+        raise ShapeError("integers of 2**63 and more cannot be traced: use x.astype(float).")
     if array.dtype.kind in "OUSV":
         raise ShapeError(
             "an argument must be an array of numbers, not {kind} {value!r:.40}",

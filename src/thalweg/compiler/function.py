@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, wraps
 from time import perf_counter
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -361,6 +362,10 @@ class CompiledFunction:
     """
 
     def __init__(self, f: Callable[..., Any], target: Target | None = None) -> None:
+        if not callable(f):
+            raise OptionError(
+                "compile takes a function, not {kind} {value!r:.40}", kind=type(f).__name__, value=f
+            )
         wraps(f)(self)
         self._f = f
         self._target = target
@@ -382,7 +387,10 @@ class CompiledFunction:
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Evaluate, or join the trace that is under way."""
         if named:
-            arguments = self._positional(arguments, named)
+            bound = inspect.signature(self._f).bind(*arguments, **named)
+            arguments = bound.args
+            if bound.kwargs:
+                return self._by_name(*arguments, bound.kwargs)
         signature = _signature(arguments)
         quick = self._quick.get(signature)
         if quick is not None:
@@ -395,21 +403,31 @@ class CompiledFunction:
             found = finish(graph.outputs, graph.inputs, values, traced.labels)
             return unflatten(traced.result, found)
         native = known.native
-        if all(type(a) in PLAIN or type(a) is np.ndarray for a in arguments):
+        if all(type(a) in PLAIN or _is_plain(a) for a in arguments):
             self._quick[signature] = known, native.quickest
         return known.result(native.quickest(*values))
 
-    def _positional(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
-        """Arguments given by name, in their places."""
-        bound = inspect.signature(self._f).bind(*arguments, **named)
-        if bound.kwargs:  # something before them is left out
-            bound.apply_defaults()
-        if bound.kwargs:
-            names = ", ".join(bound.kwargs)
-            raise OptionError(
-                "{names} can only be given by name: compile a function that fixes it.", names=names
-            )
-        return bound.args
+    @cached_property
+    def _by_name(self) -> CompiledFunction:
+        """The same function; its last argument is a dict of what is given by name alone."""
+        f = self._f
+
+        @wraps(f)
+        def called(*given: Any) -> Any:
+            return f(*given[:-1], **given[-1])
+
+        return CompiledFunction(called, self._target)
+
+    def __get__(self, owner: Any, kind: type | None = None) -> Any:
+        """As a method it is given the object, as every function is."""
+        return self if owner is None else MethodType(self, owner)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As for other processes, which compile it themselves, or find it in the cache."""
+        return CompiledFunction, (self._f, self._target)
+
+    def __repr__(self) -> str:
+        return f"compile({getattr(self._f, '__qualname__', self._f)})"
 
     @staticmethod
     def _nested(values: Sequence[Any], graph: Graph) -> bool:
@@ -428,9 +446,15 @@ class CompiledFunction:
         """
         if arguments:
             return self._prepared(arguments)[1].native.show(stage)
-        if not self._known:
+        known = self._known or self._by_name._known
+        if not known:
             raise OptionError("call the function first, or give example arguments to show()")
-        return next(reversed(self._known.values())).native.show(stage)
+        return next(reversed(known.values())).native.show(stage)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is an array that only has to be converted; large unsigned integers are refused."""
+    return type(value) is np.ndarray and value.dtype.kind != "u"
 
 
 def _signature(arguments: tuple[Any, ...]) -> Any:

@@ -93,6 +93,12 @@ class ArrayOperators:
     def __rmod__(self, other: Any) -> Any:
         return self.operators["remainder"](other, self)
 
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
     def __neg__(self) -> Any:
         return self._call("negative")
 
@@ -275,7 +281,10 @@ class ArrayOperators:
     def __array__(self, *unused: Any, **options: Any) -> Any:
         raise self._no_value(
             Phrase("np.asarray(x) or a NumPy function that wants numbers"),
-            Phrase("use the function of thalweg.numpy with the same name"),
+            Phrase(
+                "use the function of thalweg.numpy with the same name, and for a list of such "
+                "arrays first thalweg.numpy.array"
+            ),
         )
 
     def __setitem__(self, index: Any, value: Any) -> None:

@@ -134,10 +134,15 @@ def xlogy(x: Array, y: Array) -> Array:
 
 
 def floor_divide(x: Array, y: Array) -> Array:
-    """The quotient rounded down."""
+    """The quotient rounded down; of integers by zero it is zero."""
     if not is_traced(x, y):
         return np.floor_divide(x, y)
-    return rint(divide(x - remainder(x, y), y))  # floor(x / y) would round 1 // 0.1 up to 10
+    x, y = align(x, y)
+    # floor(x / y) would round 1 // 0.1 up to 10
+    quotient = rint(divide(x - remainder(x, y), y))
+    if x.dtype.kind == "f":
+        return quotient
+    return astype(where(equal(y, 0), 0.0, quotient), x.dtype)
 
 
 def trunc(x: Array) -> Array:
