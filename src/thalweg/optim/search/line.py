@@ -56,8 +56,8 @@ class Trial(NamedTuple):
 
     @property
     def finite(self) -> bool:
-        """Whether value and slope are numbers; where the slope is, so is all of the gradient
-        that the direction meets.
+        """Whether value and slope are numbers; the slope is one only if all of ∇f is (0·inf is
+        none).
         """
         return math.isfinite(self.value) and math.isfinite(self.slope)
 
