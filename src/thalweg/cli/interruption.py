@@ -2,7 +2,8 @@
 
 Where training answers KeyboardInterrupt with the best weights so far, it is raised. Elsewhere, as
 between two methods or while a model is written, the signal only leaves a note, which the callback
-that training calls after every epoch follows. A second Ctrl-C ends the process at once.
+that training calls after every epoch follows. Before the first epoch has ended the process ends at
+once, as it does with a second Ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import signal
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from thalweg.cli.failures import INTERRUPTED
 from thalweg.cli.screen import Screen
 from thalweg.interrupts import in_main_thread, is_answered
 
@@ -54,9 +56,15 @@ class Interruption:
 
     def _noted(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
-        key = "interrupted_noted" if self.count == 1 else "interrupted_given_up"
-        self.screen.interject(self.screen.say(key))
         if self.count > 1:
-            os._exit(130)
-        if is_answered() or not self.epochs:
+            self._say("interrupted_given_up")
+            os._exit(INTERRUPTED)
+        if not self.epochs:  # nothing has been learned: no figures of an untrained network
+            self._say("interrupted_early")
+            raise SystemExit(INTERRUPTED)
+        self._say("interrupted_noted")
+        if is_answered():
             raise KeyboardInterrupt
+
+    def _say(self, key: str) -> None:
+        self.screen.interject(self.screen.say(key))

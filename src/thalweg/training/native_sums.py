@@ -6,6 +6,8 @@ samples, the compiled program and the buffers it writes into, is laid out once.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,29 @@ __all__ = ["NativeLosses", "NativeProducts", "NativeSums"]
 Array = NDArray[Any]
 
 
-class NativeSums:
+class _LaidOut(ABC):
+    """A program on samples, with arrays of its own that are laid out once."""
+
+    run: Callable[[], None]
+
+    def __init__(self, program: NativeProgram, samples: Samples) -> None:
+        self.program, self.samples = program, samples
+        self.total = float(np.sum(samples.weights)) or 1.0
+        self._lay_out()
+
+    @abstractmethod
+    def _lay_out(self) -> None:
+        """Make the arrays, and `run`, which works on them."""
+
+    def _run(self) -> None:
+        try:
+            self.run()
+        except BaseException:
+            self._lay_out()  # after an interrupt, native code may still write to the old arrays
+            raise
+
+
+class NativeSums(_LaidOut):
     """The mean loss of a native program, without the penalty, and its gradient.
 
     Parameters
@@ -43,11 +67,6 @@ class NativeSums:
     (22.5, array([-15.]))
     """
 
-    def __init__(self, program: NativeProgram, samples: Samples) -> None:
-        self.program, self.samples = program, samples
-        self.total = float(np.sum(samples.weights)) or 1.0
-        self._lay_out()
-
     def _lay_out(self) -> None:
         places = Places(self.program.objective.network)
         self.theta, self.slopes = np.zeros(places.count), np.zeros(places.count)
@@ -58,15 +77,11 @@ class NativeSums:
         """At parameters as one vector, shape (P,)."""
         self.theta[:] = theta
         self.slopes.fill(0.0)
-        try:
-            self.run()
-        except KeyboardInterrupt:
-            self._lay_out()  # native code may still be writing to the old arrays
-            raise
+        self._run()
         return means(self.losses)[0], self.slopes / self.total
 
 
-class NativeProducts:
+class NativeProducts(_LaidOut):
     """The Hessian of the mean loss of a native program, without the penalty, times a vector.
 
     Parameters
@@ -76,11 +91,6 @@ class NativeProducts:
     samples : Samples
         At least one.
     """
-
-    def __init__(self, program: NativeProgram, samples: Samples) -> None:
-        self.program, self.samples = program, samples
-        self.total = float(np.sum(samples.weights)) or 1.0
-        self._lay_out()
 
     def _lay_out(self) -> None:
         places = Places(self.program.objective.network)
@@ -92,15 +102,11 @@ class NativeProducts:
         """At parameters, with a direction, both as one vector of shape (P,)."""
         self.given[0], self.given[1] = theta, v
         self.sums.fill(0.0)
-        try:
-            self.run()
-        except KeyboardInterrupt:
-            self._lay_out()  # native code may still be writing to the old arrays
-            raise
+        self._run()
         return np.asarray(self.sums[0] / self.total)
 
 
-class NativeLosses:
+class NativeLosses(_LaidOut):
     """The mean loss of a native program, without the penalty: its `loss`, bit for bit.
 
     Parameters
@@ -111,10 +117,6 @@ class NativeLosses:
         At least one.
     """
 
-    def __init__(self, program: NativeProgram, samples: Samples) -> None:
-        self.program, self.samples = program, samples
-        self._lay_out()
-
     def _lay_out(self) -> None:
         places = Places(self.program.objective.network)
         self.theta = np.zeros(places.count)
@@ -123,9 +125,5 @@ class NativeLosses:
     def __call__(self, theta: Array) -> float:
         """At parameters as one vector, shape (P,)."""
         self.theta[:] = theta
-        try:
-            self.run()
-        except KeyboardInterrupt:
-            self._lay_out()  # native code may still be writing to the old arrays
-            raise
+        self._run()
         return means(self.losses)[0]
