@@ -186,9 +186,11 @@ class _Run:
     def _rates(self, past: int) -> NDArray[np.float64]:
         """The learning rate of every batch of the next epoch."""
         batches = batch_count(len(self.task.train.X), self.batch_size)
+        rate = self.options.learning_rate
+        if not rate:  # of a method that needs none
+            return np.zeros(batches)
         history, limit = self.book.history, self.book.limit
         losses = [self.task.sign * e.watched for e in history] if self.schedule.watches else ()
-        rate = self.options.learning_rate or 0.0
         factors = [self.schedule(past + b / batches, limit, losses) for b in range(batches)]
         return rate * np.array(factors)
 
