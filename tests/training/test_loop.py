@@ -223,3 +223,36 @@ def test_every_reason_is_a_sentence(kind, lang):
     reason = StopReason.of(kind, **VALUES)
     assert reason.sentence(lang) and "{" not in reason.sentence(lang)
     assert StopReason.from_json(reason.to_json()) == reason
+
+
+def _stops_at_eleven(progress):
+    assert np.isfinite(flat(progress.params)).all()
+    return progress.epoch.epoch == 11
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"epochs": 45},
+        {"epochs": 2000, "patience": 10, "snapshots": [0, 7, "end"]},
+        {"epochs": 60, "split": "none", "keep": "best", "learning_rate": 0.3},
+        {"epochs": 500, "goal": 0.3},
+        {"epochs": 500, "min_gradient": 0.2},
+        {"epochs": 50, "callbacks": [_stops_at_eleven]},
+        {"epochs": 40, "schedule": "cosine", "batch_size": 7, "dtype": "float32"},
+        {"epochs": 40, "schedule": "reduce_on_plateau"},
+        {"epochs": 80, "method": "gd", "learning_rate": 3.0, "split": "none"},
+    ],
+)
+def test_epochs_run_ahead_change_nothing(options, monkeypatch):
+    ahead = fit(engine="native", **options)
+    monkeypatch.setattr(loop, "AHEAD_SECONDS", 1e-9)
+    one_by_one = fit(engine="native", **options)
+    assert str(ahead.stop) == str(one_by_one.stop)
+    assert np.array_equal(flat(ahead.params), flat(one_by_one.params))
+    assert ahead.origin.kept_epoch == one_by_one.origin.kept_epoch
+    for name, column in one_by_one.history.columns().items():
+        if name != "seconds":
+            assert np.array_equal(ahead.history[name], column, equal_nan=True), name
+    seconds = ahead.history["seconds"]
+    assert (np.diff(seconds) >= 0).all() and seconds[0] >= 0

@@ -12,6 +12,8 @@ from thalweg.nn.losses import LOSSES, loss
 from thalweg.nn.network import Dense, Network
 from thalweg.nn.objective import NetworkObjective, Penalty
 from thalweg.optim.rules import RULES, Conditioning
+from thalweg.training import native_plan
+from thalweg.training.batches import Samples
 from thalweg.training.native_program import NativeProgram
 from thalweg.training.program import Program, batch_count
 from thalweg.trees import flatten
@@ -327,3 +329,33 @@ def test_no_rows():
     rows = np.zeros((0, 2)), np.zeros((0, 1)), none
     assert program.epoch(state, *rows, np.zeros(0, int), 4, none) == 0.0
     assert program.loss(net.initial(0), *rows) == 0.0
+
+
+@pytest.mark.parametrize("batch_size", [4, 10, 40, 41])
+@pytest.mark.parametrize("way", ["one thread", "threads", "blocks", "chunks"])
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_epochs_in_one_call_are_epochs_one_by_one(batch_size, way, dropout, monkeypatch):
+    def chosen(*given, **named):
+        threads = 1 if way == "one thread" else 2
+        apart = way in ("blocks", "chunks")
+        lanes, chunks = native_plan.host().lanes(8), 16 if way == "chunks" else 0
+        block = lanes if apart else batch_size
+        return native_plan.Plan(lanes, threads > 1, apart, chunks, block, threads)
+
+    monkeypatch.setattr("thalweg.training.native_program.plan", chosen)
+    net = Network([Dense(3, 7, "tanh", dropout=dropout), Dense(7, 2)])
+    data, random = Data(net, "mse", 41), np.random.default_rng(0)
+    samples = Samples(data.X, data.T, random.uniform(0.0, 2.0, 41))
+    orders = np.array([random.permutation(41) for _ in range(5)])
+    rates = random.uniform(0.001, 0.01, (5, batch_count(41, batch_size)))
+    objective = NetworkObjective(net, loss("mse"), Penalty(l2=0.01))
+    program = NativeProgram(objective, RULES["adam"](), threads=2)
+    one, several = program.start(net.initial(0)), program.start(net.initial(0))
+    losses, trail = program.epochs(several, samples, orders, batch_size, rates)
+    for k in range(5):
+        value = program.epoch(one, *samples, orders[k], batch_size, rates[k])
+        assert value == losses[k]
+        assert np.array_equal(np.concatenate([a.ravel() for a in flatten(one.params)[0]]), trail[k])
+    assert several.step == one.step and several.penalty == one.penalty
+    for found, wanted in zip(several.memory, one.memory, strict=True):
+        assert all(np.array_equal(found[name], wanted[name]) for name in wanted)

@@ -1,4 +1,4 @@
-"""An epoch as one native function: the loop over batches around the nests of a step.
+"""Epochs as one native function: the loop over batches around the nests of a step.
 
 How the samples of a batch are worked off is one of four ways:
 
@@ -33,8 +33,8 @@ ARGUMENTS = (
     "ptr noalias %arguments, i64 %first, i64 %last, i64 %count, i64 %size, "
     "i64 %thread, i64 %threads, i64 %block"
 )
-"""Pointers (see `Layout.table`); batches from and to; samples; samples in a batch; which thread of
-how many; samples in a block."""
+"""Pointers (see `Layout.table`); batches from and to, counted through all epochs; samples in an
+epoch and in a batch; which thread of how many; samples in a block."""
 
 LINE = 64
 """Bytes of a cache line; every array begins at one."""
@@ -65,6 +65,8 @@ class Layout:
         Of the temporaries.
     state, sources, constants : sequence of Buffer
         Passed by the caller: what is changed in place, X and T, constants.
+    trained : int
+        Of the state so many, the first, are parameters that move.
     rows, weight : Buffer
         Row and weight of every lane.
     samples : sequence of Buffer
@@ -90,6 +92,7 @@ class Layout:
     lanes: int
     memory: MemoryPlan
     state: Sequence[Buffer]
+    trained: int
     sources: Sequence[Buffer]
     constants: Sequence[Buffer]
     rows: Buffer
@@ -111,7 +114,7 @@ class Layout:
     @property
     def table(self) -> list[Buffer | str]:
         """What the caller's table points to, in this order."""
-        own = ("weights", "order", "keys", "scalars", "losses", "work")
+        own = ("weights", "order", "keys", "scalars", "losses", "trail", "work")
         return [*self.state, *self.sources, *own, *self.constants]
 
     @property
@@ -181,6 +184,7 @@ class EpochWriter:
                 given[entry] = self._argument(k)
         self.given = Given(given["weights"], given["order"], given["keys"])
         self.scalars, self.losses, self.work = given["scalars"], given["losses"], given["work"]
+        self.trail = given["trail"]
         for k, buffer in enumerate(layout.numbers[: layout.fixed]):
             self.places.later[buffer] = partial(self._inside, self.scalars, k * buffer.bytes)
         if layout.unrolled:
@@ -190,6 +194,9 @@ class EpochWriter:
 
     def write(self) -> None:
         """Write everything."""
+        above = self._plus(Value("%count", "i64"), self._sum(Value("%size", "i64"), -1))
+        self.code.lines.append(f"  %batches = udiv i64 {above.text}, %size")
+        self.batches = Value("%batches", "i64")
         state = self.layout.state if self.layout.unrolled else ()
         outside = {buffer: self.places[buffer] for buffer in state}
         self.places |= {buffer: self._variable(buffer) for buffer in state}
@@ -269,17 +276,26 @@ class EpochWriter:
 
     # -- one batch ----------------------------------------------------------------------------
     def _batch(self, index: Value, carried: Sequence[Value]) -> list[Value]:
-        begin = self._product(index, Value("%size", "i64"))
-        left = self._minus(Value("%count", "i64"), begin)
-        samples = self._smaller(left, Value("%size", "i64"))
+        size, count = Value("%size", "i64"), Value("%count", "i64")
+        epoch = self.code.emit("i64", f"udiv i64 {index.text}, %batches")
+        first = self._product(self._minus(index, self._product(epoch, self.batches)), size)
+        begin = self._plus(self._product(epoch, count), first)
+        self.left = self._minus(count, first)
+        samples = self._smaller(self.left, size)
         total = self._numbers(index)
         rows = self._row_writer(total)
         if self.layout.unrolled:
             rows.write_panel(self.given, begin, samples)
             self._fetch(rows, begin, (ZERO, Value("1", "i64")))
             self._nests([*self.early, *self.late], WHOLE)
-            return []
-        rows.write_sum(self.given, begin, samples)
+        else:
+            rows.write_sum(self.given, begin, samples)
+            self._all_samples(rows, begin, samples)
+        if self.layout.trained:
+            self._leave_trail(index, epoch)
+        return []
+
+    def _all_samples(self, rows: RowWriter, begin: Value, samples: Value) -> None:
         if self.layout.chunks:
             self._chunks(rows, begin, samples)
         elif self.layout.blocked:
@@ -288,7 +304,28 @@ class EpochWriter:
             nests = [*self.early, *self.sampled, *self.late]
             self._block(rows, begin, samples, nests)
         self._barrier()
-        return []
+
+    def _leave_trail(self, index: Value, epoch: Value) -> None:
+        """Copy the parameters after the last batch of an epoch, if the caller wants them."""
+        code = self.code
+        following = self._sum(index, 1)
+        last = code.emit("i64", f"urem i64 {following.text}, %batches")
+        ended = code.emit("i1", f"icmp eq i64 {last.text}, 0")
+        wanted = code.emit("i1", f"icmp ne {self.trail}, null")
+        here = code.emit("i1", f"and i1 {ended.text}, {wanted.text}")
+
+        def leave() -> None:
+            parameters = self.layout.state[: self.layout.trained]
+            row = self._times(epoch, sum(b.bytes for b in parameters))
+            for buffer in parameters:
+                self._copy(buffer, self.places[buffer], self._inside(self.trail, row))
+                row = self._sum(row, buffer.bytes)
+
+        def by_one() -> None:
+            code.when(code.emit("i1", f"icmp eq {THREAD}, 0"), leave)
+            self._barrier()
+
+        code.when(here, by_one if self.layout.threaded else leave)
 
     def _block(self, rows: RowWriter, begin: Value, samples: Value, nests: Sequence[Nest]) -> None:
         """Gather some samples and run nests over them; threads share the panels."""
@@ -305,10 +342,10 @@ class EpochWriter:
         """Ask for the rows of the next batch, if the table is larger than the caches."""
         code, layout = self.code, self.layout
         sizes = [buffer.shape[1] * ITEM_BYTES[layout.dtype] for buffer in layout.sources]
-        count = Value("%count", "i64")
-        following = self._plus(begin, Value("%size", "i64"))
-        left = self._smaller(self._minus(count, following), Value("%size", "i64"))
-        large = code.emit("i1", f"icmp sgt i64 {count.text}, {FAR_BYTES // sum(sizes)}")
+        size = Value("%size", "i64")
+        following = self._plus(begin, size)
+        left = self._smaller(self._minus(self.left, size), size)
+        large = code.emit("i1", f"icmp sgt i64 %count, {FAR_BYTES // sum(sizes)}")
 
         def fetch() -> None:
             tables = [(self.places[b], size) for b, size in zip(layout.sources, sizes, strict=True)]

@@ -95,16 +95,20 @@ class Numbers:
 
 
 def _powers(base: Any, exponent: Any) -> Any:
-    """``base ** exponent``; consecutive exponents from a table of two factors each."""
-    steps = np.shape(exponent)
-    if np.shape(base) or not steps or steps[0] < 4 * TABLE:
+    """``base ** exponent``; the exponents of steps from a table of two factors each.
+
+    A power does not depend on which others are asked for with it.
+    """
+    if np.shape(base) or not np.shape(exponent):
         return np.power(base, exponent)
-    first = exponent[0]
-    if not np.array_equal(exponent, first + np.arange(steps[0])):
+    first, count = exponent[0], len(exponent)
+    if first % 1.0 or not np.array_equal(exponent, first + np.arange(count)):
         return np.power(base, exponent)
+    start = int(first) // TABLE
     near = np.power(base, np.arange(TABLE, dtype=np.float64))
-    far = np.power(base, first + np.arange(0.0, steps[0], TABLE))
-    return np.multiply.outer(far, near).ravel()[: steps[0]]
+    far = np.power(base, TABLE * np.arange(start, (int(first) + count - 1) // TABLE + 1.0))
+    skipped = int(first) - TABLE * start
+    return np.multiply.outer(far, near).ravel()[skipped : skipped + count]
 
 
 def _alone(outputs: Sequence[Node], scalars: Sequence[Node]) -> set[Node]:

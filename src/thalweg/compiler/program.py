@@ -124,6 +124,10 @@ class Batches:
         The most that may pay.
     block : int
         Samples in a block, a multiple of the lanes, for a blocked program.
+    epochs : int
+        The order is that of so many epochs of equal length, one after the other.
+    trail : array of shape (epochs, number of parameters), optional
+        Receives the parameters after every epoch.
     """
 
     state: Sequence[Array]
@@ -133,11 +137,14 @@ class Batches:
     size: int
     threads: int = 1
     block: int = 0
+    epochs: int = 1
+    trail: Array | None = None
 
     @cached_property
     def addresses(self) -> list[int]:
         """Where the arrays are, in the order in which native code is told of them."""
-        return _addresses([*self.state, *self.data, self.scalars, self.losses])
+        places = _addresses([*self.state, *self.data, self.scalars, self.losses])
+        return [*places, 0 if self.trail is None else _addresses([self.trail])[0]]
 
 
 def _addresses(arrays: Sequence[Array]) -> list[int]:
@@ -311,6 +318,7 @@ class BatchProgram:
             lanes=self.lanes,
             memory=memory,
             state=self.state,
+            trained=len(self.step.parameters) if self.step.update and self.step.scalars else 0,
             sources=self.sources,
             constants=[b for b in buffers.values() if b.role == "constant"],
             rows=self.rows,
@@ -374,7 +382,7 @@ class BatchProgram:
     def run(
         self, batches: Batches, span: tuple[int, int], threads: int = 1, seconds: float = 0.0
     ) -> None:
-        """Run some batches of an epoch.
+        """Run some batches, counted through all epochs.
 
         Parameters
         ----------
@@ -406,7 +414,7 @@ class BatchProgram:
         rest = _addresses([space, *(b.value for b in self.layout.constants)])
         places = [*batches.addresses, *rest]
         table = (ctypes.c_void_p * len(places))(*places)
-        function, count = self._function, len(batches.data[3])
+        function, count = self._function, len(batches.data[3]) // batches.epochs
 
         def give_up() -> None:
             space[GIVE_UP] = 1

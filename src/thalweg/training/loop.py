@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,12 @@ from thalweg.training.stopping import StopReason
 from thalweg.trees import leaves
 
 Weights = Params | NDArray[Any]
+
+AHEAD_SECONDS = 0.02
+"""How long epochs may be run ahead before they are looked at."""
+
+AHEAD_BYTES = 4 << 20
+"""What they may leave in memory."""
 
 __all__ = ["Book", "Outcome", "Progress", "Task", "run_epochs"]
 
@@ -149,15 +155,19 @@ def run_epochs(task: Task, program: EpochProgram) -> Outcome:
     try:
         with answered():
             while book.stop is None:
-                run.one_epoch()
-                book.stop = book.reason(run.state.finished, run.state.figures)
+                run.some_epochs()
     except KeyboardInterrupt:
         book.interrupt()
     return book.outcome()
 
 
 class _Run:
-    """One run of the loop."""
+    """One run of the loop.
+
+    Where a program runs several epochs in one call, and nothing that it does hangs on how they
+    went, some are run ahead and looked at afterwards: whatever ends training ends it at the same
+    epoch, with the weights of that epoch, and a small network takes a few microseconds an epoch.
+    """
 
     def __init__(self, task: Task, program: EpochProgram) -> None:
         options, count = task.options, len(task.train.X)
@@ -169,35 +179,71 @@ class _Run:
         full = self.batch_size >= count
         self.orders = Orders(count, task.seed, options.shuffle and not full)
         self.schedule: Schedule = schedule(options.schedule)
+        self.several = getattr(program, "epochs", None)
+        self.check = self._check()
+        self.ahead, self.seconds = 1, AHEAD_SECONDS
 
-    def one_epoch(self) -> None:
-        """Run an epoch and write it down."""
-        task = self.task
-        rates = self._rates(len(self.book.history))
-        trained = self.program.epoch(
-            self.state, *task.train, self.orders.next(), self.batch_size, rates
-        )
-        params, checked = self.state.params, math.nan
-        if task.validation is not None:
-            checked = self.program.loss(params, *task.validation)
-        figures = dict(self.state.figures)
-        self.book.enter(params, trained, checked, self._gradient_norm(), float(rates[0]), figures)
+    def some_epochs(self) -> None:
+        """Run one or more epochs and write them down, up to a reason to stop."""
+        task, book, state = self.task, self.book, self.state
+        began, count, done = time.perf_counter(), self._ahead(), len(book.history)
+        orders = np.array([self.orders.next() for _ in range(count)])
+        rates = np.array([self._rates(done + k) for k in range(count)])
+        trained: Sequence[float]
+        trail: Sequence[Weights]
+        if self.several is None:
+            trained = [self.program.epoch(state, *task.train, orders[0], self.batch_size, rates[0])]
+            trail = [state.params]
+        else:
+            losses, trail = self.several(state, task.train, orders, self.batch_size, rates)
+            trained = losses.tolist()
+        checked = [self.check(weights) for weights in trail] if self.check else [math.nan] * count
+        self.seconds = (time.perf_counter() - began) / count
+        for k, weights in enumerate(trail):
+            norm, figures = self._gradient_norm(weights), dict(state.figures)
+            at = began + (k + 1) * self.seconds
+            book.enter(weights, trained[k], checked[k], norm, float(rates[k, 0]), figures, at)
+            book.stop = book.reason(state.finished, state.figures)
+            if book.stop is not None:
+                return
+
+    def _ahead(self) -> int:
+        """How many epochs to run before any is looked at: few at first, for a moment at most."""
+        if self.several is None or self.schedule.watches:
+            return 1
+        wanted = max(1, min(int(AHEAD_SECONDS / self.seconds), 4 * self.ahead))
+        size = 8 * (len(self.task.train.X) + self.task.objective.network.count)
+        room = max(1, AHEAD_BYTES // size)
+        self.ahead = min(wanted, room, max(1, self.book.limit - len(self.book.history)))
+        return self.ahead
+
+    def _check(self) -> Callable[[Weights], float] | None:
+        """What computes the validation loss of weights."""
+        program, samples = self.program, self.task.validation
+        if samples is None:
+            return None
+        if self.several is not None and len(samples.X):
+            from thalweg.training.native_sums import NativeLosses
+
+            return cast(Callable[[Weights], float], NativeLosses(cast(Any, program), samples))
+        return lambda weights: program.loss(self.book.taken_apart(weights), *samples)
 
     def _rates(self, past: int) -> NDArray[np.float64]:
-        """The learning rate of every batch of the next epoch."""
+        """The learning rate of every batch of the epoch after so many."""
         batches = batch_count(len(self.task.train.X), self.batch_size)
-        rate = self.options.learning_rate
-        if not rate:  # of a method that needs none
-            return np.zeros(batches)
+        rate = self.options.learning_rate or 0.0  # of a method that needs none
+        if not rate or self.schedule.name == "constant":
+            return np.full(batches, rate)
         history, limit = self.book.history, self.book.limit
         losses = [self.task.sign * e.watched for e in history] if self.schedule.watches else ()
         factors = [self.schedule(past + b / batches, limit, losses) for b in range(batches)]
         return rate * np.array(factors)
 
-    def _gradient_norm(self) -> float:
+    def _gradient_norm(self, weights: Weights) -> float:
         if not self.options.min_gradient:
             return math.nan
-        _, slopes = self.program.gradient(self.state.params, *self.task.train)
+        params = self.book.taken_apart(weights)
+        _, slopes = self.program.gradient(params, *self.task.train)
         return float(np.sqrt(sum(np.sum(np.square(g, dtype=np.float64)) for g in leaves(slopes))))
 
 
@@ -230,16 +276,17 @@ class Book:
         self.keeps_best = (options.keep or ("best" if task.validation else "last")) == "best"
         self.best = self.kept = (0, self._copy())
         self.reference = (math.inf, 0)
-        self.snapshots = {"init": self._params(self.best[1])} if 0 in options.snapshots else {}
+        self.snapshots = {"init": self.taken_apart(self.best[1])} if 0 in options.snapshots else {}
         self.finite, self.entering = True, 0
         self.began = time.perf_counter()
 
     @property
     def params(self) -> Params:
         """The present weights; a vector of them is taken apart when somebody looks."""
-        return self._params(self.weights)
+        return self.taken_apart(self.weights)
 
-    def _params(self, weights: Weights) -> Params:
+    def taken_apart(self, weights: Weights) -> Params:
+        """The weights layer by layer."""
         if not isinstance(weights, np.ndarray):
             return weights
         objective = self.task.objective
@@ -258,6 +305,7 @@ class Book:
         gradient: float,
         rate: float,
         figures: Mapping[str, float] | None = None,
+        at: float | None = None,
     ) -> None:
         """Write an epoch down, and keep its weights if they are to be kept.
 
@@ -271,11 +319,13 @@ class Book:
             Norm of the gradient and learning rate; nan where there is none.
         figures : mapping, optional
             What else the method has to say.
+        at : float, optional
+            When the epoch ended, by `time.perf_counter`; now, if nothing is said.
         """
         task, number = self.task, len(self.history) + 1
         self.weights, self.entering = weights, number
         scale = task.sign * task.unit
-        seconds = time.perf_counter() - self.began
+        seconds = (time.perf_counter() if at is None else at) - self.began
         losses = scale * trained, scale * checked
         epoch = Epoch(number, *losses, gradient, rate, seconds, figures or {})
         better = self.history.add(epoch, task.sign)
@@ -283,7 +333,7 @@ class Book:
         if not self.finite:
             return
         if number in self.options.snapshots:
-            self.snapshots[f"epoch={number}"] = self._params(self._copy())
+            self.snapshots[f"epoch={number}"] = self.taken_apart(self._copy())
         if better or not self.keeps_best:
             now = (number, self._copy())
             self.best = now if better else self.best
@@ -358,7 +408,7 @@ class Book:
         """What is handed back."""
         assert self.stop is not None
         number, weights = self.kept
-        params = self._params(weights)
+        params = self.taken_apart(weights)
         if "end" in self.options.snapshots:
             self.snapshots["end"] = params
         return Outcome(params, self.history, self.stop, number, self.snapshots)

@@ -87,22 +87,66 @@ class NativeProgram:
         learning_rates: Array,
     ) -> float:
         """One pass over the samples; see `EpochProgram.epoch`."""
-        batch_size = max(1, min(batch_size, len(order)))
-        batches = batch_count(len(order), batch_size)
+        given = Samples(X, T, weights), np.asarray(order)[None], batch_size
+        (value,) = self._advance(state, *given, np.asarray(learning_rates)[None])
+        return float(value)
+
+    def epochs(
+        self,
+        state: ProgramState,
+        samples: Samples,
+        orders: Array,
+        batch_size: int,
+        learning_rates: Array,
+    ) -> tuple[Array, Array]:
+        """Several epochs in a few native calls.
+
+        Parameters
+        ----------
+        state : ProgramState
+        samples : Samples
+        orders : array of int, shape (epochs, k)
+        batch_size : int
+        learning_rates : array of shape (epochs, ceil(k / batch_size))
+
+        Returns
+        -------
+        array of shape (epochs,)
+            The mean training losses.
+        array of shape (epochs, P)
+            The parameters after every epoch.
+        """
+        trail = np.empty((len(orders), self.objective.network.count), self.dtype)
+        return self._advance(state, samples, orders, batch_size, learning_rates, trail), trail
+
+    def _advance(
+        self,
+        state: ProgramState,
+        samples: Samples,
+        orders: Array,
+        batch_size: int,
+        learning_rates: Array,
+        trail: Array | None = None,
+    ) -> Array:
+        """Run epochs; returns their mean losses."""
+        epochs, count = orders.shape
+        batch_size = max(1, min(batch_size, count))
+        batches = batch_count(count, batch_size)
         program, chosen = self._program(batch_size, everything=batches == 1)
         # Copies, which are changed in place: whoever keeps the old state keeps it unchanged.
         params, memory = (_copied(part, self.dtype) for part in (state.params, state.memory))
         arrays = [a for entry in (*params, *memory) for a in entry.values()]
-        data = [*self._samples(X, T, weights), _places(order, len(X))]
-        data.append(self._keys(state, data[3], batch_size))
-        scalars = self._scalars(program, state.step, learning_rates, batches)
-        losses = np.zeros((batches, 3), self.dtype)
-        sizes = (batch_size, chosen.threads, chosen.block)
+        data = [*self._samples(*samples), _places(orders, len(samples.X)).ravel()]
+        data.append(self._keys(state, orders, batch_size))
+        scalars = self._scalars(program, state.step, learning_rates.ravel(), epochs * batches)
+        losses = np.zeros((epochs * batches, 3), self.dtype)
+        sizes = (batch_size, chosen.threads, chosen.block, epochs, trail)
         self._run(program, Batches(arrays, data, scalars, losses, *sizes))
-        state.step += batches
+        state.step += epochs * batches
         state.params, state.memory = params, memory
-        value, state.penalty = means(losses)
-        return value
+        values, prices = epoch_means(losses.reshape(epochs, batches, 3))
+        state.penalty = float(prices[-1])
+        return values
 
     def _samples(self, *samples: Array) -> list[Array]:
         """X, T and weights as native code reads them, which cannot see where they end."""
@@ -141,12 +185,14 @@ class NativeProgram:
         ]
         return program.numbers.columns(given, batches, self.dtype)
 
-    def _keys(self, state: ProgramState, order: Array, batch_size: int) -> Array:
-        """The keys of the samples of an epoch, for dropout."""
+    def _keys(self, state: ProgramState, orders: Array, batch_size: int) -> Array:
+        """The keys of the samples of some epochs, for dropout."""
         if not self.objective.network.drops:
             return np.zeros(1, np.int64)
-        steps = state.step + 1 + np.arange(len(order)) // batch_size
-        return keys(state.seed, steps, order)
+        epochs, count = orders.shape
+        before = state.step + batch_count(count, batch_size) * np.arange(epochs)[:, None]
+        steps = before + 1 + np.arange(count) // batch_size
+        return keys(state.seed, steps, orders).ravel()
 
     def _hyper(self) -> list[str]:
         """The rule's hyperparameters that are numbers, without the learning rate."""
@@ -348,16 +394,25 @@ def _in_spans(call: Call, count: int, pace: Pace) -> None:
 
 
 def means(losses: Array) -> tuple[float, float]:
-    """Loss and penalty over all batches, by their weights."""
+    """Loss and penalty over all batches of an epoch, shape (batches, 3), by their weights."""
     if len(losses) == 1:
         loss, price, total = losses[0].tolist()
         return (loss, price) if total else (0.0, 0.0)
-    sums = losses.astype(np.float64)
-    total = float(sums[:, 2].sum())
-    if not total:
-        return 0.0, 0.0
-    value, price = sums[:, 2] @ sums[:, :2] / total
-    return float(value), float(price)
+    values, prices = epoch_means(losses[None])
+    return float(values[0]), float(prices[0])
+
+
+def epoch_means(losses: Array) -> tuple[Array, Array]:
+    """The same for several epochs, shape (epochs, batches, 3)."""
+    # Rows of one number each: a row's sum does not depend then on how many rows there are.
+    loss, price, weight = np.ascontiguousarray(np.moveaxis(losses, 2, 0), np.float64)
+    if losses.shape[1] == 1:
+        return np.where(weight, loss, 0.0)[:, 0], np.where(weight, price, 0.0)[:, 0]
+    with np.errstate(all="ignore"):
+        total = np.sum(weight, axis=1)
+        divisor = np.where(total, total, 1.0)
+        values, prices = (np.sum(weight * part, axis=1) / divisor for part in (loss, price))
+    return np.where(total, values, 0.0), np.where(total, prices, 0.0)
 
 
 def _summed(

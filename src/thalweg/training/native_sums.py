@@ -112,14 +112,13 @@ class NativeLosses(_LaidOut):
     Parameters
     ----------
     program : NativeProgram
-        In float64.
     samples : Samples
         At least one.
     """
 
     def _lay_out(self) -> None:
         places = Places(self.program.objective.network)
-        self.theta = np.zeros(places.count)
+        self.theta = np.zeros(places.count, self.program.dtype)
         self.run, self.losses = self.program.losses(places.leaves(self.theta), self.samples)
 
     def __call__(self, theta: Array) -> float:
