@@ -161,7 +161,8 @@ def decide_task(column: Column) -> tuple[Task, Phrase]:
         return "classification", Phrase(
             "text target with {count} different values: classification", count=different
         )
-    present = np.array([float(v) for v in present if is_number(v)], np.float64)
+    if column.dtype == np.object_:
+        present = np.array([float(v) for v in present if is_number(v)], np.float64)
     different = len(np.unique(present))
     if np.any(np.mod(present, 1.0) != 0):
         return "regression", Phrase("target with fractions: regression")

@@ -266,21 +266,19 @@ def dropped_because(table: Table, name: str, train: NDArray[np.int64]) -> Phrase
     if is_missing(column).all():
         return Phrase("column {name!r} is empty: left out", name=name)
     present = column[train][~is_missing(column[train])]
-    values = set(present.tolist())
-    if not values:
+    if not len(present):
         return Phrase("column {name!r} is empty in the training rows: left out", name=name)
-    if len(values) == 1:
+    if np.all(present == present[0]):
         only = as_texts(present[:1])[0]
         return Phrase(
             "column {name!r} is constant in the training rows (always {only}): left out",
             name=name,
             only=only,
         )
-    if (
-        column.dtype == np.object_
-        and not looks_numeric(column)
-        and len(values) > max(_FEW_TEXTS, len(present) / 2)
-    ):
+    if column.dtype != np.object_ or looks_numeric(column):
+        return None
+    values = set(present.tolist())
+    if len(values) > max(_FEW_TEXTS, len(present) / 2):
         return Phrase(
             "column {name!r} has {count} different texts in {rows} training rows, as names have: "
             "left out",
