@@ -292,7 +292,7 @@ class EpochWriter:
             rows.write_sum(self.given, begin, samples)
             self._all_samples(rows, begin, samples)
         if self.layout.trained:
-            self._leave_trail(index, epoch)
+            self._leave_trail(epoch)
         return []
 
     def _all_samples(self, rows: RowWriter, begin: Value, samples: Value) -> None:
@@ -305,12 +305,10 @@ class EpochWriter:
             self._block(rows, begin, samples, nests)
         self._barrier()
 
-    def _leave_trail(self, index: Value, epoch: Value) -> None:
+    def _leave_trail(self, epoch: Value) -> None:
         """Copy the parameters after the last batch of an epoch, if the caller wants them."""
         code = self.code
-        following = self._sum(index, 1)
-        last = code.emit("i64", f"urem i64 {following.text}, %batches")
-        ended = code.emit("i1", f"icmp eq i64 {last.text}, 0")
+        ended = code.emit("i1", f"icmp sle i64 {self.left.text}, %size")
         wanted = code.emit("i1", f"icmp ne {self.trail}, null")
         here = code.emit("i1", f"and i1 {ended.text}, {wanted.text}")
 
