@@ -28,6 +28,8 @@ TABLE = 64
 PART = 4096
 """Steps whose numbers are computed at once: they stay in the cache."""
 
+RAMP = np.arange(float(PART))
+
 
 @dataclass(frozen=True)
 class Numbers:
@@ -102,7 +104,7 @@ def _powers(base: Any, exponent: Any) -> Any:
     if np.shape(base) or not np.shape(exponent):
         return np.power(base, exponent)
     first, count = exponent[0], len(exponent)
-    if first % 1.0 or not np.array_equal(exponent, first + np.arange(count)):
+    if first % 1.0 or not (exponent - first == RAMP[:count]).all():
         return np.power(base, exponent)
     start = int(first) // TABLE
     near = np.power(base, np.arange(TABLE, dtype=np.float64))
