@@ -92,10 +92,23 @@ def _arithmetic(float_name: str, int_name: str) -> Row:
     def row(b: Builder, args: Sequence[Value], expr: Apply) -> Value:
         x, y = args
         if expr.dtype in FLOATS:
+            if float_name == "fadd" and _waits_longer(*expr.args):
+                x, y = y, x
             return b.code.emit(x.type, f"{float_name} contract {x}, {y.text}")
         return b.code.emit(x.type, f"{int_name} {x}, {y.text}")
 
     return row
+
+
+def _waits_longer(one: Expr, other: Expr) -> bool:
+    """Whether the second of two products is the longer one, and so better fused with their sum.
+
+    LLVM takes the first. What is left has been computed when the longer one's last factor comes.
+    """
+    if not all(isinstance(p, Apply) and p.op == "multiply" for p in (one, other)):
+        return False
+    longer = [any(isinstance(x, Apply) for x in getattr(p, "args", ())) for p in (one, other)]
+    return longer == [False, True]
 
 
 def _comparison(float_predicate: str, int_predicate: str) -> Row:
