@@ -5,6 +5,7 @@ python -m benchmarks --only xor,small --runs 7 --peers torch,jax
 """
 
 import argparse
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def main() -> None:
         console.print(f"{workload.name} ...", style="dim")
         rows += measure_workload(workload, sides, options.runs, options.seconds, options.most_steps)
         rows += [Row(workload.name, name, "", 0, refused=why) for name, why in absent.items()]
-        report.write_json(options.json, rows, records)  # what is measured is not lost again
+        # What has been measured is not lost again.
+        report.write_json(options.json, speed=[asdict(row) for row in rows], costs=records)
     console.print(report.speed_table(rows))
     if records:
         console.print(report.costs_table(records))

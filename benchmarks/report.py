@@ -3,7 +3,6 @@
 import json
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -115,10 +114,9 @@ def _processor() -> str:
     return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")
 
 
-def write_json(path: Path, rows: Sequence[Row], costs: Sequence[dict[str, Any]]) -> None:
-    """Every single timing, so that other statistics can be taken later."""
-    figures = {"host": host(), "speed": [asdict(row) for row in rows], "costs": list(costs)}
-    text = json.dumps(figures, indent=1, ensure_ascii=False) + "\n"
+def write_json(path: Path, **figures: Any) -> None:
+    """Every single timing, so that other statistics can be taken later, and the machine."""
+    text = json.dumps({"host": host(), **figures}, indent=1, ensure_ascii=False) + "\n"
     _write(path, lambda part: part.write_text(text, encoding="utf-8"))
 
 

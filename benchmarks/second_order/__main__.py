@@ -5,8 +5,6 @@ python -m benchmarks.second_order --only surface --kinds lm --rounds 1 --seconds
 """
 
 import argparse
-import json
-import platform
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -16,13 +14,13 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.report import RESULTS, write_json
 from benchmarks.second_order import many_samples
 from benchmarks.second_order.families import FAMILIES, all_sides
 from benchmarks.second_order.problems import GOALS, PROBLEMS, Problem, Trace
 from benchmarks.second_order.sides import Side
 from benchmarks.timing import SETTLE, median_ratio
 
-RESULTS = Path(__file__).parent.parent / "results"
 KINDS = {"lm": "Levenberg-Marquardt", "lbfgs": "L-BFGS", "bfgs": "BFGS"}
 
 
@@ -57,10 +55,7 @@ def main() -> None:
     large = [] if options.no_large else many_samples.measure(options.samples)
     if large:
         console.print(many_samples.table(large))
-    options.json.parent.mkdir(exist_ok=True)
-    machine = {"processor": platform.processor(), "python": platform.python_version()}
-    document = {"machine": machine, "rows": [asdict(r) for r in rows], "many_samples": large}
-    options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_json(options.json, rows=[asdict(r) for r in rows], many_samples=large)
     console.print(f"wrote {options.json}")
 
 
