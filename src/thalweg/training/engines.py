@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
+from thalweg.compiler.target import available_threads
 from thalweg.errors import CompilerError, OptionError, suggest
 from thalweg.training.loop import Task
 from thalweg.training.program import EpochProgram, Program
@@ -37,13 +39,19 @@ def make_program(task: Task) -> tuple[EpochProgram, str]:
         native = _native_program()
         if native is not None:
             try:
-                return native(*arguments), "native"
+                return _shared(native, available_threads(), *arguments), "native"
             except CompilerError:
                 if task.engine == "native":
                     raise
         elif task.engine == "native":
             raise CompilerError("Native code is not available here; use engine='numpy'.")
     return Program(*arguments), "numpy"
+
+
+@lru_cache(maxsize=8)
+def _shared(native: Callable[..., EpochProgram], threads: int, *arguments: Any) -> EpochProgram:
+    """A program keeps nothing of a fit: restarts, races and fits to other data share its code."""
+    return native(*arguments, threads=threads)
 
 
 def _native_program() -> Callable[..., Any] | None:
