@@ -25,6 +25,7 @@ from thalweg.training.solvers import NetworkProblem
 __all__ = ["PartlyCurved", "spread_rows"]
 
 Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 
 LEAST, EACH = 2000, 8
 """Rows that are always taken, and for each parameter."""
@@ -37,10 +38,24 @@ class PartlyCurved(NetworkProblem, LeastSquares):
     matrix of all rows, with the penalty.
     """
 
+    rough = False
+
+    def hessian(self, x: Vector) -> Matrix:
+        """The Hessian of some rows; while that is `rough`, their Gauss-Newton matrix."""
+        return self._few.at(x).matrix() if self.rough else super().hessian(x)
+
     def linearise(self, x: Vector) -> Normal:
         """The quadratic model of Levenberg-Marquardt."""
         model = self._normal.at(x)
         return Normal(model.value, model.gradient, model.matrix())
+
+    @cached_property
+    def _rows(self) -> Samples:
+        return spread_rows(self.samples, max(LEAST, EACH * self.places.count))
+
+    @cached_property
+    def _few(self) -> NormalEquations:
+        return NormalEquations(self.network_objective, *self._rows, self._native, "primal")
 
     @cached_property
     def _normal(self) -> NormalEquations:
@@ -53,8 +68,7 @@ class PartlyCurved(NetworkProblem, LeastSquares):
 
     @cached_property
     def _second(self) -> ExactHessian:
-        rows = spread_rows(self.samples, max(LEAST, EACH * self.places.count))
-        return ExactHessian(self.network_objective, rows, native=self._native)
+        return ExactHessian(self.network_objective, self._rows, native=self._native)
 
 
 def spread_rows(samples: Samples, most: int) -> Samples:

@@ -41,8 +41,9 @@ __all__ = ["run_constrained"]
 
 Vector = NDArray[np.float64]
 
-MARGIN = 1e-5
-"""What constraints over regions are tightened by, in the size of their quantity."""
+MARGIN, WIDEST = 1e-5, 0.02
+"""What constraints over regions are tightened by, in the size of their quantity: in the last
+rounds, and at most in those before."""
 ROUNDS, EVERY = 200, 8
 """The most rounds, and how many iterations pass between two looks in a round."""
 LONGEST = {"interior-point": 100, "augmented-lagrangian": 1000}
@@ -56,6 +57,8 @@ GAIN = 1e-3
 """The part by which the loss of weights that hold must fall, or patience runs out."""
 TRIES = 3
 """Rounds in a row that may end before the tolerance is met."""
+MANY = 150
+"""Parameters, from which rounds before the last ones make do with Gauss-Newton's matrix."""
 FEASIBLE = 1e-7
 MEANT = 1.0
 """Stationarity above which multipliers say nothing."""
@@ -119,11 +122,12 @@ class _Rounds:
         program, self.engine = make_program(task)
         self.problem = PartlyCurved(task.objective, task.train, program)
         self.working = WorkingSet(self.constraints)
-        self.margin, self.rounds, self.warm, self.tol = MARGIN, 0, True, FIRST[name]
+        self.margin, self.roomy = MARGIN, True
+        self.rounds, self.warm, self.tol = 0, True, FIRST[name]
         self.result: Result | None = None
         self.theta = self.problem.vector(task.params)
         self.kept: list[_Kept] = []
-        self.patient = math.inf, 0
+        self.patient, self.seen, self.now = (math.inf, 0), 0, math.inf
         quiet = replace(task.options, patience=0, keep="last")
         self.book = Book(replace(task, options=quiet), task.params)
         self.diary = SolverDiary(self.book, self.problem, Patience())
@@ -157,7 +161,7 @@ class _Rounds:
             early = result.status is Status.STOPPED_BY_CALLBACK
             tries = 0 if result.success else tries + (not early)
             clean = self._clean(tol <= last)
-            if (refused := self._patience_ends()) is not None:
+            if (refused := self._passed_too_soon()) is not None:
                 self.theta, tol = refused.theta, refused.tol
             elif early or self.over:
                 continue
@@ -176,31 +180,42 @@ class _Rounds:
         """Whether there is a reason to stop."""
         return self.book.stop is not None
 
-    def _patience_ends(self) -> _Kept | None:
-        """Stop where patience has run out, unless the best weights turn out to violate.
+    def _passed_too_soon(self) -> _Kept | None:
+        """The best weights, where they turn out to violate and it has only got worse since.
 
-        Then it goes on from there: more is known of the constraints now than when it was passed.
+        It goes on from there: more is known of the constraints now than when they were passed.
+        Where patience has run out, and a close look finds nothing, training stops.
         """
-        stop = None if self.over else self._out_of_patience()
-        if stop is None:
+        if self.over or not self.kept or not self.task.options.patience:
             return None
+        stop, best = self._out_of_patience(), self.kept[-1]
+        if stop is None and (self.task.validation is None or best.epoch <= self.seen):
+            return None
+        self.seen = best.epoch
         refused = self._refused()
         if refused is None:
             self.book.stop = stop
-        return refused
+        return refused if stop is not None or self.now > best.watched else None
 
     def _another_way(self, before: Vector) -> bool:
         """Whether to try once more where a solver saw no way to meet the constraints.
 
-        The second try begins further inside; and what only the margin forbids may hold without.
+        The next try has the least margin, the one after it begins further inside; and what only
+        the margin forbids may hold without.
         """
-        if self.warm:
-            self.warm, self.theta = False, before
+        if self.roomy or self.warm:
+            self.roomy, self.warm, self.theta = False, self.roomy, before
             return True
         assert self.result is not None
         only_margin = self.margin > 0.0 and self.result.violation <= 2.0 * self.margin
         self.margin = 0.0 if only_margin else self.margin
         return only_margin
+
+    def _margin(self, tol: float) -> float:
+        """Wider in rough rounds, so that their weights hold between the points, too."""
+        if tol <= TOLERANCE[self.name] or not self.roomy:
+            return self.margin
+        return max(self.margin, min(WIDEST, self._slack(tol)))
 
     @staticmethod
     def _slack(tol: float) -> float:
@@ -263,12 +278,10 @@ class _Rounds:
         """Solve at the points to a tolerance, from where the last round ended."""
         from thalweg.optim.solution import solve
 
-        margin = self.margin
-        if self.name == "augmented-lagrangian" and tol > TOLERANCE[self.name]:
-            margin = max(margin, self._slack(tol))  # it comes from outside, not from within
-        equal, unequal = self.working.functions(margin)
+        equal, unequal = self.working.functions(self._margin(tol))
         bounds = Bounds(self.constraints.lower, self.constraints.upper)
         self.tol = tol
+        self.problem.rough = tol > TOLERANCE[self.name] and len(self.theta) > MANY
         run = Run(self._limits(), self._iteration, feasible=FEASIBLE)
         question = Problem(self.problem, bounds, equal, unequal, run)
         options = {**self.options, "prices": self.working.prices() if self.warm else None}
@@ -313,7 +326,7 @@ class _Rounds:
         """Keep weights that hold the constraints and are better than those before."""
         last = self.book.history.epochs[-1]
         checked = self.task.sign * last.validation_loss
-        watched = value if math.isnan(checked) else checked
+        self.now = watched = value if math.isnan(checked) else checked
         if self.kept and not watched < self.kept[-1].watched:
             return
         at_points = self.working.holds_at_points(theta, FEASIBLE)
@@ -324,7 +337,7 @@ class _Rounds:
                 self.patient = watched, last.epoch
 
     def _refused(self) -> _Kept | None:
-        """The best weights, if a close look finds that they violate: they are dropped then.
+        """The best weights, if a closer look finds that they violate: they are dropped then.
 
         What the look finds joins the points, and other weights that violate there go, too.
         """
@@ -333,7 +346,9 @@ class _Rounds:
         refused = self.kept[-1]
         while self.kept and not self.working.holds_at_points(self.kept[-1].theta, FEASIBLE):
             self.kept.pop()
-        self.patient = self.kept[-1].watched if self.kept else math.inf, len(self.book.history)
+        half = (self.task.options.patience or 0) // 2
+        least = self.kept[-1].watched if self.kept else math.inf
+        self.patient = least, max(self.patient[1], len(self.book.history) - half)
         return refused
 
     def _out_of_patience(self) -> StopReason | None:
