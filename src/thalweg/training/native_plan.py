@@ -32,7 +32,7 @@ WORK_PER_THREAD = 8e5
 """Floating-point operations of a step (in float32) from which another thread pays."""
 
 
-MOST_IN_REGISTERS = 100
+MOST_IN_REGISTERS = 150
 """Weights, for each vector of samples, up to which the values of a step stay in registers,"""
 
 MOST_GATHERED = 256
