@@ -26,6 +26,7 @@ from thalweg.compiler.assembly import Assembly, Builder, Value
 from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.target import Target, host
 from thalweg.compiler.threads import BARRIER_BYTES, write_barrier
+from thalweg.compiler.whole import Whole
 
 __all__ = ["cholesky_code", "panel_rows", "work_bytes"]
 
@@ -81,6 +82,7 @@ class _Writer:
 
     def __init__(self, lanes: int, columns: int) -> None:
         self.code = Assembly()
+        self.whole = Whole(self.code)
         self.lanes, self.columns, self.rows = lanes, columns, 2 * lanes
         self.vector = Builder(self.code, lanes, "float64")
         self.single = Builder(self.code, 1, "float64")
@@ -105,7 +107,7 @@ class _Writer:
         head = self._panel(j)
         before = self._offset(j, self.rows)
         self._diagonal_block(head, before)
-        own = self._first_own(code.emit("i64", f"add i64 {j.text}, 1"))
+        own = self._first_own(self.whole.plus(j, 1))
 
         def panel(i: Value, carried: Sequence[Value]) -> list[Value]:
             self._block(self._panel(i), head, before)
@@ -119,13 +121,9 @@ class _Writer:
 
     def _first_own(self, i: Value) -> Value:
         """The thread's first panel from the i-th on: it keeps its panels in its own cache."""
-        code = self.code
-        turn = code.emit("i64", f"urem i64 {i.text}, %threads")
-        ahead = code.emit("i64", f"sub i64 %thread, {turn.text}")
-        missed = code.emit("i1", f"icmp slt i64 {ahead.text}, 0")
-        round_ = code.emit("i64", f"select {missed}, i64 %threads, i64 0")
-        ahead = code.emit("i64", f"add i64 {ahead.text}, {round_.text}")
-        return code.emit("i64", f"add i64 {i.text}, {ahead.text}")
+        thread, threads, whole = Value("%thread", "i64"), Value("%threads", "i64"), self.whole
+        rounds = whole.parts(whole.minus(i, thread), threads)
+        return whole.plus(whole.times(rounds, threads), thread)
 
     def _diagonal_block(self, head: Value, before: Value) -> None:
         """Factorise what is left of a diagonal block, in this thread's workspace."""
@@ -210,8 +208,7 @@ class _Writer:
         code.loop(ZERO, panels, 1, self._forward)
 
         def back(number: Value, carried: Sequence[Value]) -> list[Value]:
-            last = code.emit("i64", f"sub i64 {panels.text}, {number.text}")
-            self._backward(code.emit("i64", f"sub i64 {last.text}, 1"))
+            self._backward(self.whole.minus(self.whole.minus(panels, number), 1))
             return []
 
         code.loop(ZERO, panels, 1, back)
@@ -269,8 +266,7 @@ class _Writer:
     # -- places and numbers ---------------------------------------------------------------------
     def _panel(self, i: Value) -> Value:
         """Where a panel begins: behind panels of B, 2B, ... columns."""
-        following = self.code.emit("i64", f"add i64 {i.text}, 1")
-        twice = self.code.emit("i64", f"mul i64 {i.text}, {following.text}")
+        twice = self.whole.times(i, self.whole.plus(i, 1))
         at = self._offset(twice, self.rows * self.rows // 2)
         return self._place(Value("%matrix", "ptr"), at)
 
@@ -279,8 +275,8 @@ class _Writer:
         return self._place(panel, self._offset(before, self.rows, c * self.rows))
 
     def _offset(self, index: Value, factor: int, start: int = 0) -> Value:
-        scaled = self.code.emit("i64", f"mul nsw i64 {index.text}, {factor}")
-        return self.code.emit("i64", f"add nsw i64 {scaled.text}, {start}") if start else scaled
+        scaled = self.whole.times(index, factor)
+        return self.whole.plus(scaled, start) if start else scaled
 
     def _place(self, base: Value, index: Value) -> Value:
         return self.code.emit("ptr", f"getelementptr double, {base}, {index}")

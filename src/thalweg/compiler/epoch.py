@@ -26,6 +26,7 @@ from thalweg.compiler.loops import ITEM_BYTES, PANELS, Buffer, Nest
 from thalweg.compiler.memory import MemoryPlan
 from thalweg.compiler.rows import Given, RowWriter
 from thalweg.compiler.threads import BARRIER_BYTES, write_barrier, write_nests
+from thalweg.compiler.whole import Whole
 
 __all__ = ["ARGUMENTS", "GIVE_UP", "Layout", "write_epoch"]
 
@@ -171,7 +172,7 @@ class EpochWriter:
     """Writes the loop over batches, and in it what is done for one."""
 
     def __init__(self, code: Assembly, nests: Sequence[Nest], layout: Layout) -> None:
-        self.code = code
+        self.code, self.whole = code, Whole(code)
         self.layout = layout
         self.places = Places()
         self.early, self.sampled, self.late = phases(nests, set(layout.stacks.values()))
@@ -194,9 +195,7 @@ class EpochWriter:
 
     def write(self) -> None:
         """Write everything."""
-        above = self._plus(Value("%count", "i64"), self._sum(Value("%size", "i64"), -1))
-        self.code.lines.append(f"  %batches = udiv i64 {above.text}, %size")
-        self.batches = Value("%batches", "i64")
+        self.batches = self.whole.parts(Value("%count", "i64"), Value("%size", "i64"))
         state = self.layout.state if self.layout.unrolled else ()
         outside = {buffer: self.places[buffer] for buffer in state}
         self.places |= {buffer: self._variable(buffer) for buffer in state}
@@ -229,12 +228,9 @@ class EpochWriter:
 
     def _place(self) -> None:
         """Lay out the workspace: barrier, what is shared, then panels (of each thread)."""
-        layout, code = self.layout, self.code
-        room = "%block" if layout.blocked else "%size"
-        self.room = Value("%room", "i64")
-        code.lines.append(f"  %room = add i64 {room}, 0")
-        above = self._sum(self.room, layout.lanes - 1)
-        code.lines.append(f"  %most = sdiv i64 {above.text}, {layout.lanes}")
+        layout = self.layout
+        self.room = Value("%block" if layout.blocked else "%size", "i64")
+        self.most = self.whole.parts(self.room, layout.lanes)
         at = BARRIER_BYTES
         for buffer in (layout.inverse, layout.total):
             self.places[buffer] = self._inside(self.work, at)
@@ -249,8 +245,8 @@ class EpochWriter:
         at += layout.memory.fixed
         own = self._inside(self.work, at)
         if layout.chunks:
-            each = self._sum(self._times(Value("%most", "i64"), layout.panel_bytes), LINE)
-            own = self._inside(own, self._product(THREAD, each))
+            each = self.whole.plus(self.whole.times(self.most, layout.panel_bytes), LINE)
+            own = self._inside(own, self.whole.times(THREAD, each))
         self.places[layout.keep] = own
         own = self._inside(own, LINE)
         size = 0
@@ -263,11 +259,11 @@ class EpochWriter:
 
     def _of_panels(self, base: Value, offset: int) -> Value:
         """An array of all panels that begins after `offset` bytes for each of them."""
-        return self._inside(base, self._times(Value("%most", "i64"), offset))
+        return self._inside(base, self.whole.times(self.most, offset))
 
     def _part(self, part: Buffer, at: int) -> Value:
         """The sum of the chunk at work."""
-        distance = self._sum(self._times(self.chunk, part.bytes), at)
+        distance = self.whole.plus(self.whole.times(self.chunk, part.bytes), at)
         return self._inside(self.work, distance)
 
     def _inside(self, base: Value, distance: int | Value) -> Value:
@@ -277,11 +273,13 @@ class EpochWriter:
     # -- one batch ----------------------------------------------------------------------------
     def _batch(self, index: Value, carried: Sequence[Value]) -> list[Value]:
         size, count = Value("%size", "i64"), Value("%count", "i64")
-        epoch = self.code.emit("i64", f"udiv i64 {index.text}, %batches")
-        first = self._product(self._minus(index, self._product(epoch, self.batches)), size)
-        begin = self._plus(self._product(epoch, count), first)
-        self.left = self._minus(count, first)
-        samples = self._smaller(self.left, size)
+        epoch = self.whole.quotient(index, self.batches)
+        first = self.whole.times(
+            self.whole.minus(index, self.whole.times(epoch, self.batches)), size
+        )
+        begin = self.whole.plus(self.whole.times(epoch, count), first)
+        self.left = self.whole.minus(count, first)
+        samples = self.whole.smaller(self.left, size)
         total = self._numbers(index)
         rows = self._row_writer(total)
         if self.layout.unrolled:
@@ -314,10 +312,10 @@ class EpochWriter:
 
         def leave() -> None:
             parameters = self.layout.state[: self.layout.trained]
-            row = self._times(epoch, sum(b.bytes for b in parameters))
+            row = self.whole.times(epoch, sum(b.bytes for b in parameters))
             for buffer in parameters:
                 self._copy(buffer, self.places[buffer], self._inside(self.trail, row))
-                row = self._sum(row, buffer.bytes)
+                row = self.whole.plus(row, buffer.bytes)
 
         def by_one() -> None:
             code.when(code.emit("i1", f"icmp eq {THREAD}, 0"), leave)
@@ -327,10 +325,10 @@ class EpochWriter:
 
     def _block(self, rows: RowWriter, begin: Value, samples: Value, nests: Sequence[Nest]) -> None:
         """Gather some samples and run nests over them; threads share the panels."""
-        panels = self._panels(samples)
+        panels = self.whole.parts(samples, self.layout.lanes)
         own = (ZERO, panels)
         if self.layout.threaded:
-            own = self._fair(panels, THREAD, THREADS)
+            own = self.whole.share(panels, THREAD, THREADS)
         rows.write_lanes(self.given, begin, samples, own)
         if not self.layout.blocked:
             self._fetch(rows, begin, own)
@@ -341,8 +339,8 @@ class EpochWriter:
         code, layout = self.code, self.layout
         sizes = [buffer.shape[1] * ITEM_BYTES[layout.dtype] for buffer in layout.sources]
         size = Value("%size", "i64")
-        following = self._plus(begin, size)
-        left = self._smaller(self._minus(self.left, size), size)
+        following = self.whole.plus(begin, size)
+        left = self.whole.smaller(self.whole.minus(self.left, size), size)
         large = code.emit("i1", f"icmp sgt i64 %count, {FAR_BYTES // sum(sizes)}")
 
         def fetch() -> None:
@@ -353,10 +351,10 @@ class EpochWriter:
 
     def _blocks(self, rows: RowWriter, begin: Value, samples: Value) -> None:
         def block(start: Value, carried: Sequence[Value]) -> list[Value]:
-            number = self._smaller(self._minus(samples, start), self.room)
+            number = self.whole.smaller(self.whole.minus(samples, start), self.room)
             number = self._unless(GIVEN_UP, number)
             self._note_begin(start, ZERO)
-            self._block(rows, self._plus(begin, start), number, self.sampled)
+            self._block(rows, self.whole.plus(begin, start), number, self.sampled)
             self.code.when(first, self._give_up)
             self._barrier()
             return []
@@ -375,30 +373,30 @@ class EpochWriter:
         self._nests(self.early, WHOLE)
         if self.early:
             self._barrier()
-        panels = self._panels(samples)
+        panels = self.whole.parts(samples, self.layout.lanes)
 
         def chunk(number: Value, carried: Sequence[Value]) -> list[Value]:
             self.chunk = number
-            ends = self._fair(panels, number, count)
-            first, last = (self._times(e, layout.lanes) for e in ends)
-            last = self._smaller(last, samples)
+            ends = self.whole.share(panels, number, count)
+            first, last = (self.whole.times(e, layout.lanes) for e in ends)
+            last = self.whole.smaller(last, samples)
 
             def block(start: Value, carried: Sequence[Value]) -> list[Value]:
-                left = self._smaller(self._minus(last, start), self.room)
+                left = self.whole.smaller(self.whole.minus(last, start), self.room)
                 left = self._unless(GIVE_UP, left)
                 self._note_begin(start, first)
-                number = self._panels(left)
-                rows.write_lanes(self.given, self._plus(begin, start), left, (ZERO, number))
+                number = self.whole.parts(left, self.layout.lanes)
+                rows.write_lanes(self.given, self.whole.plus(begin, start), left, (ZERO, number))
                 for nest in self.sampled:
                     share = Share((ZERO, number), (ZERO, number))
                     write_nest(code, nest, self.places, share, self.apart)
                 return []
 
             # A chunk without samples is run once, so that its sums are zero.
-            code.loop(first, self._larger(last, self._sum(first, 1)), self.room, block)
+            code.loop(first, self.whole.larger(last, self.whole.plus(first, 1)), self.room, block)
             return []
 
-        own = self._fair(count, THREAD, THREADS) if layout.threaded else (ZERO, count)
+        own = self.whole.share(count, THREAD, THREADS) if layout.threaded else (ZERO, count)
         code.loop(*own, 1, chunk)
         self._barrier()
         self._nests(self.late, WHOLE)
@@ -453,8 +451,8 @@ class EpochWriter:
         element = llvm_type(layout.dtype)
 
         def entries(table: Value, before: int, width: int) -> list[Value]:
-            row = self._times(index, width)
-            ats = [self._sum(row, before + k) for k in range(width)]
+            row = self.whole.times(index, width)
+            ats = [self.whole.plus(row, before + k) for k in range(width)]
             return [code.emit("ptr", f"getelementptr {element}, {table}, {at}") for at in ats]
 
         moving = layout.numbers[layout.fixed :]
@@ -463,40 +461,6 @@ class EpochWriter:
         *losses, total = entries(self.losses, 0, 3)
         self.places |= dict(zip(layout.losses, losses, strict=True))
         return total
-
-    # -- whole numbers --------------------------------------------------------------------------
-    def _panels(self, samples: Value) -> Value:
-        above = self._sum(samples, self.layout.lanes - 1)
-        return self.code.emit("i64", f"sdiv i64 {above.text}, {self.layout.lanes}")
-
-    def _fair(self, count: Value, number: Value, of: Value) -> tuple[Value, Value]:
-        """Where the share of one of several begins and ends."""
-        ends = []
-        for n in (number, self._sum(number, 1)):
-            scaled = self._product(n, count)
-            ends.append(self.code.emit("i64", f"udiv i64 {scaled.text}, {of.text}"))
-        return ends[0], ends[1]
-
-    def _sum(self, a: Value, b: int) -> Value:
-        return self.code.emit("i64", f"add nsw i64 {a.text}, {b}")
-
-    def _plus(self, a: Value, b: Value) -> Value:
-        return self.code.emit("i64", f"add nsw i64 {a.text}, {b.text}")
-
-    def _minus(self, a: Value, b: Value) -> Value:
-        return self.code.emit("i64", f"sub nsw i64 {a.text}, {b.text}")
-
-    def _times(self, a: Value, b: int) -> Value:
-        return self.code.emit("i64", f"mul nsw i64 {a.text}, {b}")
-
-    def _product(self, a: Value, b: Value) -> Value:
-        return self.code.emit("i64", f"mul nsw i64 {a.text}, {b.text}")
-
-    def _smaller(self, a: Value, b: Value) -> Value:
-        return self.code.call("i64", "llvm.smin.i64", a, b)
-
-    def _larger(self, a: Value, b: Value) -> Value:
-        return self.code.call("i64", "llvm.smax.i64", a, b)
 
 
 def phases(nests: Sequence[Nest], stacks: set[Buffer]) -> tuple[list[Nest], list[Nest], list[Nest]]:

@@ -29,6 +29,7 @@ from thalweg.compiler.loops import (
 from thalweg.compiler.lowering import convert, lower
 from thalweg.compiler.reductions import ReductionWriter
 from thalweg.compiler.turn import is_turnable, transposed
+from thalweg.compiler.whole import Whole
 
 __all__ = ["MANY_NESTS", "NestWriter", "Share", "write_nest"]
 
@@ -231,7 +232,7 @@ class NestWriter:
         elif stride == 1:
             distance = index
         else:
-            distance = self.code.emit("i64", f"mul nsw i64 {index.text}, {stride}")
+            distance = Whole(self.code).times(index, stride)
         return self.code.emit("ptr", f"getelementptr {element}, {pointer}, {distance}", "p")
 
     # -- loops ----------------------------------------------------------------------------
@@ -280,22 +281,16 @@ class NestWriter:
 
     def _own_part(self, part: Segment, rows: tuple[Value, Value]) -> tuple[Value, Value]:
         """Where this thread's iterations of a part of the first axis start and end."""
-        count = (part.stop - part.start) // part.step
-        thread, threads = rows
-        ends = []
-        for number in (thread, self.code.emit("i64", f"add nsw i64 {thread.text}, 1")):
-            scaled = self.code.emit("i64", f"mul nsw i64 {number.text}, {count}")
-            share = self.code.emit("i64", f"udiv i64 {scaled.text}, {threads.text}")
-            distance = self.code.emit("i64", f"mul nsw i64 {share.text}, {part.step}")
-            ends.append(self.code.emit("i64", f"add nsw i64 {distance.text}, {part.start}"))
-        return ends[0], ends[1]
+        whole, count = Whole(self.code), (part.stop - part.start) // part.step
+        first, last = (whole.times(n, part.step) for n in whole.share(count, *rows))
+        return whole.plus(first, part.start), whole.plus(last, part.start)
 
     def _loop_over(
         self, axis: int, start: Value, stop: Value, step: int, last: int | None = None
     ) -> None:
         def body(index: Value, carried: Sequence[Value]) -> list[Value]:
             if last is not None and (int(stop.text) - int(start.text)) % step:
-                index = self.code.call("i64", "llvm.smin.i64", index, Value(str(last), "i64"))
+                index = Whole(self.code).smaller(index, Value(str(last), "i64"))
             with self.at(axis, index):
                 self._domain(axis + 1)
             return []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from thalweg.compiler.assembly import Assembly, Value, llvm_type
 from thalweg.compiler.loops import ITEM_BYTES
 from thalweg.compiler.reductions import across_all, combine
+from thalweg.compiler.whole import Whole
 
 __all__ = ["Given", "RowWriter"]
 
@@ -58,12 +59,17 @@ class RowWriter:
     totals: Sequence[Value]
     inverse: Value
 
+    @property
+    def whole(self) -> Whole:
+        """Arithmetic of places."""
+        return Whole(self.code)
+
     def write_sum(self, given: Given, begin: Value, samples: Value) -> None:
         """The total weight of the samples from `begin`, and one divided by it."""
         code, element = self.code, llvm_type(self.dtype)
 
         def add(index: Value, carried: Sequence[Value]) -> list[Value]:
-            row = self._load("i64", given.order, self._plus(begin, index))
+            row = self._load("i64", given.order, self.whole.plus(begin, index))
             weight = self._load(element, given.weights, row)
             return [code.emit(element, f"fadd {element} {carried[0].text}, {weight.text}")]
 
@@ -83,7 +89,7 @@ class RowWriter:
         """Total weight, rows, weights and keys of a batch that is a single panel."""
         code = self.code
         width = self.lanes & -self.lanes
-        last = code.emit("i64", f"sub nsw i64 {samples.text}, 1")
+        last = self.whole.minus(samples, 1)
         weights = []
         for start in range(0, self.lanes, width):
             lanes = range(start, start + width)
@@ -102,7 +108,7 @@ class RowWriter:
         loaded = Value("poison", f"<{len(lanes)} x {element}>")
         for k, lane in enumerate(lanes):
             index = Value(str(lane), "i64")
-            at = self._plus(begin, code.call("i64", "llvm.smin.i64", index, last))
+            at = self.whole.plus(begin, self.whole.smaller(index, last))
             row = self._load("i64", given.order, at)
             self._store(row, self.rows, index)
             for place in self.keys:
@@ -133,12 +139,12 @@ class RowWriter:
         """
         code, element = self.code, llvm_type(self.dtype)
         start, stop = (self._lanes_of(p) for p in panels)
-        last = code.emit("i64", f"sub nsw i64 {samples.text}, 1")
+        last = self.whole.minus(samples, 1)
 
         def lane(index: Value, carried: Sequence[Value]) -> list[Value]:
             inside = code.emit("i1", f"icmp slt i64 {index.text}, {samples.text}")
             safe = code.emit("i64", f"select {inside}, {index}, {last}")
-            at = self._plus(begin, safe)
+            at = self.whole.plus(begin, safe)
             row = self._load("i64", given.order, at)
             self._store(row, self.rows, index)
             for place in self.keys:
@@ -171,14 +177,14 @@ class RowWriter:
         """
         code = self.code
         start, stop = (self._lanes_of(p) for p in panels)
-        stop = code.call("i64", "llvm.smin.i64", stop, samples)
+        stop = self.whole.smaller(stop, samples)
 
         def sample(index: Value, carried: Sequence[Value]) -> list[Value]:
-            row = self._load("i64", given.order, self._plus(begin, index))
+            row = self._load("i64", given.order, self.whole.plus(begin, index))
             for table, size in tables:
-                first = code.emit("i64", f"mul nsw i64 {row.text}, {size}")
+                first = self.whole.times(row, size)
                 for line in range(0, min(size, MOST_LINES * LINE), LINE):
-                    at = code.emit("i64", f"add nsw i64 {first.text}, {line}")
+                    at = self.whole.plus(first, line)
                     code.prefetch(code.emit("ptr", f"getelementptr i8, {table}, {at}"))
             return []
 
@@ -187,10 +193,7 @@ class RowWriter:
     def _lanes_of(self, panels: Value) -> Value:
         if panels.known:
             return Value(str(int(panels.text) * self.lanes), "i64")
-        return self.code.emit("i64", f"mul nsw i64 {panels.text}, {self.lanes}")
-
-    def _plus(self, a: Value, b: Value) -> Value:
-        return self.code.emit("i64", f"add nsw i64 {a.text}, {b.text}")
+        return self.whole.times(panels, self.lanes)
 
     def _load(self, type: str, pointer: Value, index: Value) -> Value:
         place = self.code.emit("ptr", f"getelementptr {type}, {pointer}, {index}")
