@@ -200,9 +200,8 @@ class NativeGraph:
         native, pace, local = self._function, self._pace, self._local
         held = (self, arrays, getattr(local, "space", None))
 
-        def task(thread: int, threads: int) -> None:
+        def task(thread: int, threads: int, held: Any = held) -> None:  # as long as it may run
             native(table, thread, threads)
-            assert held  # as long as this may run
 
         threads, began = pace.threads, perf_counter()
         try:

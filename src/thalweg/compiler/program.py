@@ -415,14 +415,14 @@ class BatchProgram:
         places = [*batches.addresses, *rest]
         table = (ctypes.c_void_p * len(places))(*places)
         function, count = self._function, len(batches.data[3]) // batches.epochs
+        held = (self, batches, space)
 
         def give_up() -> None:
             space[GIVE_UP] = 1
 
         def call(span: tuple[int, int], threads: int, seconds: float) -> None:
-            def task(thread: int, threads: int) -> None:
+            def task(thread: int, threads: int, held: Any = held) -> None:  # while it may run
                 function(table, *span, count, batches.size, thread, threads, batches.block)
-                assert space is not None  # is kept, as are batches, as long as this may run
 
             run_patiently(task, threads, seconds, give_up)
 
