@@ -126,3 +126,21 @@ def test_the_hessian_of_some_rows_is_near_that_of_all():
     exact = np.array([(large.gradient(theta + s) - large.gradient(theta - s)) / 2e-5 for s in step])
     size = np.max(np.abs(exact))
     assert 0.0 < np.max(np.abs(large.hessian(theta) - exact)) <= 0.1 * size
+
+
+def test_ctrl_c_keeps_the_best_weights_that_hold():
+    def press(progress):
+        if progress.epoch.epoch == 60:
+            raise KeyboardInterrupt
+
+    model = monotone(patience=0, callbacks=[press])
+    assert model.stop.kind == "interrupted"
+    assert len(model.history) == 60
+    assert model.constraints.worst == 0.0
+    assert dict(model.stop.values)["best"] == model.origin.kept_epoch < 60
+
+
+def test_a_limit_of_time_ends_it():
+    model = monotone(patience=0, time_limit=0.3)
+    assert model.stop.kind == "time"
+    assert model.history.epochs[-1].seconds < 2.0

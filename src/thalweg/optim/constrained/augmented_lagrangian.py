@@ -134,28 +134,20 @@ def augmented_lagrangian(
     """
     method = _inner_method(problem, inner)
     kind = _PenalisedSquares if inner in SQUARES else _Penalised
-    x = problem.bounds.project(x)
-    c, slopes = problem.constraint_jacobian(x)
-    f = problem.value(x)
-    if not (np.isfinite(f) and np.all(np.isfinite(c))):
-        raise Halt(
-            Status.NOT_FINITE, Phrase("objective or constraints are not finite at the start")
-        )
-    scale = gradient_scale(np.where(np.isfinite(slopes), slopes, 0.0))
-    size = 0.5 * float(np.sum((scale * c) ** 2))
-    rho = min(max(10.0 * max(1.0, abs(f)) / max(1.0, size), 1e-3), 1e4)
-    y, last, exact = np.zeros(c.size), np.inf, 1e-2
+    point, rho, scale = _first(problem, x)
+    x, f, y, last, exact = point.x, point.fun, np.zeros(scale.size), np.inf, 1e-2
     if prices is not None:
         y = np.nan_to_num(np.concatenate([prices.equalities, prices.inequalities])) / scale
-    point = Point(x, f, violation=problem.violation(x, c))
-    problem.run.consider(point)
     for _ in range(ROUNDS):
         lagrangian = kind(problem, y, rho, scale)
         # Inner methods compare gradients with the size of L, which the penalty can make anything.
         wanted = max(exact, 0.1 * tol) * size_of(f) / size_of(lagrangian.value(x))
         found, status = _inner_run(problem, lagrangian, x, method, min(wanted, exact))
         if status in (Status.UNBOUNDED, Status.DIVERGED) and rho <= LARGEST_PENALTY:
-            y, rho = np.zeros(c.size), 100.0 * rho  # from the same point, with a steeper penalty
+            y, rho = (
+                np.zeros(scale.size),
+                100.0 * rho,
+            )  # from the same point, with a steeper penalty
             continue
         x = found
         c = problem.constraints(x)
@@ -179,6 +171,23 @@ def augmented_lagrangian(
     elif _cannot_be_met(problem, x):
         return Status.INFEASIBLE
     return Status.STEP_TOO_SMALL
+
+
+def _first(problem: Problem, x: Vector) -> tuple[Point, float, Vector]:
+    """The start, the first ρ, and what constraints are multiplied by."""
+    x = problem.bounds.project(x)
+    c, slopes = problem.constraint_jacobian(x)
+    f = problem.value(x)
+    if not (np.isfinite(f) and np.all(np.isfinite(c))):
+        raise Halt(
+            Status.NOT_FINITE, Phrase("objective or constraints are not finite at the start")
+        )
+    scale = gradient_scale(np.where(np.isfinite(slopes), slopes, 0.0))
+    size = 0.5 * float(np.sum((scale * c) ** 2))
+    rho = min(max(10.0 * max(1.0, abs(f)) / max(1.0, size), 1e-3), 1e4)
+    point = Point(x, f, violation=problem.violation(x, c))
+    problem.run.consider(point)
+    return point, rho, scale
 
 
 def _cannot_be_met(problem: Problem, x: Vector) -> bool:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from thalweg.errors import OptionError, ThalwegError
 from thalweg.optim.problem import Bounds, Problem
 from thalweg.optim.result import Iteration, Result, Status
-from thalweg.optim.rules import GD
+from thalweg.optim.rules import GD, RULES
 from thalweg.optim.run import Limits, Run
 from thalweg.training.constraints.bound import ConstraintSet
 from thalweg.training.constraints.curvature import PartlyCurved
@@ -107,8 +107,8 @@ def _with_rule(task: Task, options: dict[str, Any]) -> dict[str, Any]:
     """The options with the user's own rule in place of its name."""
     rule, rate = task.rule, task.options.learning_rate
     if rule is not None and rate is not None:
-        own = replace(rule, learning_rate=rate)
-        if own != type(rule)():  # type: ignore[call-arg]  # every rule has a default rate
+        own, kind = replace(rule, learning_rate=rate), type(rule)
+        if kind not in RULES.values() or own != kind():  # type: ignore[call-arg]  # has defaults
             return {**options, "inner": own}
     return options
 
