@@ -17,8 +17,6 @@ __all__ = ["reported"]
 Vector = NDArray[np.float64]
 
 MOST_ACTIVE = 100
-EARLY = 1e-7
-"""Complementarity that only rounds before the last ones leave."""
 FAINT = 1e-6
 """Multipliers below this part of the largest (or of one) belong to constraints that do nothing."""
 
@@ -86,8 +84,8 @@ def _above(violations: Vector, slack: float) -> float:
 
 
 def _barely(complementarity: float) -> float:
-    """The multiplier that is as large as its slack, where a run has ended early."""
-    return float(np.sqrt(complementarity)) if complementarity > EARLY else 0.0
+    """The multiplier that is as large as its slack: a barrier leaves some to every constraint."""
+    return float(np.sqrt(np.nan_to_num(complementarity)))
 
 
 def _active(working: WorkingSet, unit: float, barely: float) -> Sequence[list[Active]]:

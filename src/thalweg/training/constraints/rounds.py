@@ -366,7 +366,8 @@ class _Rounds:
         best = keep == "best" or (keep is None and self.task.validation is not None)
         while self._refused() is not None:
             pass
-        if (best or not solved) and self.kept:
+        holds = solved or (not best and self._holds())
+        if (best or not holds) and self.kept:
             epoch, theta = self.kept[-1].epoch, self.kept[-1].theta
         report = self._report(theta)
         if book.stop is None or book.stop.kind == "epochs":
@@ -376,6 +377,11 @@ class _Rounds:
             book.stop = StopReason.of(book.stop.kind, **values)
         book.kept = (epoch, self.problem.params(theta))
         return replace(book.outcome(), engine=self.engine, constraints=report)
+
+    def _holds(self) -> bool:
+        """Whether the last weights stand up to a close look."""
+        at_points = self.working.holds_at_points(self.theta, FEASIBLE)
+        return at_points and self.working.look(self.theta, FINAL, self.rounds + 2)
 
     def _report(self, theta: Vector) -> ConstraintReport:
         self.working.look(theta, FINAL, self.rounds + 2)
