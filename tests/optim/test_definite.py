@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +10,7 @@ from hypothesis import strategies as st
 from thalweg.compiler.cholesky import cholesky_code, panel_rows, work_bytes
 from thalweg.compiler.crew import run_on_threads
 from thalweg.compiler.memory import workspace
+from thalweg.compiler.native import NativeCode
 from thalweg.compiler.target import Target, host
 from thalweg.optim import definite
 from thalweg.optim.definite import DefiniteSystem
@@ -81,17 +80,14 @@ def test_no_solution_of_what_is_not_definite(always_native: None, n: int, spoil:
         assert system.solve(np.ones(n), np.ones(n)) is not None  # the next one is not spoilt
 
 
-def _solve(code: object, n: int, threads: int) -> np.ndarray:
+def _solve(code: NativeCode, n: int, threads: int) -> np.ndarray:
     system = DefiniteSystem(n)
     system.load(_matrix(n))
     system.panels[system.diagonal[:n]] += 1.0
     system._fill_up()
     system.right[:n], system.right[n:] = np.arange(n), 0.0
-    work = workspace(work_bytes(threads))
-    kinds = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 3
-    function = ctypes.CFUNCTYPE(None, *kinds)(code.address)  # type: ignore[attr-defined]
-    places = [a.ctypes.data for a in (system.panels, system.right, work)]
-    run_on_threads(lambda k, of: function(*places, system.count, k, of), threads)
+    system.work = workspace(work_bytes(threads))
+    run_on_threads(system.task(code), threads)
     assert system.right[-1] == 1.0
     return system.right[:n].copy()
 

@@ -31,12 +31,11 @@ from thalweg.compiler.whole import Whole
 __all__ = ["cholesky_code", "panel_rows", "work_bytes"]
 
 ARGUMENTS = (
-    "ptr noalias %matrix, ptr noalias %right, ptr noalias %work, i64 %panels, "
-    "i64 %thread, i64 %threads"
+    "ptr noalias %table, i64 %w1, i64 %w2, i64 %panels, i64 %w4, i64 %thread, i64 %threads, i64 %w7"
 )
-"""Panels; right side, which becomes the solution; workspace; number of panels; which thread of how
-many. The last number of the right side, behind all panels, becomes 1 if the matrix is definite,
-else 0."""
+"""The words of a native task. The table points to the panels, to the right side, which becomes the
+solution, and to the workspace; then the number of panels; which thread of how many. The last number
+of the right side, behind all panels, becomes 1 if the matrix is definite, else 0."""
 
 ITEM = 8
 """Bytes of a number."""
@@ -59,7 +58,7 @@ def work_bytes(threads: int, target: Target | None = None) -> int:
 
 
 def cholesky_code(target: Target | None = None) -> NativeCode:
-    """The function ``cholesky(matrix, right, work, panels, thread, threads)``."""
+    """The function of the words in `ARGUMENTS`."""
     target = target or host()
     writer = _Writer(target.lanes(ITEM), columns=_columns(target))
     writer.write()
@@ -90,12 +89,13 @@ class _Writer:
     def write(self) -> None:
         """Factorise, then solve."""
         code, panels = self.code, Value("%panels", "i64")
+        self.matrix, self.right, self.work = (self._pointer(k) for k in range(3))
         block = self.rows * (self.rows + 1)
         at = self._offset(Value("%thread", "i64"), block, BARRIER_BYTES // ITEM)
-        self.own = self._place(Value("%work", "ptr"), at)
+        self.own = self._place(self.work, at)
         self.inverses = self._place(self.own, Value(str(self.rows * self.rows), "i64"))
         end = self._offset(panels, self.rows)
-        self.verdict = self._place(Value("%right", "ptr"), end)
+        self.verdict = self._place(self.right, end)
         code.do(f"store double 1.0, {self.verdict}")
         code.loop(ZERO, panels, 1, self._block_column)
         first = code.emit("i1", "icmp eq i64 %thread, 0")
@@ -114,7 +114,7 @@ class _Writer:
             return []
 
         code.loop(own, Value("%panels", "i64"), Value("%threads", "i64"), panel)
-        write_barrier(code, Value("%work", "ptr"), Value("%threads", "i64"))
+        write_barrier(code, self.work, Value("%threads", "i64"))
         first = code.emit("i1", "icmp eq i64 %thread, 0")  # nobody reads the old one any more
         code.when(first, partial(self._keep, head, before))
         return []
@@ -215,7 +215,7 @@ class _Writer:
 
     def _forward(self, i: Value, carried: Sequence[Value]) -> list[Value]:
         v, panel, before = self.vector, self._panel(i), self._offset(i, self.rows)
-        right = Value("%right", "ptr")
+        right = self.right
 
         def add(k: Value, sums: Sequence[Value]) -> list[Value]:
             scale = self._broadcast(self._place(right, k))
@@ -238,7 +238,7 @@ class _Writer:
 
     def _backward(self, i: Value) -> None:
         v, code, panel, before = self.vector, self.code, self._panel(i), self._offset(i, self.rows)
-        right = Value("%right", "ptr")
+        right = self.right
         own = self._place(right, before)
         for c in reversed(range(self.rows)):
             column, place = self._column(panel, before, c), self._element(own, c)
@@ -264,11 +264,15 @@ class _Writer:
         code.loop(ZERO, before, 1, subtract)
 
     # -- places and numbers ---------------------------------------------------------------------
+    def _pointer(self, k: int) -> Value:
+        place = self.code.emit("ptr", f"getelementptr ptr, ptr %table, i64 {k}")
+        return self.code.emit("ptr", f"load ptr, {place}")
+
     def _panel(self, i: Value) -> Value:
         """Where a panel begins: behind panels of B, 2B, ... columns."""
         twice = self.whole.times(i, self.whole.plus(i, 1))
         at = self._offset(twice, self.rows * self.rows // 2)
-        return self._place(Value("%matrix", "ptr"), at)
+        return self._place(self.matrix, at)
 
     def _column(self, panel: Value, before: Value, c: int) -> Value:
         """The c-th column of a panel's block that begins at column `before`."""

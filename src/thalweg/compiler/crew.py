@@ -10,64 +10,55 @@ import atexit
 import ctypes
 import os
 import threading
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 
-from thalweg.compiler.native import NativeCode
-from thalweg.compiler.target import YIELD
+from thalweg.compiler.mailbox import (
+    ASLEEP,
+    BOX,
+    FINISHED,
+    PUBLISH,
+    THREAD,
+    THREADS,
+    WORDS,
+    WORK,
+    native_calls,
+)
 from thalweg.interrupts import held_back
 
-__all__ = ["Task", "run_on_threads"]
+__all__ = ["NativeTask", "Task", "run_on_threads"]
 
 ROUNDS = 1000
 """Times a worker offers its processor before it sleeps: about half a millisecond."""
 
-LINE = 16
-"""Numbers of eight bytes that keep what two threads write on different cache lines."""
-
 Task = Callable[[int, int], None]
-
-WAIT = f"""
-declare i32 @{YIELD}()
-define i32 @wait_for_change(ptr %place, i64 %seen, i64 %rounds) #0 {{
-entry:
-  br label %round
-round:
-  %number = phi i64 [ 0, %entry ], [ %following, %offer ]
-  br label %look
-look:
-  %turn = phi i64 [ 0, %round ], [ %again, %same ]
-  %now = load atomic i64, ptr %place acquire, align 8
-  %changed = icmp ne i64 %now, %seen
-  br i1 %changed, label %yes, label %same
-same:
-  %again = add i64 %turn, 1
-  %tired = icmp sgt i64 %again, 100
-  br i1 %tired, label %offer, label %look
-offer:
-  %ignored = call i32 @{YIELD}()
-  %following = add i64 %number, 1
-  %enough = icmp sge i64 %following, %rounds
-  br i1 %enough, label %no, label %round
-yes:
-  ret i32 1
-no:
-  ret i32 0
-}}
-attributes #0 = {{ nounwind }}
-"""
+NATIVE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *(ctypes.c_int64,) * (WORDS - 1))
 
 
-@lru_cache(maxsize=1)
-def _native_wait() -> tuple[NativeCode, Any]:
-    """``wait(address, seen, rounds)``: whether the number there is not `seen` any more."""
-    code = NativeCode(WAIT, "wait_for_change")
-    kinds = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
-    return code, ctypes.CFUNCTYPE(ctypes.c_int32, *kinds)(code.address)
+class NativeTask:
+    """A native function with its eight words, which workers run without Python.
+
+    Parameters
+    ----------
+    address : int
+    words : sequence of int
+        The first is an address; the sixth and seventh are the thread's number and their count.
+    kept : object
+        What must be there as long as this may run.
+    """
+
+    def __init__(self, address: int, words: Sequence[int], kept: object) -> None:
+        self.address, self.function, self.kept = address, NATIVE(address), kept
+        self.words = (ctypes.c_int64 * WORDS)(*words)
+
+    def __call__(self, thread: int, threads: int) -> None:
+        """One thread's share, as `Task` promises."""
+        words = list(self.words)
+        words[THREAD], words[THREADS] = thread, threads
+        self.function(*words)
 
 
 class _Crew:
@@ -75,11 +66,11 @@ class _Crew:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.code, self.wait = _native_wait()
-        self.given = np.zeros((count + 1, LINE), np.int64)
-        self.finished = np.zeros((count + 1, LINE), np.int64)
-        self.asleep = [False] * (count + 1)
+        self.serve, self.conduct, self.codes = native_calls()
+        self.boxes = np.zeros((count + 1, BOX), np.int64)
+        self.address = int(self.boxes.ctypes.data)
         self.bells: list[SimpleQueue[None]] = [SimpleQueue() for _ in range(count + 1)]
+        self.none = (ctypes.c_int64 * WORDS)()
         self.task: Task | None = None
         self.errors: list[BaseException] = []
         self.threads = [
@@ -91,13 +82,18 @@ class _Crew:
 
     def run(self, task: Task) -> None:
         """Run the task on all and wait for them."""
+        if isinstance(task, NativeTask):
+            task.words[THREAD], task.words[THREADS] = 0, self.count + 1
+            if self._conduct(task.address, task.words, PUBLISH | WORK):
+                self._ring()
+                self._conduct(task.address, task.words, WORK)
+            return
         self.task = task
         self._call()
         try:
             task(0, self.count + 1)
         finally:
-            for n in range(1, self.count + 1):
-                self._join(n)
+            self._conduct(None, self.none, WORK)
             self.task = None
         if self.errors:
             raise self.errors.pop()
@@ -109,28 +105,28 @@ class _Crew:
         for thread in self.threads:
             thread.join(timeout=1.0)
 
-    def _call(self) -> None:
-        for n in range(1, self.count + 1):
-            self.given[n, 0] += 1
-            if self.asleep[n]:
-                self.bells[n].put(None)
+    def _conduct(self, function: int | None, words: Any, what: int) -> bool:
+        return bool(self.conduct(self.address, self.count, function, words, what))
 
-    def _join(self, n: int) -> None:
-        wanted = int(self.given[n, 0])
-        while self.finished[n, 0] != wanted:
-            self.wait(_address(self.finished, n), int(self.finished[n, 0]), ROUNDS)
+    def _call(self) -> None:
+        if self._conduct(None, self.none, PUBLISH):
+            self._ring()
+
+    def _ring(self) -> None:
+        for n in range(1, self.count + 1):
+            if self.boxes[n, ASLEEP]:
+                self.boxes[n, ASLEEP] = 0
+                self.bells[n].put(None)
 
     def _work(self, n: int) -> None:
         seen = 0
-        place = _address(self.given, n)
         while True:
-            if not self.wait(place, seen, ROUNDS):
-                self.asleep[n] = True
-                if self.given[n, 0] == seen:  # looked at after the flag: a call rings or is seen
-                    self.bells[n].get()
-                self.asleep[n] = False
+            number = self.serve(self.address + 8 * BOX * n, seen, ROUNDS)
+            if number >= 0:
+                seen = number
+                self.bells[n].get()
                 continue
-            seen += 1
+            seen = -number
             task = self.task
             if task is None:
                 return
@@ -139,11 +135,7 @@ class _Crew:
             except BaseException as error:  # told by the caller's thread
                 self.errors.append(error)
             del task
-            self.finished[n, 0] = seen
-
-
-def _address(places: np.ndarray[Any, Any], n: int) -> int:
-    return int(places.ctypes.data) + n * LINE * 8
+            self.boxes[n, FINISHED] = seen
 
 
 _crews: dict[int, _Crew] = {}

@@ -29,12 +29,14 @@ from numpy.typing import NDArray
 
 from thalweg.compiler.assemble import ASSEMBLERS
 from thalweg.compiler.assembly import Assembly, Value
+from thalweg.compiler.crew import NativeTask
 from thalweg.compiler.decompose import decompose
 from thalweg.compiler.fuse import Fusion
 from thalweg.compiler.guards import guards
 from thalweg.compiler.llvm import MANY_NESTS
 from thalweg.compiler.loops import Buffer, Nest
 from thalweg.compiler.lowering import elementary_count
+from thalweg.compiler.mailbox import PARAMETERS
 from thalweg.compiler.memory import plan_memory, workspace
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
@@ -182,13 +184,13 @@ class NativeGraph:
                 pointers[buffer] = code.emit("ptr", f"getelementptr i8, {workspace}, i64 {at}")
         apart = len(self.nests) > MANY_NESTS
         write_nests(code, self.nests, pointers, apart=apart, barrier=barrier)
-        threads = ", i64 %thread, i64 %threads" if self.threaded else ""
-        return module_text(code, "kernel", f"ptr noalias %arguments{threads}")
+        return module_text(
+            code, "kernel", PARAMETERS if self.threaded else "ptr noalias %arguments"
+        )
 
     @cached_property
     def _function(self) -> Any:
-        kinds = (ctypes.c_void_p, *(ctypes.c_int64,) * (2 if self.threaded else 0))
-        return ctypes.CFUNCTYPE(None, *kinds)(self.code.address)
+        return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.code.address)
 
     @cached_property
     def _pace(self) -> Pace:
@@ -197,12 +199,10 @@ class NativeGraph:
 
     def _on_threads(self, table: Any, arrays: Sequence[Any]) -> None:
         """Run what may be shared among threads, or take long; `table` points to `arrays`."""
-        native, pace, local = self._function, self._pace, self._local
-        held = (self, arrays, getattr(local, "space", None))
-
-        def task(thread: int, threads: int, held: Any = held) -> None:  # as long as it may run
-            native(table, thread, threads)
-
+        pace, local = self._pace, self._local
+        words = (ctypes.addressof(table), 0, 0, 0, 0, 0, 1, 0)
+        held = (self, table, arrays, getattr(local, "space", None))
+        task = NativeTask(self.code.address, words, held)
         threads, began = pace.threads, perf_counter()
         try:
             run_patiently(task, threads, pace.expected(threads))

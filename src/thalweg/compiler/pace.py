@@ -52,18 +52,18 @@ class Pace:
         self.most, self.guess = most, guess
         self.seconds: dict[int, float] = {}
         self.calls: dict[int, int] = {}
-        self.since = 0.0
+        self.spent: dict[int, float] = {}
+        self.since = self.trial = 0.0
 
     @property
     def threads(self) -> int:
         """How many to use in the next call."""
         for number in (self.most, 1):
-            if self.calls.get(number, 0) < CALLS:
+            if self.calls.get(number, 0) < CALLS or self.spent[number] < TRIAL:
                 return number
-        best = min(self.seconds, key=self.seconds.__getitem__)
         if self.since < AGAIN or self.most == 1:
-            return best
-        return self.most if best == 1 else 1
+            return self._best
+        return self.most if self._best == 1 else 1
 
     def batches(self, threads: int) -> int:
         """How many batches to run in a call: for a while if this is the best way, else a few."""
@@ -80,10 +80,19 @@ class Pace:
 
     def note(self, threads: int, batches: int, seconds: float) -> None:
         """Learn from a call."""
-        found = seconds / batches
+        found, best = seconds / batches, self._best
         known = self.seconds.get(threads, found)
         anew = self.calls.get(threads, 0) < 2 or found < 0.5 * known
         self.seconds[threads] = found if anew else 0.5 * (known + found)
         self.calls[threads] = self.calls.get(threads, 0) + 1
-        best = min(self.seconds.values())
-        self.since = self.since + seconds if self.seconds[threads] == best else 0.0
+        self.spent[threads] = self.spent.get(threads, 0.0) + seconds
+        self.trial = 0.0 if threads == best else self.trial + seconds
+        if self._best != best or self.trial >= TRIAL:
+            self.since = self.trial = 0.0
+        elif threads == best:
+            self.since += seconds
+
+    @property
+    def _best(self) -> int:
+        """The quicker way, as far as is known."""
+        return min(self.seconds, key=self.seconds.__getitem__, default=self.most)

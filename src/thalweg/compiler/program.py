@@ -21,6 +21,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from thalweg.compiler.crew import NativeTask
 from thalweg.compiler.decompose import decompose
 from thalweg.compiler.epoch import ARGUMENTS, GIVE_UP, Layout, phases, write_epoch
 from thalweg.compiler.fuse import Fusion
@@ -200,7 +201,6 @@ class BatchProgram:
             write_epoch(self.nests, self.layout, self.target.triple), "train", ARGUMENTS
         )
         self.code = NativeCode(text, "train", self.target, local=unrolled)
-        self._function: Any = None
         self._spaces: list[Array] = []
 
     # -- graphs to nests --------------------------------------------------------------------
@@ -375,9 +375,7 @@ class BatchProgram:
     # -- running --------------------------------------------------------------------------------
     def make_ready(self) -> None:
         """Compile the code, or load it, if that has not been done."""
-        if self._function is None:
-            kinds = (ctypes.c_void_p, *(ctypes.c_int64,) * 7)
-            self._function = ctypes.CFUNCTYPE(None, *kinds)(self.code.address)
+        assert self.code.address
 
     def run(
         self, batches: Batches, span: tuple[int, int], threads: int = 1, seconds: float = 0.0
@@ -410,20 +408,18 @@ class BatchProgram:
         return self._call(batches, workspace(size))
 
     def _call(self, batches: Batches, space: Array) -> Call:
-        self.make_ready()
         rest = _addresses([space, *(b.value for b in self.layout.constants)])
         places = [*batches.addresses, *rest]
         table = (ctypes.c_void_p * len(places))(*places)
-        function, count = self._function, len(batches.data[3]) // batches.epochs
-        held = (self, batches, space)
+        count = len(batches.data[3]) // batches.epochs
+        words = (ctypes.addressof(table), 0, 0, count, batches.size, 0, 1, batches.block)
+        task = NativeTask(self.code.address, words, (self, table, batches, space))
 
         def give_up() -> None:
             space[GIVE_UP] = 1
 
         def call(span: tuple[int, int], threads: int, seconds: float) -> None:
-            def task(thread: int, threads: int, held: Any = held) -> None:  # while it may run
-                function(table, *span, count, batches.size, thread, threads, batches.block)
-
+            task.words[1:3] = list(span)
             run_patiently(task, threads, seconds, give_up)
 
         return call

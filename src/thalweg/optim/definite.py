@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.compiler.cholesky import cholesky_code, panel_rows, work_bytes
-from thalweg.compiler.crew import run_on_threads
+from thalweg.compiler.crew import NativeTask, run_on_threads
 from thalweg.compiler.memory import workspace
 from thalweg.compiler.native import NativeCode
 from thalweg.compiler.pace import Pace
@@ -121,12 +121,21 @@ class DefiniteSystem:
     def _native(self, right: Array) -> Array | None:
         self._fill_up()
         self.right[: self.n], self.right[self.n :] = right, 0.0
-        _, function = _factorisation()
-        places = [a.ctypes.data for a in (self.panels, self.right, self.work)]
         threads, began = self.pace.threads, perf_counter()
-        run_on_threads(lambda thread, of: function(*places, self.count, thread, of), threads)
+        run_on_threads(self._task, threads)
         self.pace.note(threads, 1, perf_counter() - began)
         return self.right[: self.n].copy() if self.right[-1] else None
+
+    @cached_property
+    def _task(self) -> NativeTask:
+        return self.task(_factorisation())
+
+    def task(self, code: NativeCode) -> NativeTask:
+        """What factorises and solves, in this system's memory."""
+        arrays = (self.panels, self.right, self.work)
+        table = (ctypes.c_void_p * 3)(*(a.ctypes.data for a in arrays))
+        words = (ctypes.addressof(table), 0, 0, self.count, 0, 0, 1, 0)
+        return NativeTask(code.address, words, (code, table, arrays))
 
     def _fill_up(self) -> None:
         """Rows of the last panel below the matrix are the identity's."""
@@ -138,7 +147,5 @@ class DefiniteSystem:
 
 
 @lru_cache(maxsize=1)
-def _factorisation() -> tuple[NativeCode, Any]:
-    """The code, to be kept as long as the function is, and the function."""
-    code, kinds = cholesky_code(), [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 3
-    return code, ctypes.CFUNCTYPE(None, *kinds)(code.address)
+def _factorisation() -> NativeCode:
+    return cholesky_code()
