@@ -83,6 +83,8 @@ class Pace:
         found, best = seconds / batches, self._best
         known = self.seconds.get(threads, found)
         anew = self.calls.get(threads, 0) < 2 or found < 0.5 * known
+        if seconds < LONGEST_CALL:  # it says little that the processor was elsewhere in one call
+            found = min(found, 2.0 * known)
         self.seconds[threads] = found if anew else 0.5 * (known + found)
         self.calls[threads] = self.calls.get(threads, 0) + 1
         self.spent[threads] = self.spent.get(threads, 0.0) + seconds
