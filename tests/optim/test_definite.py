@@ -76,8 +76,31 @@ def test_no_solution_of_what_is_not_definite(always_native: None, n: int, spoil:
             diagonal[place] = spoil
             system.load(_matrix(n))
             assert system.solve(diagonal, np.ones(n)) is None
+        spoilt = _matrix(n)
+        spoilt[n - 1, 0] = np.nan
+        system.load(spoilt)
+        assert system.solve(np.ones(n), np.ones(n)) is None
         system.load(_matrix(n))
-        assert system.solve(np.ones(n), np.ones(n)) is not None  # the next one is not spoilt
+        found = system.solve(np.ones(n), np.ones(n))  # the next one is not spoilt
+        assert found is not None
+        np.testing.assert_allclose((_matrix(n) + np.eye(n)) @ found, 1.0)
+
+
+@pytest.mark.parametrize("n", [7, 40, 130])
+def test_lower_triangle_is_enough(always_native: None, n: int) -> None:
+    A, b = _matrix(n), np.ones(n)
+    for native in (True, False):
+        whole, lower = DefiniteSystem(n, native), DefiniteSystem(n, native)
+        whole.load(A)
+        lower.load(np.tril(A))
+        np.testing.assert_array_equal(whole.solve(b, b), lower.solve(b, b))
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_solution_that_is_not_finite_is_none(always_native: None, native: bool) -> None:
+    system = DefiniteSystem(20, native)
+    system.load(_matrix(20))
+    assert system.solve(np.ones(20), np.full(20, np.inf)) is None
 
 
 def _solve(code: NativeCode, n: int, threads: int) -> np.ndarray:

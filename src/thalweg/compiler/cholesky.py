@@ -196,10 +196,24 @@ class _Writer:
         return [sums[2 * c : 2 * c + 2] for c in range(self.columns)]
 
     def _keep(self, head: Value, before: Value) -> None:
-        """Copy the factor of a diagonal block to where it belongs."""
+        """Copy the factor of a diagonal block to where it belongs, with zeros above its diagonal.
+
+        What is left there is not needed, and whole columns are subtracted when y is solved for.
+        """
         for c in range(self.rows):
             place = self._element(self.own, self.rows * c)
-            self._store_pair(self._column(head, before, c), self._pair(place))
+            self._store_pair(self._column(head, before, c), self._below(self._pair(place), c))
+
+    def _below(self, pair: Sequence[Value], c: int) -> list[Value]:
+        """The entries from the c-th on; zeros before them."""
+        type, kept = self.vector.type, []
+        for first, value in zip((0, self.lanes), pair, strict=True):
+            mask = ", ".join(f"i1 {int(first + k >= c)}" for k in range(self.lanes))
+            condition = f"<{self.lanes} x i1> <{mask}>"
+            kept.append(
+                self.code.emit(type, f"select {condition}, {value}, {type} zeroinitializer")
+            )
+        return kept
 
     # -- triangular systems -----------------------------------------------------------------------
     def _solve(self, panels: Value) -> None:

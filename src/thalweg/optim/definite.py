@@ -101,7 +101,7 @@ class DefiniteSystem:
             part[: len(rows), : self.n] = rows[:, :last]
 
     def solve(self, diagonal: Array, right: Array) -> Array | None:
-        """The solution x; None where A + D is not positive definite.
+        """The solution x; None where A + D is not positive definite, or x not finite.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class DefiniteSystem:
         matrix = self.panels.reshape(self.n, self.n).T
         with single_threaded_blas():
             _, solution, failed = dposv(matrix, right, lower=1, overwrite_a=1)
-        return None if failed or not np.all(np.isfinite(solution)) else solution
+        return None if failed else _finite(solution)
 
     def _native(self, right: Array) -> Array | None:
         self._fill_up()
@@ -124,7 +124,7 @@ class DefiniteSystem:
         threads, began = self.pace.threads, perf_counter()
         run_on_threads(self._task, threads)
         self.pace.note(threads, 1, perf_counter() - began)
-        return self.right[: self.n].copy() if self.right[-1] else None
+        return _finite(self.right[: self.n].copy()) if self.right[-1] else None
 
     @cached_property
     def _task(self) -> NativeTask:
@@ -144,6 +144,10 @@ class DefiniteSystem:
             last = self.panels[self.starts[-2] :].reshape(-1, self.height)
             last[:, below:] = 0.0
             self.panels[self.diagonal[self.n :]] = 1.0
+
+
+def _finite(solution: Array) -> Array | None:
+    return solution if np.all(np.isfinite(solution)) else None
 
 
 @lru_cache(maxsize=1)
