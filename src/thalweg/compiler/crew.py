@@ -88,7 +88,7 @@ class _Crew:
                 self._ring()
                 self._conduct(task.address, task.words, WORK)
             return
-        self.task = task
+        self.task, self.errors = task, []
         self._call()
         try:
             task(0, self.count + 1)
@@ -96,7 +96,7 @@ class _Crew:
             self._conduct(None, self.none, WORK)
             self.task = None
         if self.errors:
-            raise self.errors.pop()
+            raise self.errors[0]
 
     def dismiss(self) -> None:
         """End the threads."""
@@ -155,20 +155,28 @@ def run_on_threads(task: Task, threads: int) -> None:
     threads : int
         At most so many.
     """
-    if threads == 1 or not _one_at_a_time.acquire(blocking=False):
+    if threads == 1 or not _run_by_crew(task, threads):
         task(0, 1)
-        return
-    try:
-        with held_back():
+
+
+def _run_by_crew(task: Task, threads: int) -> bool:
+    """Whether there was no other thread that has the crew."""
+    with held_back():  # also from the lock's being taken until it is given back
+        if not _one_at_a_time.acquire(blocking=False):
+            return False
+        try:
             crew = _crews.get(threads)
             if crew is None:
                 crew = _crews[threads] = _Crew(threads - 1)
             crew.run(task)
-    finally:
-        _one_at_a_time.release()
+        finally:
+            _one_at_a_time.release()
+    return True
 
 
 def _dismiss_all() -> None:
+    if not _one_at_a_time.acquire(blocking=False):  # a daemon thread is at work: all end with it
+        return
     for crew in _crews.values():
         crew.dismiss()
 
