@@ -30,17 +30,20 @@ def in_main_thread() -> bool:
 @contextmanager
 def held_back() -> Iterator[None]:
     """Inside, Ctrl-C is noted and acted upon at the end: arrays in use must not go away."""
-    if not in_main_thread():
+    before = signal.getsignal(signal.SIGINT) if in_main_thread() else None
+    if before is None:  # another thread, or a program around Python that handles the signal itself
         yield
         return
     noted: list[tuple[int, FrameType | None]] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: noted.append((number, frame)))
+    signal.signal(signal.SIGINT, lambda number, frame: noted.append((number, frame)))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+        signal.signal(signal.SIGINT, before)
         if noted and callable(before):
             before(*noted[0])
+        elif noted:
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
@@ -49,6 +52,9 @@ def answered() -> Iterator[None]:
 
     A program that must not lose such work otherwise may raise it here, and here alone.
     """
+    if not in_main_thread():  # what another thread would answer is raised in the main one
+        yield
+        return
     _answering.append(None)
     try:
         yield
