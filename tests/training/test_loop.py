@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 
 import numpy as np
 import pytest
@@ -93,6 +94,14 @@ def test_callback():
     model = fit(epochs=50, callbacks=[third])
     assert model.stop.kind == "callback"
     assert seen == [(1, 1, 50), (2, 2, 50), (3, 3, 50)]
+
+
+def test_time_that_callbacks_take_counts_also_for_epochs_that_ran_ahead():
+    def slow(progress):
+        time.sleep(0.005)
+
+    model = fit(engine="native", epochs=500, time_limit=0.05, callbacks=[slow])
+    assert model.stop.kind == "time" and len(model.history) <= 11
 
 
 def test_interruption_keeps_the_best():

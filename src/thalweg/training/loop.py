@@ -198,10 +198,12 @@ class _Run:
             losses, trail = self.several(state, task.train, orders, self.batch_size, rates)
             trained = losses.tolist()
         checked = [self.check(weights) for weights in trail] if self.check else [math.nan] * count
-        self.seconds = (time.perf_counter() - began) / count
+        looked = time.perf_counter()
+        self.seconds = (looked - began) / count
         for k, weights in enumerate(trail):
             norm, figures = self._gradient_norm(weights), dict(state.figures)
-            at = began + (k + 1) * self.seconds
+            # As if each had been looked at before the next: what callbacks take counts, too.
+            at = began + (k + 1) * self.seconds + time.perf_counter() - looked
             book.enter(weights, trained[k], checked[k], norm, float(rates[k, 0]), figures, at)
             book.stop = book.reason(state.finished, state.figures)
             if book.stop is not None:
@@ -345,7 +347,7 @@ class Book:
 
     def interrupt(self) -> None:
         """A person has pressed Ctrl-C; an epoch that was being written down does not count."""
-        if self.entering and len(self.history) == self.entering:
+        if self.entering and len(self.history) == self.entering != self.kept[0]:
             self.history.drop_last(self.task.sign)
             if self.best[0] == self.entering:
                 self.best = self.kept
