@@ -67,7 +67,7 @@ def test_all_errors_are_of_the_task_that_raised_them() -> None:
             raise ValueError(thread)
 
     for task in (fails, fails_beside):
-        with pytest.raises(ValueError, match="[012]"):
+        with pytest.raises(ValueError, match=r"[012]"):
             run_on_threads(task, 3)
         run_on_threads(lambda thread, threads: None, 3)  # nothing is left over
 
