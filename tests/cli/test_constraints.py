@@ -34,6 +34,15 @@ def test_monotone_from_the_command_line(rising, call):
     assert np.diff(model.predict(rows)).min() >= 0.0
 
 
+def test_constraints_that_are_not_met_in_time_end_with_an_error(rising, call):
+    answer = call(
+        "fit", rising, "-t", "price", "--bound-output", "0,0.001", "-m", "lm", "--hidden", "2",
+        "--time-limit", "0.01", "--engine", "numpy",
+    )  # fmt: skip
+    assert answer.code == 4
+    assert "The constraints are not met" in answer.err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -43,6 +52,7 @@ def test_monotone_from_the_command_line(rising, call):
         (("--weights-nonnegative", "--method", "br"), "cannot hold constraints"),
         (("--restarts", "0"), "restarts=0"),
         (("--mu", "0.1"), "option of lm and br"),
+        (("--weights-nonnegative", "--batch-size", "5"), "leave out batch_size"),
     ],
 )
 def test_what_cannot_be_read_is_said(rising, call, options, said):

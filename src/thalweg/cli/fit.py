@@ -53,9 +53,17 @@ def run(screen: Screen, order: Fit) -> None:
     if stop == "interrupted":
         screen.complain(Text(screen.say("interrupted_kept", path=path), style="yellow"))
         raise typer.Exit(INTERRUPTED)
-    if stop in ("diverged", "violated", "infeasible"):
-        complain(screen, model.stop.sentence(screen.lang))
+    if fault := _fault(screen, model):
+        complain(screen, fault)
         raise typer.Exit(DIVERGED)
+
+
+def _fault(screen: Screen, model: Model) -> str:
+    """Why the model is not what was asked for; nothing if it is."""
+    if not model.stop.regular:
+        return model.stop.sentence(screen.lang)
+    worst = 0.0 if model.constraints is None else model.constraints.worst
+    return screen.say("constraints_unmet", worst=f"{worst:.3g}") if worst > 0.0 else ""
 
 
 def _path(order: Fit) -> Path:

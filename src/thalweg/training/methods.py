@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from thalweg.errors import OptionError, suggest
+from thalweg.optim.first_order import brisk
 from thalweg.optim.rules import RULES, Rule
 from thalweg.training.batches import default_batch_size
 from thalweg.training.bayesian import run_bayesian
@@ -43,6 +44,8 @@ class Method:
         With its default hyperparameters, for first-order methods.
     epochs, patience : int
         What suits the method where nothing is said.
+    whole : bool
+        Whether every step uses all rows, whatever the rule is used to.
     """
 
     name: str
@@ -50,11 +53,12 @@ class Method:
     rule: Rule | None = None
     epochs: int = 1000
     patience: int = 50
+    whole: bool = False
 
     @property
     def full_batch(self) -> bool:
         """Whether every step uses all rows."""
-        return self.rule is None or self.rule.full_batch
+        return self.whole or self.rule is None or self.rule.full_batch
 
 
 def run_rule(task: Task) -> Outcome:
@@ -120,6 +124,9 @@ HELD = 50
 
 INNER: dict[str, str | None] = {"lm": "marquardt", "br": None}
 """What methods are called inside the augmented Lagrangian, where that is another name."""
+
+STEPS = 1000
+"""The least epochs under constraints where nothing is said: each is one step."""
 
 SMALL = 1000
 """Parameters up to which constraints go to the interior-point method by themselves."""
@@ -202,8 +209,14 @@ def method_under_constraints(given: str | Rule | Method | None, parameters: int)
             "augmented-lagrangian, lm or lbfgs.",
             name=chosen.name,
         )
-    run = constrained("augmented-lagrangian", inner=inner)
-    return replace(chosen, name=f"augmented-lagrangian({chosen.name})", run=run)
+    return replace(
+        chosen,
+        name=f"augmented-lagrangian({chosen.name})",
+        run=constrained("augmented-lagrangian", inner=inner),
+        rule=brisk(given) if isinstance(given, str) and given in RULES else chosen.rule,
+        epochs=max(chosen.epochs, STEPS),
+        whole=True,
+    )
 
 
 def settle(chosen: Method, task: Task) -> Task:
@@ -215,6 +228,8 @@ def settle(chosen: Method, task: Task) -> Task:
             option=options.damped[0],
             method=chosen.name,
         )
+    if task.constraints and (options.batch_size or rows) < rows:
+        raise OptionError("constraints are held by steps with all rows: leave out batch_size.")
     validated = task.validation is not None
     rate = options.learning_rate
     if rate is None and chosen.rule is not None:

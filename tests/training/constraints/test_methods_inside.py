@@ -51,6 +51,18 @@ def test_rules_hold_constraints_and_say_how_far_they_came(method):
     assert np.all(model.predict([[2.0], [8.0]]) <= 20.0 + 1e-5)
 
 
+def test_what_is_reported_of_a_rule_is_what_it_did():
+    rates = {"adam": 0.01, Adam(): 0.001, Adam(learning_rate=0.05): 0.05}
+    models = [fitted(method, epochs=12) for method in rates]
+    settings = [model.origin.settings for model in models]
+    assert [one["learning_rate"] for one in settings] == list(rates.values())
+    assert all(one["batch_size"] == len(X) for one in settings)
+    losses = {float(model.history["training_loss"][-1]) for model in models}
+    assert len(losses) == len(rates)
+    asked = fitted("adam", epochs=12, learning_rate=0.001)
+    assert asked.history["training_loss"][-1] == models[1].history["training_loss"][-1]
+
+
 def monotone(**options):
     rng = np.random.default_rng(3)
     inputs = rng.uniform(0.0, 1.0, (300, 3))

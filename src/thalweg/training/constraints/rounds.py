@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from thalweg.errors import OptionError, ThalwegError
 from thalweg.optim.problem import Bounds, Problem
 from thalweg.optim.result import Iteration, Result, Status
-from thalweg.optim.rules import GD, RULES
+from thalweg.optim.rules import GD
 from thalweg.optim.run import Limits, Run
 from thalweg.training.constraints.bound import ConstraintSet
 from thalweg.training.constraints.curvature import PartlyCurved
@@ -99,18 +99,11 @@ def run_constrained(task: Task, name: str, options: Mapping[str, Any] | None = N
             "min_gradient.",
             method=name,
         )
+    chosen, rate = dict(options or {}), given.learning_rate
+    if task.rule is not None and rate is not None:
+        chosen["inner"] = replace(task.rule, learning_rate=rate)
     exact = replace(task, dtype=np.dtype(np.float64), rule=GD())
-    return _Rounds(exact, name, _with_rule(task, dict(options or {}))).run()
-
-
-def _with_rule(task: Task, options: dict[str, Any]) -> dict[str, Any]:
-    """The options with the user's own rule in place of its name."""
-    rule, rate = task.rule, task.options.learning_rate
-    if rule is not None and rate is not None:
-        own, kind = replace(rule, learning_rate=rate), type(rule)
-        if kind not in RULES.values() or own != kind():  # type: ignore[call-arg]  # has defaults
-            return {**options, "inner": own}
-    return options
+    return _Rounds(exact, name, chosen).run()
 
 
 class _Rounds:
@@ -326,8 +319,8 @@ class _Rounds:
         """Keep weights that hold the constraints and are better than those before."""
         last = self.book.history.epochs[-1]
         checked = self.task.sign * last.validation_loss
-        self.now = watched = value if math.isnan(checked) else checked
-        if self.kept and not watched < self.kept[-1].watched:
+        self.now = watched = value if self.task.validation is None else checked
+        if not watched < (self.kept[-1].watched if self.kept else math.inf):
             return
         at_points = self.working.holds_at_points(theta, FEASIBLE)
         if at_points and self.working.holds(theta, len(self.kept)):
@@ -343,7 +336,7 @@ class _Rounds:
         """
         if not self.kept or self.working.look(self.kept[-1].theta, FINAL, self.rounds + 2):
             return None
-        refused = self.kept[-1]
+        refused = self.kept.pop()
         while self.kept and not self.working.holds_at_points(self.kept[-1].theta, FEASIBLE):
             self.kept.pop()
         half = (self.task.options.patience or 0) // 2
