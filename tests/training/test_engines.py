@@ -1,11 +1,14 @@
 """Which program a task gets."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import pytest
 
 import thalweg as tw
 from thalweg.nn.losses import loss
+from thalweg.nn.network import flat
 from thalweg.nn.objective import NetworkObjective, Penalty
 from thalweg.optim.rules import GD, Adam
 from thalweg.training.batches import Samples
@@ -27,3 +30,26 @@ def test_tasks_that_differ_in_data_alone_share_native_code():
     for other in ({"rule": Adam()}, {"dtype": np.dtype(np.float32)}, {"objective": price}):
         assert make_program(replace(task(5), **other))[0] is not program
     assert make_program(replace(task(5), engine="numpy"))[1] == "numpy"
+
+
+@dataclass(frozen=True)
+class Weighed(GD):
+    """A rule with something that has no hash."""
+
+    factors: Any = None
+
+    def update(self, parameter: Any, gradient: Any, state: Any, step: Any) -> Any:
+        return parameter - self.learning_rate * self.factors[0] * gradient, state
+
+
+@pytest.mark.parametrize("factors", [[0.5], np.array([0.5])])
+def test_a_rule_of_ones_own_may_keep_lists_and_arrays(factors):
+    network = tw.Network([tw.Dense(2, 3, "tanh"), tw.Dense(3, 1)])
+    X = np.random.default_rng(0).normal(size=(9, 2))
+
+    def trained(rule):
+        model = tw.fit(network, X, X[:, 0], method=rule, epochs=3, split="none", engine="native")
+        return flat(model.params)
+
+    wanted = trained(GD(learning_rate=0.1))
+    np.testing.assert_allclose(trained(Weighed(learning_rate=0.2, factors=factors)), wanted)

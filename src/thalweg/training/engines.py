@@ -39,7 +39,8 @@ def make_program(task: Task) -> tuple[EpochProgram, str]:
         native = _native_program()
         if native is not None:
             try:
-                return _shared(native, available_threads(), *arguments), "native"
+                share = _shared if _is_hashable(arguments) else _shared.__wrapped__
+                return share(native, available_threads(), *arguments), "native"
             except CompilerError:
                 if task.engine == "native":
                     raise
@@ -52,6 +53,15 @@ def make_program(task: Task) -> tuple[EpochProgram, str]:
 def _shared(native: Callable[..., EpochProgram], threads: int, *arguments: Any) -> EpochProgram:
     """A program keeps nothing of a fit: restarts, races and fits to other data share its code."""
     return native(*arguments, threads=threads)
+
+
+def _is_hashable(arguments: tuple[Any, ...]) -> bool:
+    """Whether they can be looked up; a rule of one's own may keep lists or arrays."""
+    try:
+        hash(arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def _native_program() -> Callable[..., Any] | None:
