@@ -7,6 +7,7 @@ import pytest
 
 import thalweg as tw
 import thalweg.numpy as tnp
+from thalweg.errors import OptionError
 from thalweg.optim import Status
 
 DESCENT = ["bfgs", "lbfgs", "cg", "scg", "newton", "newton-line", "newton-cg"]
@@ -158,6 +159,26 @@ def test_time_is_kept():
 
     result = tw.minimize(slow, np.ones(3), "gd", jac=lambda x: 1e-3 * x, max_time=0.2)
     assert result.seconds < 1.0
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "said"),
+    [
+        ("lbfgs", {"memry": 3}, "Did you mean 'memory'"),
+        ("newton", {"maximise": True}, "has no option 'maximise'."),
+        ("interior-point", {"inner": "lm"}, "Known: barrier"),
+        ("lbfgs", {"memory": 0}, "memory=0"),
+        ("lbfgs", {"memory": 2.5}, "memory=2.5"),
+    ],
+)
+def test_options_that_a_method_does_not_have(method, options, said):
+    with pytest.raises(OptionError, match=said):
+        tw.minimize(rosenbrock, [-1.2, 1.0], method=method, **options)
+
+
+def test_no_residuals():
+    with pytest.raises(OptionError, match="no residuals"):
+        tw.least_squares(lambda x: x[:0], [1.0, 2.0])
 
 
 def test_the_result_reads_well():

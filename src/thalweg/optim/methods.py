@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from thalweg.errors import OptionError, suggest
@@ -47,7 +48,7 @@ from thalweg.optim.search.trust import Subproblem, dogleg, more_sorensen, steiha
 from thalweg.optim.search.wolfe import near_exact, strong_wolfe
 from thalweg.optim.trust_region import Model, exact_model, product_model, trust
 
-__all__ = ["METHODS", "SEARCHES", "LineSearchMethod", "TrustRegionMethod"]
+__all__ = ["METHODS", "SEARCHES", "LineSearchMethod", "TrustRegionMethod", "options_of"]
 
 Method = Callable[..., Status]
 
@@ -125,3 +126,16 @@ METHODS: dict[str, Method] = {
     "augmented-lagrangian": augmented_lagrangian,
     "gauss-newton": LineSearchMethod(lambda problem: GaussNewton(problem.linearise), "armijo"),
 }
+
+
+def options_of(method: Method) -> list[str]:
+    """What a method takes beside the problem, the start and the tolerance.
+
+    Examples
+    --------
+    >>> options_of(METHODS["lbfgs"]), options_of(METHODS["newton"])
+    (['search', 'memory'], [])
+    """
+    if isinstance(method, LineSearchMethod):
+        return ["search", *list(signature(method.direction).parameters)[1:]]
+    return list(signature(method).parameters)[3:]

@@ -234,6 +234,8 @@ class SmoothLeastSquares(LeastSquares):
     """½‖r(x)‖² of a `Smooth` function."""
 
     def __init__(self, residual: Smooth) -> None:
+        if residual.m == 0:
+            raise OptionError("there is nothing to fit: no residuals are returned.")
         self.residual = residual
         self._last: tuple[Vector, tuple[Vector, Matrix]] | None = None
 

@@ -11,7 +11,7 @@ from thalweg.errors import OptionError, suggest
 from thalweg.interrupts import answered
 from thalweg.optim.blas import single_threaded_blas
 from thalweg.optim.layout import Layout, Vector
-from thalweg.optim.methods import METHODS, Method
+from thalweg.optim.methods import METHODS, Method, options_of
 from thalweg.optim.problem import Problem
 from thalweg.optim.result import KKT, Multipliers, Result, Status
 from thalweg.optim.run import Halt, Point
@@ -60,6 +60,8 @@ def solve(
     """
     detail = ""
     function = method_named(method)
+    if options:
+        _check(options, method)
     try:
         with answered(), np.errstate(all="ignore"), single_threaded_blas():
             status = function(problem, np.array(x0, dtype=np.float64), tol, **(options or {}))
@@ -68,6 +70,19 @@ def solve(
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
     return _result(problem, x0, status, tol, detail, layout or Layout(x0), method)
+
+
+def _check(options: Mapping[str, Any], method: str) -> None:
+    """An OptionError for options that the method does not have."""
+    known = options_of(METHODS[method])
+    for name in options:
+        if name not in known:
+            raise OptionError(
+                "method {method!r} has no option {name!r}.{hint}",
+                method=method,
+                name=name,
+                hint=suggest(name, known) if known else "",
+            )
 
 
 def _result(

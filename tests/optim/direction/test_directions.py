@@ -127,3 +127,42 @@ def test_modified_newton_descends_and_is_newton_where_it_may(seed):
     np.testing.assert_allclose(
         modified_newton_step(definite, g), -np.linalg.solve(definite, g), rtol=1e-8
     )
+
+
+def two_loops(pairs, gradient):
+    """Nocedal's recursion, as it stands in his paper."""
+    q, factors = gradient.copy(), []
+    for s, y in reversed(pairs):
+        factors.append((s @ q) / (s @ y))
+        q -= factors[-1] * y
+    if pairs:
+        s, y = pairs[-1]
+        q *= (s @ y) / (y @ y)
+    for (s, y), factor in zip(pairs, reversed(factors), strict=True):
+        q += s * (factor - (y @ q) / (s @ y))
+    return -q
+
+
+@pytest.mark.parametrize("memory", [1, 2, 5, 20])
+def test_the_compact_form_is_the_recursion_whatever_steps_come(memory):
+    rng = np.random.default_rng(memory)
+    half = rng.normal(size=(6, 6))
+    lbfgs, pairs, hessian = LBFGS(memory), [], half @ half.T + 0.1 * np.eye(6)
+    for number in range(50):
+        if number == 33:
+            lbfgs.reset()
+            pairs = []
+        s = rng.normal(size=6) * 10.0 ** rng.integers(-6, 6)
+        y = hessian @ s * (1.0, 1.0, -1.0, 0.0)[number % 4]  # curved, bent down, straight
+        if number % 13 == 6 and pairs:
+            s, y = pairs[-1]
+        lbfgs.learn(Move(s.copy(), y.copy(), s, s, s))
+        if s @ y > 0.0:
+            pairs = [*pairs, (s, y)][-memory:]
+        gradient = rng.normal(size=6)
+        for free in (np.ones(6, bool), rng.random(6) < 0.6):
+            masked = [(s * free, y * free) for s, y in pairs]
+            masked = [(s, y) for s, y in masked if s @ y > 0.0]
+            wanted = two_loops(masked, gradient * free)
+            found = lbfgs.propose(gradient, gradient, free)
+            np.testing.assert_allclose(found, wanted, rtol=1e-7, atol=1e-7 * abs(wanted).max())

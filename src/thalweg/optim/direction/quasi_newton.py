@@ -18,6 +18,7 @@ import math
 
 import numpy as np
 
+from thalweg.errors import OptionError
 from thalweg.optim.direction.base import Direction, Move
 from thalweg.optim.layout import Matrix, Vector
 from thalweg.optim.problem import Mask
@@ -109,7 +110,9 @@ class LBFGS(Direction):
     """
 
     def __init__(self, memory: int = 20) -> None:
-        self.memory, self.count = memory, 0
+        if memory % 1 or memory < 1:
+            raise OptionError("memory={memory!r} is no number of steps from 1.", memory=memory)
+        self.memory, self.count = int(memory), 0
         self.rows = np.zeros((2 * memory, 0))  # S, and Y below
         self.inverse, self.squares = np.zeros((memory, memory)), np.zeros((memory, memory))
         self.inner = np.zeros((memory, memory))  # D + γYYᵀ
