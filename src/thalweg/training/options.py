@@ -62,7 +62,8 @@ class Training:
     snapshots : sequence of int or "end"
         Epochs whose weights are kept for explanations; 0 is the start.
     callbacks : sequence of callable
-        Called with a `Progress` after every epoch; one that returns True stops training.
+        Called with a `Progress` after every epoch, whose weights it holds; one that returns True
+        stops training there. Epochs of small networks are run ahead by up to 20 ms.
 
     Raises
     ------
