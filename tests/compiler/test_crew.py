@@ -1,12 +1,15 @@
 """Tasks on several threads: shares, errors, sleep, and several callers at once."""
 
 import ctypes
+import os
+import signal
 import threading
 import time
 
 import numpy as np
 import pytest
 
+from thalweg.compiler import native
 from thalweg.compiler.crew import NATIVE, NativeTask, run_on_threads
 from thalweg.compiler.mailbox import PARAMETERS
 from thalweg.compiler.native import NativeCode
@@ -70,6 +73,26 @@ def test_all_errors_are_of_the_task_that_raised_them() -> None:
         with pytest.raises(ValueError, match=r"[012]"):
             run_on_threads(task, 3)
         run_on_threads(lambda thread, threads: None, 3)  # nothing is left over
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_does_not_wait_for_what_another_thread_compiles(code: NativeCode) -> None:
+    def compiles() -> None:
+        with native._lock:
+            inside.set()
+            time.sleep(0.05)
+
+    inside = threading.Event()
+    thread = threading.Thread(target=compiles)
+    thread.start()
+    inside.wait()
+    child = os.fork()
+    if not child:
+        signal.alarm(10)
+        os._exit(0 if NativeCode(COUNT, "count").address else 1)
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_callers_at_once(code: NativeCode) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,10 @@ PASSES = ("instruction_combine", "sroa", "instruction_combine")
 """What puts the variables of a small function into registers."""
 
 _lock = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child would wait for ever for what another thread compiles
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 _numbers = itertools.count()
 
 
