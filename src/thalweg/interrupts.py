@@ -15,9 +15,18 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import FrameType
+from typing import Any
 
 __all__ = ["answered", "held_back", "in_main_thread", "is_answered"]
+
+SIGINT = int(signal.SIGINT)
+
+try:  # what Python's own module wraps: that looks for members of enumerations, ten times as long
+    _signals: Any = import_module("_signal")
+except ImportError:  # not CPython
+    _signals = signal
 
 _answering: list[None] = []
 
@@ -30,20 +39,20 @@ def in_main_thread() -> bool:
 @contextmanager
 def held_back() -> Iterator[None]:
     """Inside, Ctrl-C is noted and acted upon at the end: arrays in use must not go away."""
-    before = signal.getsignal(signal.SIGINT) if in_main_thread() else None
+    before = _signals.getsignal(SIGINT) if in_main_thread() else None
     if before is None:  # another thread, or a program around Python that handles the signal itself
         yield
         return
     noted: list[tuple[int, FrameType | None]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: noted.append((number, frame)))
+    _signals.signal(SIGINT, lambda number, frame: noted.append((number, frame)))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        _signals.signal(SIGINT, before)
         if noted and callable(before):
             before(*noted[0])
         elif noted:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(SIGINT)
 
 
 @contextmanager
