@@ -21,7 +21,7 @@ from thalweg.errors import OptionError
 from thalweg.optim.constrained.program import gradient_scale
 from thalweg.optim.descent import size_of
 from thalweg.optim.layout import Matrix, Vector
-from thalweg.optim.problem import Bounds, LeastSquares, Linearisation, Objective, Problem
+from thalweg.optim.problem import Bounds, LeastSquares, Linearisation, Mask, Objective, Problem
 from thalweg.optim.result import KKT, Iteration, Multipliers, Status
 from thalweg.optim.rules import Rule
 from thalweg.optim.run import Halt, Limits, Point, Run
@@ -81,14 +81,15 @@ class _Penalised(Objective):
                 total = total + constraint.pull(x, part)[1]
         return total
 
-    def _active(self, x: Vector) -> tuple[Vector, Matrix]:
+    def _active(self, x: Vector) -> tuple[Vector, Mask, Matrix]:
+        """The multipliers that hold at x, whose constraints press, and the rows of J of those."""
         c, jacobian = self.problem.constraint_jacobian(x)
         y = self.pressed(c)
         active = (y > 0) | (np.arange(y.size) < self.equal)
-        return y, (self.scale[:, None] * jacobian)[active]
+        return y, active, (self.scale[:, None] * jacobian)[active]
 
     def hessian(self, x: Vector) -> Matrix:
-        y, jacobian = self._active(x)
+        y, _, jacobian = self._active(x)
         curved = self.problem.lagrangian_hessian(x, 1.0, self.scale * y)
         return curved + self.rho * jacobian.T @ jacobian
 
@@ -105,8 +106,7 @@ class _PenalisedSquares(_Penalised, LeastSquares):
 
     def linearise(self, x: Vector) -> Linearisation:
         model = self.problem.linearise(x)
-        y, jacobian = self._active(x)
-        active = (y > 0) | (np.arange(y.size) < self.equal)
+        y, active, jacobian = self._active(x)
         root = np.sqrt(self.rho)
         return model.joined(y[active] / root, root * jacobian)
 
@@ -144,10 +144,7 @@ def augmented_lagrangian(
         wanted = max(exact, 0.1 * tol) * size_of(f) / size_of(lagrangian.value(x))
         found, status = _inner_run(problem, lagrangian, x, method, min(wanted, exact))
         if status in (Status.UNBOUNDED, Status.DIVERGED) and rho <= LARGEST_PENALTY:
-            y, rho = (
-                np.zeros(scale.size),
-                100.0 * rho,
-            )  # from the same point, with a steeper penalty
+            y, rho = np.zeros(scale.size), 100.0 * rho  # a steeper penalty, from the same point
             continue
         x = found
         c = problem.constraints(x)
