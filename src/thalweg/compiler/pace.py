@@ -12,7 +12,10 @@ from thalweg.compiler.patience import LONGEST_CALL
 __all__ = ["Pace"]
 
 AGAIN = 0.25
-"""Seconds of work after which the slower way is tried again,"""
+"""Seconds of work after which the slower way is tried again, at the earliest,"""
+
+SELDOM = 20
+"""and so many times what one batch took that way,"""
 
 TRIAL = 0.004
 """for about so many seconds."""
@@ -61,9 +64,11 @@ class Pace:
         for number in (self.most, 1):
             if self.calls.get(number, 0) < CALLS or self.spent[number] < TRIAL:
                 return number
-        if self.since < AGAIN or self.most == 1:
-            return self._best
-        return self.most if self._best == 1 else 1
+        best = self._best
+        other = self.most if best == 1 else 1
+        if self.most == 1 or self.since < max(AGAIN, SELDOM * self.seconds[other]):
+            return best
+        return other
 
     def batches(self, threads: int) -> int:
         """How many batches to run in a call: for a while if this is the best way, else a few."""
