@@ -104,3 +104,18 @@ def test_a_rate_that_is_far_too_long_is_no_success():
     found = solve(problem, np.ones(2), "augmented-lagrangian", 1e-5, options=options)
     assert found.fun <= 1e6 * 2.0
     assert not found.success or abs(found.x[0] - 0.5) <= 1e-5
+
+
+@pytest.mark.parametrize("evaluations", range(30, 80, 4))
+def test_the_certificate_belongs_to_the_point_that_is_handed_back(evaluations):
+    found = tw.minimize(
+        lambda x: (1.0 - x[0]) ** 2 + 100.0 * (x[1] - x[0] ** 2) ** 2,
+        [-2.0, 0.5],
+        "augmented-lagrangian",
+        inner="scg",
+        inequalities=lambda x: x[0] ** 2 + x[1] ** 2 - 1.0,
+        max_evaluations=evaluations,
+    )
+    rest = found.jac + 2.0 * found.x * found.multipliers.inequalities
+    assert found.kkt.stationarity == pytest.approx(np.max(np.abs(rest)), rel=1e-6)
+    assert found.kkt.violation == pytest.approx(found.violation, abs=1e-12)

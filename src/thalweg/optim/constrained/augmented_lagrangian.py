@@ -134,12 +134,35 @@ def augmented_lagrangian(
     """
     method = _inner_method(problem, inner)
     kind = _PenalisedSquares if inner in SQUARES else _Penalised
+    tried: list[_Penalised] = []
+    try:
+        status = _rounds(problem, x, tol, method, kind, prices, tried)
+    except Halt as halt:
+        if halt.status is not Status.STOPPED_BY_CALLBACK:
+            _certify_best(problem, tried)
+        raise
+    if status is not Status.CONVERGED:
+        _certify_best(problem, tried)
+    return status
+
+
+def _rounds(
+    problem: Problem,
+    x: Vector,
+    tol: float,
+    method: Inner,
+    kind: type[_Penalised],
+    prices: Multipliers | None,
+    tried: list[_Penalised],
+) -> Status:
+    """Minimise one L after the other; they are left in `tried`."""
     point, rho, scale = _first(problem, x)
     x, f, y, last, exact = point.x, point.fun, np.zeros(scale.size), np.inf, 1e-2
     if prices is not None:
         y = np.nan_to_num(np.concatenate([prices.equalities, prices.inequalities])) / scale
     for _ in range(ROUNDS):
         lagrangian = kind(problem, y, rho, scale)
+        tried.append(lagrangian)
         # Inner methods compare gradients with the size of L, which the penalty can make anything.
         wanted = max(exact, 0.1 * tol) * size_of(f) / size_of(lagrangian.value(x))
         found, status = _inner_run(problem, lagrangian, x, method, min(wanted, exact))
@@ -262,6 +285,14 @@ def _inner_run(
         if watch.halt is not None or status is Status.TIME_USED_UP:
             raise
     return (x if run.best is None else run.best.x), status
+
+
+def _certify_best(problem: Problem, tried: list[_Penalised]) -> None:
+    """Note the certificate of the point that is handed back, which may not be the last one."""
+    best = problem.run.best
+    if best is not None and tried:
+        c = problem.constraints(best.x)
+        _measured(problem, tried[-1], best.x, c, tried[-1].pressed(c))
 
 
 def _measured(problem: Problem, lagrangian: _Penalised, x: Vector, c: Vector, y: Vector) -> Point:
