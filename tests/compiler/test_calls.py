@@ -211,6 +211,15 @@ def test_quotients_rounded_down(dtype):
         assert np.array_equal(tw.compile(lambda x: x // 0)(x), np.zeros_like(x))
 
 
+def test_quotients_of_integers_that_no_float_can_hold():
+    top = np.iinfo(np.int64).max
+    random = np.random.default_rng(4)
+    x = np.array([top, -top, 2**53 + 1, *random.integers(-top, top, 50)])[:, None]
+    y = np.array([1, -1, 2, 3, -7, 10**9 + 7, 2**53 + 1, top, -top])
+    divided = tw.compile(lambda x, y: x // y)
+    assert np.array_equal(divided(x, y), x // y)
+
+
 @pytest.mark.parametrize("stage", ["graph", "loops", "llvm", "asm"])
 def test_every_stage_of_every_kind_of_argument(stage):
     for x in (1.0, A, np.zeros(0), np.arange(3), A.astype("float32")):

@@ -138,11 +138,18 @@ def floor_divide(x: Array, y: Array) -> Array:
     if not is_traced(x, y):
         return np.floor_divide(x, y)
     x, y = align(x, y)
-    # floor(x / y) would round 1 // 0.1 up to 10
-    quotient = rint(divide(x - remainder(x, y), y))
     if x.dtype.kind == "f":
-        return quotient
-    return astype(where(equal(y, 0), 0.0, quotient), x.dtype)
+        return _whole_quotient(x, y)
+    divisor = where(equal(y, 0), 1, y)
+    # The quotient of large integers has more digits than a float: what it leaves is divided, too.
+    first = astype(rint(divide(x, divisor)), x.dtype)
+    rest = _whole_quotient(x - first * divisor, divisor)
+    return where(equal(y, 0), 0, first + astype(rest, x.dtype))
+
+
+def _whole_quotient(x: Array, y: Array) -> Array:
+    """As a float; floor(x / y) would round 1 // 0.1 up to 10."""
+    return rint(divide(x - remainder(x, y), y))
 
 
 def trunc(x: Array) -> Array:
