@@ -1,6 +1,5 @@
 """Tasks on several threads: shares, errors, sleep, and several callers at once."""
 
-import ctypes
 import os
 import signal
 import threading
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 from thalweg.compiler import native
-from thalweg.compiler.crew import NATIVE, NativeTask, run_on_threads
+from thalweg.compiler.crew import NativeTask, run_on_threads
 from thalweg.compiler.mailbox import PARAMETERS
 from thalweg.compiler.native import NativeCode
 
@@ -33,10 +32,6 @@ def code() -> NativeCode:
 
 def counting(code: NativeCode, counts: np.ndarray) -> NativeTask:
     return NativeTask(code.address, (counts.ctypes.data, 0, 0, 0, 0, 0, 1, 0), (code, counts))
-
-
-def test_a_native_task_has_eight_words() -> None:
-    assert len(NATIVE._argtypes_) == 8 and NATIVE._argtypes_[0] is ctypes.c_void_p
 
 
 @pytest.mark.parametrize("pause", [0.0, 1e-4, 3e-3])
