@@ -88,15 +88,16 @@ class _Crew:
                 self._ring()
                 self._conduct(task.address, task.words, WORK)
             return
-        self.task, self.errors = task, []
+        self.task = task
         self._call()
         try:
             task(0, self.count + 1)
         finally:
             self._conduct(None, self.none, WORK)
             self.task = None
-        if self.errors:
-            raise self.errors[0]
+            errors, self.errors = self.errors, []
+        if errors:
+            raise errors[0]
 
     def dismiss(self) -> None:
         """End the threads."""
