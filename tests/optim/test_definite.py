@@ -59,7 +59,7 @@ def test_entries_have_the_rows_and_columns_they_say(always_native: None) -> None
     A = _matrix(37)
     for native in (True, False):
         system = DefiniteSystem(37, native)
-        system.panels[:] = A[system.rows, system.columns]
+        system.panels[:] = A[system.entries]
         other = DefiniteSystem(37, native)
         other.load(A)
         b = np.arange(37.0)

@@ -337,14 +337,6 @@ class Builder:
         """Integers read as floating-point bits."""
         return self.code.emit(self.type, f"bitcast {a} to {self.type}")
 
-    def to_int(self, a: Value) -> Value:
-        """Converted to integers (the value must be in range)."""
-        return self.code.emit(self.integer, f"fptosi {a} to {self.integer}")
-
-    def from_int(self, a: Value) -> Value:
-        """Integers converted to floating point."""
-        return self.code.emit(self.type, f"sitofp {a} to {self.type}")
-
     def integer_op(self, name: str, a: Value, b: Value) -> Value:
         """``add sub and or xor shl lshr ashr`` of integer vectors."""
         return self.code.emit(a.type, f"{name} {a}, {b.text}")

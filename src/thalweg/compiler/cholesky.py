@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from thalweg.compiler.assembly import Assembly, Builder, Value
+from thalweg.compiler.mailbox import PARAMETERS
 from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.target import Target, host
 from thalweg.compiler.threads import BARRIER_BYTES, write_barrier
@@ -30,17 +31,13 @@ from thalweg.compiler.whole import Whole
 
 __all__ = ["cholesky_code", "panel_rows", "work_bytes"]
 
-ARGUMENTS = (
-    "ptr noalias %table, i64 %w1, i64 %w2, i64 %panels, i64 %w4, i64 %thread, i64 %threads, i64 %w7"
-)
-"""The words of a native task. The table points to the panels, to the right side, which becomes the
-solution, and to the workspace; then the number of panels; which thread of how many. The last number
-of the right side, behind all panels, becomes 1 if the matrix is definite, else 0."""
+PANELS = Value("%w1", "i64")
+"""Their number."""
 
 ITEM = 8
 """Bytes of a number."""
 
-ZERO, ONE = Value("0", "i64"), Value("1.0", "double")
+ZERO = Value("0", "i64")
 
 
 def panel_rows(target: Target | None = None) -> int:
@@ -58,11 +55,16 @@ def work_bytes(threads: int, target: Target | None = None) -> int:
 
 
 def cholesky_code(target: Target | None = None) -> NativeCode:
-    """The function of the words in `ARGUMENTS`."""
+    """The function, a native task.
+
+    The first word is a table that points to the panels, to the right side, which becomes the
+    solution, and to the workspace; the second is the number of panels. The last number of the
+    right side, behind all panels, becomes 1 if the matrix is definite, else 0.
+    """
     target = target or host()
     writer = _Writer(target.lanes(ITEM), columns=_columns(target))
     writer.write()
-    return NativeCode(module_text(writer.code, "cholesky", ARGUMENTS), "cholesky", target)
+    return NativeCode(module_text(writer.code, "cholesky", PARAMETERS), "cholesky", target)
 
 
 def _columns(target: Target) -> int:
@@ -88,7 +90,7 @@ class _Writer:
 
     def write(self) -> None:
         """Factorise, then solve."""
-        code, panels = self.code, Value("%panels", "i64")
+        code, panels = self.code, PANELS
         self.matrix, self.right, self.work = (self._pointer(k) for k in range(3))
         block = self.rows * (self.rows + 1)
         at = self._offset(Value("%thread", "i64"), block, BARRIER_BYTES // ITEM)
@@ -113,7 +115,7 @@ class _Writer:
             self._block(self._panel(i), head, before)
             return []
 
-        code.loop(own, Value("%panels", "i64"), Value("%threads", "i64"), panel)
+        code.loop(own, PANELS, Value("%threads", "i64"), panel)
         write_barrier(code, self.work, Value("%threads", "i64"))
         first = code.emit("i1", "icmp eq i64 %thread, 0")  # nobody reads the old one any more
         code.when(first, partial(self._keep, head, before))
@@ -279,7 +281,7 @@ class _Writer:
 
     # -- places and numbers ---------------------------------------------------------------------
     def _pointer(self, k: int) -> Value:
-        place = self.code.emit("ptr", f"getelementptr ptr, ptr %table, i64 {k}")
+        place = self.code.emit("ptr", f"getelementptr ptr, ptr %arguments, i64 {k}")
         return self.code.emit("ptr", f"load ptr, {place}")
 
     def _panel(self, i: Value) -> Value:

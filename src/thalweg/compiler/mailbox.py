@@ -31,9 +31,10 @@ __all__ = [
 LINE = 16
 """Numbers of eight bytes that keep what two threads write on different cache lines."""
 
-GIVEN, FINISHED, ASLEEP, FUNCTION, BOX = 0, LINE, 2 * LINE, 3 * LINE, 4 * LINE
-"""Places in a worker's box: the numbers of its last task and of the last one it has done, whether
-it sleeps, and the native function of the task (none if it is Python's) with its eight words."""
+FINISHED, ASLEEP, FUNCTION, BOX = LINE, 2 * LINE, 3 * LINE, 4 * LINE
+"""Places in a worker's box, which begins with the number of its last task: the number of the last
+one it has done, whether it sleeps, and the native function of the task (none if it is Python's)
+with its eight words; how large a box is."""
 
 PUBLISH, WORK = 1, 2
 """What the caller does: hand out a task; do its own share and wait for the others."""
@@ -45,7 +46,7 @@ THREAD, THREADS = 5, 6
 PARAMETERS = (
     "ptr noalias %arguments, i64 %w1, i64 %w2, i64 %w3, i64 %w4, i64 %thread, i64 %threads, i64 %w7"
 )
-"""Those of a native task that needs only the first of its words, beside these two."""
+"""Those of a native task whose first word points to its arguments."""
 
 
 def _spin(name: str, place: str, old: str, then: str) -> str:
@@ -77,25 +78,33 @@ def _spin(name: str, place: str, old: str, then: str) -> str:
 """
 
 
-def _call_words(box: str, mark: str) -> str:
-    """Call the function with the words behind it."""
+def _load_words(place: str, mark: str) -> list[str]:
+    """Lines that load a task's words as ``%{mark}w0``, ``%{mark}w1``, ..."""
     lines = []
     for k in range(WORDS):
-        lines.append(f"%{mark}p{k} = getelementptr i64, ptr {box}, i64 {k}")
+        lines.append(f"%{mark}p{k} = getelementptr i64, ptr {place}, i64 {k}")
         lines.append(f"%{mark}w{k} = load i64, ptr %{mark}p{k}, align 8")
-    lines.append(f"%{mark}table = inttoptr i64 %{mark}w0 to ptr")
+    return lines
+
+
+def _call_words(place: str, mark: str) -> str:
+    """Call the function ``%{mark}function`` with the words at a place."""
     words = ", ".join(f"i64 %{mark}w{k}" for k in range(1, WORDS))
-    lines.append(f"call void %{mark}function(ptr %{mark}table, {words})")
-    return "\n  ".join(lines)
+    return "\n  ".join(
+        [
+            *_load_words(place, mark),
+            f"%{mark}table = inttoptr i64 %{mark}w0 to ptr",
+            f"call void %{mark}function(ptr %{mark}table, {words})",
+        ]
+    )
 
 
 def _copy_words(source: str, target: str) -> str:
-    lines = []
+    """Copy the words for one worker, whose number takes the place of the caller's."""
+    lines = _load_words(source, "c")
     for k in range(WORDS):
-        lines.append(f"%s{k} = getelementptr i64, ptr {source}, i64 {k}")
-        lines.append(f"%v{k} = load i64, ptr %s{k}, align 8")
+        value = "%worker" if k == THREAD else f"%cw{k}"
         lines.append(f"%t{k} = getelementptr i64, ptr {target}, i64 {k}")
-        value = "%worker" if k == THREAD else f"%v{k}"
         lines.append(f"store i64 {value}, ptr %t{k}, align 8")
     return "\n  ".join(lines)
 

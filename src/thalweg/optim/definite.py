@@ -33,7 +33,7 @@ class DefiniteSystem:
     r"""Solves :math:`(A + D)\,x = b` by Cholesky's factors; D is diagonal.
 
     The lower triangle of A is kept in `panels`, which the caller fills: by `load` from a matrix,
-    or straight from what the matrix is made of, by `rows` and `columns`.
+    or straight from what the matrix is made of, by `entries`.
 
     Parameters
     ----------
@@ -75,22 +75,15 @@ class DefiniteSystem:
         return np.asarray(self.starts[panel] + i * self.height + row)
 
     @property
-    def rows(self) -> Array:
-        """The row of every entry of `panels`; those below the matrix repeat the last one."""
-        parts = [
-            np.tile(np.arange(k, k + self.height), k + self.height)
-            for k in range(0, len(self.diagonal), self.height)
-        ]
-        return np.minimum(np.concatenate([*parts, []]).astype(np.intp), self.n - 1)
-
-    @property
-    def columns(self) -> Array:
-        """The column of every entry of `panels`; the same for those beside the matrix."""
-        parts = [
-            np.repeat(np.arange(k + self.height), self.height)
-            for k in range(0, len(self.diagonal), self.height)
-        ]
-        return np.minimum(np.concatenate([*parts, []]).astype(np.intp), self.n - 1)
+    def entries(self) -> tuple[Array, Array]:
+        """Row and column of every entry of `panels`; those beside the matrix repeat its last."""
+        rows, columns = [], []
+        for first in range(0, len(self.diagonal), self.height):
+            last = first + self.height
+            rows.append(np.tile(np.arange(first, last), last))
+            columns.append(np.repeat(np.arange(last), self.height))
+        i, j = (np.concatenate([*parts, []]).astype(np.intp) for parts in (rows, columns))
+        return np.minimum(i, self.n - 1), np.minimum(j, self.n - 1)
 
     def load(self, matrix: Array) -> None:
         """Fill `panels` with the lower triangle of a matrix."""
@@ -134,7 +127,7 @@ class DefiniteSystem:
         """What factorises and solves, in this system's memory."""
         arrays = (self.panels, self.right, self.work)
         table = (ctypes.c_void_p * 3)(*(a.ctypes.data for a in arrays))
-        words = (ctypes.addressof(table), 0, 0, self.count, 0, 0, 1, 0)
+        words = (ctypes.addressof(table), self.count, 0, 0, 0, 0, 1, 0)
         return NativeTask(code.address, words, (code, table, arrays))
 
     def _fill_up(self) -> None:

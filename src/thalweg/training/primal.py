@@ -53,7 +53,7 @@ class Primal:
         self.places = self.blocks.places
         self.parts = np.empty((self.blocks.slots, self.pairs.starts[-1]))
         self.system = DefiniteSystem(self.places.count, native)
-        self.entries = self.pairs.index[self.system.rows, self.system.columns]
+        self.entries = self.pairs.index[self.system.entries]
 
     def at(self, theta: Array) -> tuple[float, Array, Matrix]:
         """Mean loss, its gradient, and its curvature at a point."""
