@@ -42,3 +42,18 @@ def test_one_thread_is_left_alone():
     pace = Pace(1)
     assert set(run(pace, {1: 1e-3}, 3 * AGAIN)) == {1}
     assert pace.calls[1] > CALLS
+
+
+def test_a_moment_elsewhere_decides_nothing_and_frequent_ones_do():
+    pace, threads = Pace(2), []
+    for call in range(20_000):  # of 0.1 ms; in every 200th the processor is away for 4 ms
+        number = pace.threads
+        pace.note(number, 1, {1: 1.7e-4, 2: 1e-4}[number] + 4e-3 * (number == 2 and not call % 200))
+        threads.append(number)
+    assert threads.count(2) > 0.95 * len(threads)
+    threads.clear()
+    for call in range(20_000):  # in every 20th: 0.3 ms on the mean
+        number = pace.threads
+        pace.note(number, 1, {1: 1.7e-4, 2: 1e-4}[number] + 4e-3 * (number == 2 and not call % 20))
+        threads.append(number)
+    assert threads.count(1) > 0.9 * len(threads)

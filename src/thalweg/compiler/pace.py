@@ -20,6 +20,10 @@ SELDOM = 20
 TRIAL = 0.004
 """for about so many seconds."""
 
+WINDOW = 0.02
+"""Seconds of work over which a pace is averaged: that the processor was elsewhere for a moment
+decides nothing, that it often is does."""
+
 CALLS = 3
 """Calls until a way's pace is known: in the first one everything is cold."""
 
@@ -34,6 +38,11 @@ class Pace:
     guess : float
         Seconds for a batch, before any has been seen; rather too many.
 
+    Attributes
+    ----------
+    best : int
+        The quicker number of threads, as far as is known.
+
     Examples
     --------
     >>> pace = Pace(2)
@@ -47,13 +56,14 @@ class Pace:
     ...     pace.note(1, 10, 0.004)
     >>> pace.threads, pace.batches(1), pace.batches(2)
     (1, 125, 4)
-    >>> pace.expected(1, 100)
+    >>> round(pace.expected(1, 100), 3)
     0.04
     """
 
     def __init__(self, most: int, guess: float = 0.0) -> None:
-        self.most, self.guess = most, guess
+        self.most, self.guess, self.best = most, guess, most
         self.seconds: dict[int, float] = {}
+        self.recent: dict[int, tuple[float, float]] = {}
         self.calls: dict[int, int] = {}
         self.spent: dict[int, float] = {}
         self.since = self.trial = 0.0
@@ -64,17 +74,16 @@ class Pace:
         for number in (self.most, 1):
             if self.calls.get(number, 0) < CALLS or self.spent[number] < TRIAL:
                 return number
-        best = self._best
-        other = self.most if best == 1 else 1
+        other = self.most if self.best == 1 else 1
         if self.most == 1 or self.since < max(AGAIN, SELDOM * self.seconds[other]):
-            return best
+            return self.best
         return other
 
     def batches(self, threads: int) -> int:
         """How many batches to run in a call: for a while if this is the best way, else a few."""
         if not self.seconds:
             return 1
-        best = min(self.seconds.values())
+        best = self.seconds[self.best]
         known = self.seconds.get(threads, best)
         settled = threads in self.seconds and (known == best or self.most == 1)
         return max(1, int((LONGEST_CALL if settled else TRIAL) / known))
@@ -85,21 +94,21 @@ class Pace:
 
     def note(self, threads: int, batches: int, seconds: float) -> None:
         """Learn from a call."""
-        found, best = seconds / batches, self._best
-        known = self.seconds.get(threads, found)
-        anew = self.calls.get(threads, 0) < 2 or found < 0.5 * known
-        if seconds < LONGEST_CALL:  # it says little that the processor was elsewhere in one call
-            found = min(found, 2.0 * known)
-        self.seconds[threads] = found if anew else 0.5 * (known + found)
+        found, best = seconds / batches, self.best
+        retried = threads != best and not self.trial
+        settling = self.calls.get(threads, 0) < 2
+        if settling or retried or found < 0.5 * self.seconds[threads]:
+            self.recent[threads] = seconds, batches
+        else:
+            stays, (past, done) = max(0.5, 1.0 - seconds / WINDOW), self.recent[threads]
+            self.recent[threads] = seconds + stays * past, batches + stays * done
+        past, done = self.recent[threads]
+        self.seconds[threads] = past / done
         self.calls[threads] = self.calls.get(threads, 0) + 1
         self.spent[threads] = self.spent.get(threads, 0.0) + seconds
         self.trial = 0.0 if threads == best else self.trial + seconds
-        if self._best != best or self.trial >= TRIAL:
+        self.best = min(self.seconds, key=self.seconds.__getitem__)
+        if self.best != best or self.trial >= TRIAL:
             self.since = self.trial = 0.0
         elif threads == best:
             self.since += seconds
-
-    @property
-    def _best(self) -> int:
-        """The quicker way, as far as is known."""
-        return min(self.seconds, key=self.seconds.__getitem__, default=self.most)

@@ -85,7 +85,7 @@ def descend(
             return Status.STEP_TOO_SMALL
         free = bounds.free(here.x, here.gradient)
         d = direction.propose(here.x, here.gradient, free)
-        slope = float(here.gradient @ d)
+        slope = float(here.gradient.dot(d))
         if not -math.inf < slope < 0:  # nor if d is not finite: 0·inf is not a number
             direction.reset()
             fresh = True
@@ -156,9 +156,9 @@ def _look(
     def phi(step: float) -> Trial:
         x = bounds.project(start.x + step * d)
         value, gradient = problem.value_and_gradient(x)
-        return Trial(step, value, float(gradient @ d), x, gradient)
+        return Trial(step, value, float(gradient.dot(d)), x, gradient)
 
-    reach = 1e20 / max(math.sqrt(float(d @ d)), 1e-300)
+    reach = 1e20 / max(math.sqrt(d.dot(d)), 1e-300)
     return _guarded(search, phi, start, first, min(room, reach))
 
 

@@ -21,10 +21,15 @@ from thalweg.errors import ShapeError
 from thalweg.tracing import as_array
 from thalweg.trees import flatten, paths, unflatten
 
-__all__ = ["Layout", "Matrix", "Vector"]
+__all__ = ["Layout", "Matrix", "Vector", "same_point"]
 
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
+
+
+def same_point(a: Vector | None, b: Vector) -> bool:
+    """Whether two vectors are one, bit by bit: whoever knows the answer at `a` need not ask again."""
+    return a is b or (a is not None and a.tobytes() == b.tobytes())
 
 
 class Layout:

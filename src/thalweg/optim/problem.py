@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from thalweg.errors import DifferentiationError, OptionError
 from thalweg.optim.functions import Smooth
-from thalweg.optim.layout import Matrix, Vector
+from thalweg.optim.layout import Matrix, Vector, same_point
 from thalweg.optim.run import Run
 
 __all__ = [
@@ -241,7 +241,7 @@ class SmoothLeastSquares(LeastSquares):
 
     def derivative(self, x: Vector) -> tuple[Vector, Matrix]:
         """The residuals and their Jacobian; of the last point without further work."""
-        if self._last is None or not np.array_equal(self._last[0], x):
+        if self._last is None or not same_point(self._last[0], x):
             self._last = (np.array(x), self.residual.derivative(x))
         return self._last[1]
 

@@ -150,7 +150,7 @@ class Run:
             raise Halt(Status.GOAL_MET)
         if feasible and point.fun < UNBOUNDED_BELOW:
             raise Halt(Status.UNBOUNDED)
-        if point.x @ point.x > FAR_AWAY**2:
+        if point.x.dot(point.x) > FAR_AWAY**2:
             size = float(np.max(np.abs(point.x)))
             raise Halt(Status.DIVERGED, Phrase("|x| reached {size:.1e}", size=size))
         if self.nit >= self.limits.iterations:

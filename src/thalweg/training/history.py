@@ -89,8 +89,8 @@ class History:
         """
         self.epochs.append(epoch)
         value = sign * epoch.watched
-        best = sign * self.best.watched if self.best else math.inf
-        if math.isfinite(value) and value < best:
+        best = self.best
+        if math.isfinite(value) and (best is None or value < sign * best.watched):
             self.best_epoch = epoch.epoch
             return True
         return False

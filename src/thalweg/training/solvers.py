@@ -33,6 +33,7 @@ from thalweg.nn.network import Params
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.descent import largest
 from thalweg.optim.functions import Evaluator, evaluator
+from thalweg.optim.layout import same_point
 from thalweg.optim.problem import Bounds, Objective, Problem
 from thalweg.optim.result import Iteration, Result, Status
 from thalweg.optim.rules import GD
@@ -146,7 +147,7 @@ class NetworkProblem(Objective):
 
     def gradient(self, x: Vector) -> Vector:
         """The gradient; of the last point without further work."""
-        if self.gradient_at is None or not np.array_equal(self.gradient_at[0], x):
+        if self.gradient_at is None or not same_point(self.gradient_at[0], x):
             self.value_and_gradient(x)
         assert self.gradient_at is not None
         return self.gradient_at[1]
@@ -259,7 +260,7 @@ class SolverDiary:
         if self.checked is not None:
             checked = problem.program.loss(problem.params(x), *self.checked)
         gradient = problem.gradient(x)
-        norm = math.sqrt(float(gradient @ gradient))
+        norm = math.sqrt(gradient.dot(gradient))
         self.book.enter(x, value - problem.penalty(x), checked, norm, math.nan)
         self.entered = x
 
@@ -273,14 +274,13 @@ class SolverDiary:
 
     def take(self, x: Vector, value: float) -> None:
         """Write a point down unless it is the last one."""
-        new = self.entered is None or not np.array_equal(self.entered, x)
-        if new and np.isfinite(value):
+        if not same_point(self.entered, x) and np.isfinite(value):
             self.enter(x, value)
 
     def close(self, result: Result) -> None:
         """The solver's last point and its own reason, where the book has none."""
         book, x = self.book, np.asarray(result.x)
-        new = self.entered is None or not np.array_equal(self.entered, x)
+        new = not same_point(self.entered, x)
         if book.stop is None and new and np.isfinite(result.fun) and result.nit:
             self.enter(x, float(result.fun))
         if book.stop is None:

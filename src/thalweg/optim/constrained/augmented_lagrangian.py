@@ -20,7 +20,7 @@ import numpy as np
 from thalweg.errors import OptionError
 from thalweg.optim.constrained.program import gradient_scale
 from thalweg.optim.descent import size_of
-from thalweg.optim.layout import Matrix, Vector
+from thalweg.optim.layout import Matrix, Vector, same_point
 from thalweg.optim.problem import Bounds, LeastSquares, Linearisation, Mask, Objective, Problem
 from thalweg.optim.result import KKT, Iteration, Multipliers, Status
 from thalweg.optim.rules import Rule
@@ -95,7 +95,7 @@ class _Penalised(Objective):
 
     def at(self, x: Vector, measure: float) -> Point:
         """A point of the inner method as one of the whole problem."""
-        if self.seen is None or not np.array_equal(self.seen[0], x):
+        if self.seen is None or not same_point(self.seen[0], x):
             self.seen = np.array(x), self.problem.value(x), self.problem.constraints(x)
         _, f, c = self.seen
         return Point(x, f, measure, self.problem.violation(x, c))
