@@ -75,10 +75,10 @@ def test_levels_train(name, dtype, sizes):
             native._step("step"), lanes, unrolled=True, target=Target.named(name)
         )
         arrays = [leaf.copy() for leaf in leaves]
-        scalars = native._scalars(program, 0, rates, 2)
+        numbers = native._numbers(program, 0, 2, rates)
         losses = np.zeros((2, 3), dtype)
         data = [X, T, weights, order, np.zeros(1, np.int64)]
-        program.run(Batches(arrays, data, scalars, losses, size), (0, 2))
+        program.run(Batches(arrays, data, *numbers, losses, size), (0, 2))
         wanted = plain.start(goal.network.initial(1))
         plain.epoch(wanted, X, T, weights, order, size, rates)
         tolerance = 1e-12 if dtype == np.float64 else 1e-5
@@ -100,16 +100,16 @@ def test_nothing_outside_the_arrays_is_touched(at_end, sizes, count):
     state = native.start(goal.network.initial(1))
     given = [leaf for part in (state.params, state.memory) for leaf in flatten(part)[0]]
     data = [*samples(goal.network, count, np.float32), np.arange(count), np.zeros(1, np.int64)]
-    numbers = native._scalars(program, 0, np.full(1, 0.01), 1)
+    numbers = native._numbers(program, 0, 1, np.full(1, 0.01))
     arrays, regions = [], []
-    for array in [*given, *data, numbers, np.zeros((1, 3), np.float32)]:
+    for array in [*given, *data, *numbers, np.zeros((1, 3), np.float32)]:
         regions.append(Guarded(array.nbytes, at_end))
         regions[-1].fill(array)
         inside = (np.ctypeslib.ctypes.c_char * array.nbytes).from_address(regions[-1].address)
         arrays.append(np.frombuffer(inside, array.dtype).reshape(array.shape))
-    *kept, scalars, losses = arrays
+    *kept, table, rates, losses = arrays
     parts = kept[: len(given)], kept[len(given) :]
-    program.run(Batches(*parts, scalars, losses, count), (0, 1))
+    program.run(Batches(*parts, table, rates, losses, count), (0, 1))
     assert losses[0, 2] == pytest.approx(data[2].sum(), rel=1e-6)
     for region in regions:
         region.close()

@@ -15,11 +15,12 @@ chunked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from thalweg.compiler.assembly import Assembly, Value, llvm_type
+from thalweg.compiler.clock import Clock, ClockWriter
 from thalweg.compiler.denormals import without_denormals
 from thalweg.compiler.llvm import MANY_NESTS, WHOLE, Share, write_nest
 from thalweg.compiler.loops import ITEM_BYTES, PANELS, Buffer, Nest
@@ -76,10 +77,8 @@ class Layout:
         The keys among them, or none.
     total, inverse, keep : Buffer
         Sum of the weights of a batch, one divided by it, and whether sums are continued.
-    numbers : sequence of Buffer
-        The step's own numbers,
-    fixed : int
-        of which so many, the first, are the same at every step.
+    clock : Clock or None
+        The step's own numbers, if it has any.
     losses : sequence of Buffer
         Mean loss and penalty.
     stacks : mapping of Buffer to Buffer
@@ -103,8 +102,7 @@ class Layout:
     total: Buffer
     inverse: Buffer
     keep: Buffer
-    numbers: Sequence[Buffer]
-    fixed: int
+    clock: Clock | None
     losses: Sequence[Buffer]
     stacks: dict[Buffer, Buffer]
     chunks: int
@@ -115,7 +113,7 @@ class Layout:
     @property
     def table(self) -> list[Buffer | str]:
         """What the caller's table points to, in this order."""
-        own = ("weights", "order", "keys", "scalars", "losses", "trail", "work")
+        own = ("weights", "order", "keys", "table", "rates", "losses", "trail", "work")
         return [*self.state, *self.sources, *own, *self.constants]
 
     @property
@@ -184,10 +182,8 @@ class EpochWriter:
             else:
                 given[entry] = self._argument(k)
         self.given = Given(given["weights"], given["order"], given["keys"])
-        self.scalars, self.losses, self.work = given["scalars"], given["losses"], given["work"]
-        self.trail = given["trail"]
-        for k, buffer in enumerate(layout.numbers[: layout.fixed]):
-            self.places.later[buffer] = partial(self._inside, self.scalars, k * buffer.bytes)
+        self.losses, self.trail, self.work = given["losses"], given["trail"], given["work"]
+        self.clock = self._clock(layout.clock, given) if layout.clock else None
         if layout.unrolled:
             self._place_inside()
         else:
@@ -201,6 +197,8 @@ class EpochWriter:
         self.places |= {buffer: self._variable(buffer) for buffer in state}
         for buffer, place in outside.items():
             self._copy(buffer, place, self.places[buffer])
+        if self.clock:
+            self.clock.write_once()
         self.code.loop(Value("%first", "i64"), Value("%last", "i64"), 1, self._batch)
         for buffer, place in outside.items():
             self._copy(buffer, self.places[buffer], place)
@@ -209,6 +207,13 @@ class EpochWriter:
     def _argument(self, number: int) -> Value:
         place = self.code.emit("ptr", f"getelementptr ptr, ptr %arguments, i64 {number}")
         return self.code.emit("ptr", f"load ptr, {place}", "b")
+
+    def _clock(self, clock: Clock, given: Mapping[str, Value]) -> ClockWriter:
+        for k, buffer in enumerate(clock.settings, start=1):
+            self.places[buffer] = self._inside(given["table"], k * buffer.bytes)
+        for buffer in clock.variables:
+            self.places[buffer] = self._variable(buffer)
+        return ClockWriter(self.code, clock, given["table"], given["rates"], self.places)
 
     def _place_inside(self) -> None:
         """Let everything that is not the caller's be a variable of the function."""
@@ -446,19 +451,17 @@ class EpochWriter:
         )
 
     def _numbers(self, index: Value) -> Value:
-        """Where this step's numbers are read and its losses are put; the total's place."""
+        """The step's numbers, and where its losses are put; the total's place."""
         layout, code = self.layout, self.code
         element = llvm_type(layout.dtype)
 
-        def entries(table: Value, before: int, width: int) -> list[Value]:
-            row = self.whole.times(index, width)
-            ats = [self.whole.plus(row, before + k) for k in range(width)]
-            return [code.emit("ptr", f"getelementptr {element}, {table}, {at}") for at in ats]
-
-        moving = layout.numbers[layout.fixed :]
-        places = entries(self.scalars, layout.fixed, len(moving))
-        self.places |= dict(zip(moving, places, strict=True))
-        *losses, total = entries(self.losses, 0, 3)
+        if self.clock:
+            self.clock.write_step(index)
+        row = self.whole.times(index, 3)
+        *losses, total = (
+            code.emit("ptr", f"getelementptr {element}, {self.losses}, {self.whole.plus(row, k)}")
+            for k in range(3)
+        )
         self.places |= dict(zip(layout.losses, losses, strict=True))
         return total
 

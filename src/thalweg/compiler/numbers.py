@@ -1,116 +1,103 @@
-"""What depends on nothing but a step's numbers is computed before the loop, for all steps.
+"""What depends on nothing but a step's numbers is computed once a step, in double precision.
 
-Adam's ``1 - β₁ᵏ`` needs a power at every step; as a column over all steps of an epoch it is one
-call of NumPy, in double precision, and the native loop only reads it. What is the same at every
-step, β₁ itself, is passed once.
+Adam's ``1 - β₁ᵏ`` needs a power at every step k. Such numbers are a small graph of their own here,
+in float64 whatever the program's dtype; `thalweg.compiler.clock` computes it beside the loops. A
+power of the step is a product of two table entries, ``βᵏ = β^(64 q) · βʳ``, each of which NumPy's
+power gives: so it does not depend on which steps are run in one call, and errors do not add up.
+
+Examples
+--------
+>>> beta, step, rate = (variable((), "float32") for _ in range(3))
+>>> numbers, _ = numbers_first([rate / (1.0 - beta**step) * variable((3,), "float32")],
+...                            step, rate, [beta])
+>>> len(numbers.powers), len(numbers.once), len(numbers.each)
+(1, 0, 1)
+>>> numbers.table(0, 1000, [0.9]).shape  # steps before, β, 64 powers, 16 powers of β⁶⁴
+(82,)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.graph import Node, rebuild, substitute, topological, variable
+from thalweg.graph import Node, constant, rebuild, substitute, topological, variable
 from thalweg.graph.graph import keep
 from thalweg.ops import Elementwise
 
-__all__ = ["Numbers", "numbers_first"]
-
+__all__ = ["TABLE", "Numbers", "numbers_first"]
 
 TABLE = 64
 """Consecutive powers that share a factor."""
 
-PART = 4096
-"""Steps whose numbers are computed at once: they stay in the cache."""
-
-RAMP = np.arange(float(PART))
+Column = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """A small program on columns of numbers, one row for each step.
+    """Numbers of a step, as a graph in float64.
 
     Attributes
     ----------
-    inputs : tuple of Node
-        The step's own numbers.
-    results : tuple of Node
-        What is computed from them.
-    inputs_after : tuple of Node
-        The variables that stand for the results in the loop.
-    fixed : int
-        How many of the results, the first, are the same at every step.
+    step, rate : Node
+        The count of steps, from 1, and the learning rate.
+    settings : tuple of Node
+        What is the same at every step.
+    powers : dict of Node to Node
+        A variable for a power of the step, and its base: one of the settings, or a constant.
+    once, each : dict of Node to Node
+        Numbers that depend on the settings alone, and those of each step, by the variables that
+        stand for them in the loop.
     """
 
-    inputs: tuple[Node, ...]
-    results: tuple[Node, ...]
-    inputs_after: tuple[Node, ...]
-    fixed: int
+    step: Node
+    rate: Node
+    settings: tuple[Node, ...]
+    powers: dict[Node, Node]
+    once: dict[Node, Node]
+    each: dict[Node, Node]
 
-    @cached_property
-    def _order(self) -> list[Node]:
-        return topological(self.results)
+    @property
+    def inputs_after(self) -> list[Node]:
+        """The variables that stand for the numbers in the loop."""
+        return [*self.once, *self.each]
 
-    def columns(self, given: Sequence[Any], steps: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Results for all steps, computed in float64.
+    def table(self, before: int, steps: int, settings: Sequence[float]) -> Column:
+        """What native code needs to know for some steps.
 
         Parameters
         ----------
-        given : sequence of array of shape (steps,), or of numbers
-            One for each input; a number is the same at every step.
+        before : int
+            Steps that have been made.
         steps : int
-        dtype : dtype
-            Of what is returned.
+        settings : sequence of float
 
         Returns
         -------
-        array of shape (fixed + steps · others,)
-            The fixed results, then the others step by step.
+        array
+            `before`; the settings; for each base its powers below `TABLE`; and the powers by
+            whole tables, from that of the first step on, of all bases side by side.
         """
-        fixed, others = self.results[: self.fixed], self.results[self.fixed :]
-        columns = np.empty(len(fixed) + steps * len(others), dtype)
-        rows = columns[len(fixed) :].reshape(steps, len(others))
-        for first in range(0, steps, PART):
-            part = slice(first, first + PART)
-            values = self._values([g[part] if np.shape(g) else g for g in given])
-            columns[: len(fixed)] = [values[result] for result in fixed]
-            for position, result in enumerate(others):
-                rows[part, position] = values[result]
-        return columns
-
-    def _values(self, given: Sequence[Any]) -> dict[Node, Any]:
-        values: dict[Node, Any] = dict(zip(self.inputs, given, strict=True))
+        given = dict(zip(self.settings, settings, strict=True))
+        bases = [
+            given[b] if b in given else b.attributes["value"].item() for b in self.powers.values()
+        ]
+        whole = np.arange((before + 1) // TABLE, (before + steps) // TABLE + 1.0)
         with np.errstate(all="ignore"):
-            for node in self._order:
-                if node.is_constant:
-                    values[node] = np.float64(node.attributes["value"].reshape(()))
-                elif node not in values and node.primitive is not None:
-                    arguments = [values[i] for i in node.inputs]
-                    evaluate = _powers if node.name == "power" else node.primitive.evaluate
-                    values[node] = evaluate(*arguments)
-        return values
+            far = [np.power(base, TABLE * whole) for base in bases]
+        near = [_near(base) for base in bases]
+        head = np.array([before, *settings], np.float64)
+        return np.concatenate([head, *near, np.ravel(far, order="F")])
 
 
-def _powers(base: Any, exponent: Any) -> Any:
-    """``base ** exponent``; the exponents of steps from a table of two factors each.
-
-    A power does not depend on which others are asked for with it.
-    """
-    if np.shape(base) or not np.shape(exponent):
-        return np.power(base, exponent)
-    first, count = exponent[0], len(exponent)
-    if first % 1.0 or not (exponent - first == RAMP[:count]).all():
-        return np.power(base, exponent)
-    start = int(first) // TABLE
-    near = np.power(base, np.arange(TABLE, dtype=np.float64))
-    far = np.power(base, TABLE * np.arange(start, (int(first) + count - 1) // TABLE + 1.0))
-    skipped = int(first) - TABLE * start
-    return np.multiply.outer(far, near).ravel()[skipped : skipped + count]
+@lru_cache(maxsize=64)
+def _near(base: float) -> Column:
+    powers: Column = np.power(base, np.arange(float(TABLE)))
+    return powers
 
 
 def _alone(outputs: Sequence[Node], scalars: Sequence[Node]) -> set[Node]:
@@ -139,15 +126,17 @@ def _with_reciprocals(outputs: Sequence[Node], alone: set[Node]) -> list[Node]:
 
 
 def numbers_first(
-    outputs: Sequence[Node], scalars: Sequence[Node], settings: Sequence[Node] = ()
+    outputs: Sequence[Node], step: Node, rate: Node, settings: Sequence[Node] = ()
 ) -> tuple[Numbers, list[Node]]:
-    """Split off what depends on the scalars alone.
+    """Split off what depends on the numbers of a step alone.
 
     Parameters
     ----------
     outputs : sequence of Node
-    scalars, settings : sequence of Node
-        Variables of no axes: those that change from step to step, and those that do not.
+    step, rate : Node
+        Variables of no axes that change from step to step,
+    settings : sequence of Node
+        and those that do not.
 
     Returns
     -------
@@ -155,7 +144,7 @@ def numbers_first(
     list of Node
         The outputs in terms of its results.
     """
-    inputs = (*scalars, *settings)
+    inputs = (step, rate, *settings)
     outputs = _with_reciprocals(outputs, _alone(outputs, inputs))
     alone = _alone(outputs, inputs)
     wanted: dict[Node, Node] = {}
@@ -164,8 +153,33 @@ def numbers_first(
             if i in alone and node not in alone and i not in wanted:
                 wanted[i] = variable((), i.dtype)
     image = substitute(outputs, wanted)
-    fixed = _alone(list(wanted), settings)
-    results = tuple(sorted(wanted, key=lambda node: node not in fixed))
-    after = tuple(wanted[node] for node in results)
-    numbers = Numbers(inputs, results, after, sum(node in fixed for node in wanted))
+    numbers = _in_double(wanted, inputs, _alone(list(wanted), settings))
     return numbers, [image.get(node, node) for node in outputs]
+
+
+def _in_double(wanted: dict[Node, Node], inputs: Sequence[Node], fixed: set[Node]) -> Numbers:
+    """The numbers that are wanted, in float64; powers of the step are variables."""
+    wide = {node: variable((), np.float64) for node in inputs}
+    powers: dict[Node, Node] = {}
+    for node in topological(wanted):
+        if node.is_constant:
+            known = node.dtype.kind == "f"
+            wide[node] = constant(node.attributes["value"], np.float64) if known else node
+        elif node.name == "power" and node.inputs[1] is inputs[0] and _is_given(node.inputs[0]):
+            wide[node] = variable((), np.float64)
+            powers[wide[node]] = wide[node.inputs[0]]
+        elif node.name == "cast":
+            wide[node] = wide[node.inputs[0]]
+        elif node.primitive is not None:
+            wide[node] = node.primitive.bind(*(wide[i] for i in node.inputs), **node.attributes)
+    step, rate, *settings = (wide[node] for node in inputs)
+    once, each = (
+        {after: wide[node] for node, after in wanted.items() if (node in fixed) is same}
+        for same in (True, False)
+    )
+    return Numbers(step, rate, tuple(settings), powers, once, each)
+
+
+def _is_given(base: Node) -> bool:
+    """Whether a number is known before the steps: a constant, or an input."""
+    return base.primitive is None

@@ -21,6 +21,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from thalweg.compiler.clock import clock
 from thalweg.compiler.crew import NativeTask
 from thalweg.compiler.decompose import decompose
 from thalweg.compiler.epoch import ARGUMENTS, GIVE_UP, Layout, phases, write_epoch
@@ -37,7 +38,7 @@ from thalweg.compiler.loops import (
 from thalweg.compiler.memory import MemoryPlan, plan_memory, workspace
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
-from thalweg.compiler.numbers import numbers_first
+from thalweg.compiler.numbers import Numbers, numbers_first
 from thalweg.compiler.patience import run_patiently
 from thalweg.compiler.target import Target, host
 from thalweg.compiler.turn import Seen, row_of, turn_sums
@@ -74,13 +75,12 @@ class Step:
         integer, for dropout); output: its loss.
     memory : sequence of Node
         Variables for what is remembered from step to step.
-    scalars : int
-        How many numbers the update takes at every step (step count, learning rate),
-    settings : int
-        and how many that are the same at every step, behind them.
     update : callable or None
         ``update(parameters, gradients, memory, numbers, total weight) -> (parameters,
         memory)``; None to compute losses only.
+    numbers : int
+        How many numbers the update takes: the count of steps, from 1, the learning rate, and
+        others that are the same at every step; or none.
     price : callable, optional
         ``price(parameters, total weight)``: the penalty.
     sign : float
@@ -91,9 +91,8 @@ class Step:
 
     sample: Graph
     memory: Sequence[Node]
-    scalars: int
-    settings: int
     update: Update | None
+    numbers: int = 0
     price: Callable[[Sequence[Node], Node], Any] | None = None
     sign: float = 1.0
     keyed: bool = False
@@ -115,8 +114,9 @@ class Batches:
     data : sequence of array
         X, T, weights (of the program's dtype), order and keys (int64, one for each place in
         the order; anything where samples have none), contiguous.
-    scalars : array
-        As the program's `numbers` makes them from the step's own.
+    table, rates : array of float64
+        What the program's `numbers` make for the steps, and a learning rate for each; anything
+        for a program whose update takes no numbers.
     losses : array of shape (batches, 3)
         Receives mean loss, penalty and sum of weights of every batch.
     size : int
@@ -133,7 +133,8 @@ class Batches:
 
     state: Sequence[Array]
     data: Sequence[Array]
-    scalars: Array
+    table: Array
+    rates: Array
     losses: Array
     size: int
     threads: int = 1
@@ -144,7 +145,7 @@ class Batches:
     @cached_property
     def addresses(self) -> list[int]:
         """Where the arrays are, in the order in which native code is told of them."""
-        places = _addresses([*self.state, *self.data, self.scalars, self.losses])
+        places = _addresses([*self.state, *self.data, self.table, self.rates, self.losses])
         return [*places, 0 if self.trail is None else _addresses([self.trail])[0]]
 
 
@@ -193,6 +194,7 @@ class BatchProgram:
         self.target = target or host()
         self.dtype = step.sample.outputs[0].dtype.name
         self._variables()
+        self.numbers: Numbers | None = None
         self.nests = self._nests()
         # Threads may be at different nests, and sums must outlive the next block: no place twice.
         memory = plan_memory(self.nests, reuse=not threaded and not blocked)
@@ -210,8 +212,7 @@ class BatchProgram:
         self.inverse = variable((), self.dtype)
         self.total = variable((), self.dtype)
         self.keep = variable((), self.dtype)
-        self.scalars = [variable((), self.dtype) for _ in range(self.step.scalars)]
-        self.settings = [variable((), self.dtype) for _ in range(self.step.settings)]
+        self.given = [variable((), self.dtype) for _ in range(self.step.numbers)]
         self.gradients = [variable(p.shape, p.dtype) for p in self.step.parameters]
 
     def _nests(self) -> list[Nest]:
@@ -222,7 +223,6 @@ class BatchProgram:
         price = self.step.price(leaves, self.total) if self.step.price else None
         if self.step.update is None:
             late = [] if price is None else [price]
-            self.numbers, late = numbers_first(late, self.scalars, self.settings)
             return self._lower(decompose(per_sample), decompose(late), price is not None)
         derivation = backward(loss, leaves, self.step.sign * share)
         per_sample = decompose([*per_sample, *(derivation.gradient(leaf) for leaf in leaves)])
@@ -230,10 +230,11 @@ class BatchProgram:
         if price is not None:
             slopes = backward(price, leaves)
             gradients = [g + slopes.gradient(p) for g, p in zip(gradients, leaves, strict=True)]
-        numbers = [*self.scalars, *self.settings]
-        moved, after = self.step.update(leaves, gradients, self.step.memory, numbers, self.total)
+        moved, after = self.step.update(leaves, gradients, self.step.memory, self.given, self.total)
         late = [*moved, *after, *([price] if price is not None else [])]
-        self.numbers, late = numbers_first(late, self.scalars, self.settings)
+        if self.given:
+            step, rate, *settings = self.given
+            self.numbers, late = numbers_first(late, step, rate, settings)
         return self._lower(per_sample, decompose(late), price is not None)
 
     def _place(self) -> None:
@@ -245,7 +246,8 @@ class BatchProgram:
         buffers = dict(zip(nodes, self.state, strict=True))
         for name, node in (("x", self.x), ("t", self.t), ("w", self.weight)):
             buffers[node] = Buffer(name, (*node.shape, self.lanes), self.dtype, "input", True)
-        for k, node in enumerate((self.inverse, self.total, self.keep, *self.numbers.inputs_after)):
+        numbers = self.numbers.inputs_after if self.numbers else ()
+        for k, node in enumerate((self.inverse, self.total, self.keep, *numbers)):
             buffers[node] = Buffer(f"s{k}", (), self.dtype, "input")
         for node in self.key:
             buffers[node] = Buffer("key", (self.lanes,), "int64", "input", True)
@@ -318,7 +320,7 @@ class BatchProgram:
             lanes=self.lanes,
             memory=memory,
             state=self.state,
-            trained=len(self.step.parameters) if self.step.update and self.step.scalars else 0,
+            trained=len(self.step.parameters) if self.given else 0,
             sources=self.sources,
             constants=[b for b in buffers.values() if b.role == "constant"],
             rows=self.rows,
@@ -328,8 +330,7 @@ class BatchProgram:
             total=buffers[self.total],
             inverse=buffers[self.inverse],
             keep=buffers[self.keep],
-            numbers=[buffers[node] for node in self.numbers.inputs_after],
-            fixed=self.numbers.fixed,
+            clock=clock(self.numbers, buffers, self.target) if self.numbers else None,
             losses=self.losses,
             stacks=self.stacks,
             chunks=self.chunks,

@@ -41,6 +41,8 @@ LARGEST_SUM = 4096
 SLOWEST = 2e9
 """Floating-point operations a second that any machine makes."""
 
+NONE = np.zeros(0)
+
 
 class NativeProgram:
     """Epochs as native code.
@@ -138,11 +140,12 @@ class NativeProgram:
         arrays = [a for entry in (*params, *memory) for a in entry.values()]
         data = [*self._samples(*samples), _places(orders, len(samples.X)).ravel()]
         data.append(self._keys(state, orders, batch_size))
-        scalars = self._scalars(program, state.step, learning_rates.ravel(), epochs * batches)
-        losses = np.zeros((epochs * batches, 3), self.dtype)
+        steps = epochs * batches
+        table, rates = self._numbers(program, state.step, steps, learning_rates)
+        losses = np.zeros((steps, 3), self.dtype)
         sizes = (batch_size, chosen.threads, chosen.block, epochs, trail)
-        self._run(program, Batches(arrays, data, scalars, losses, *sizes))
-        state.step += epochs * batches
+        self._run(program, Batches(arrays, data, table, rates, losses, *sizes))
+        state.step += steps
         state.params, state.memory = params, memory
         values, prices = epoch_means(losses.reshape(epochs, batches, 3))
         state.penalty = float(prices[-1])
@@ -174,16 +177,14 @@ class NativeProgram:
             pace = self._paces[program, batches.size] = Pace(batches.threads, guess)
         return pace
 
-    def _scalars(
-        self, program: BatchProgram, step: int, learning_rates: Array, batches: int
-    ) -> Array:
-        """For every batch: step count, learning rate, the rule's other hyperparameters."""
-        given: list[Any] = [
-            np.arange(step + 1, step + 1 + batches, dtype=np.float64),
-            np.asarray(learning_rates, np.float64),
-            *(np.float64(getattr(self.rule, name)) for name in self._hyper()),
-        ]
-        return program.numbers.columns(given, batches, self.dtype)
+    def _numbers(
+        self, program: BatchProgram, before: int, steps: int, learning_rates: Array
+    ) -> tuple[Array, Array]:
+        """What the program's numbers are made from: a table, and the rates of the steps."""
+        assert program.numbers
+        rates = np.ascontiguousarray(learning_rates, np.float64).reshape(steps)
+        settings = [getattr(self.rule, name) for name in self._hyper()]
+        return program.numbers.table(before, steps, settings), rates
 
     def _keys(self, state: ProgramState, orders: Array, batch_size: int) -> Array:
         """The keys of the samples of some epochs, for dropout."""
@@ -223,11 +224,11 @@ class NativeProgram:
         sign = -1.0 if self.objective.loss.maximise else 1.0
         price = self._price if self.objective.penalty else None
         if what == "loss":
-            return Step(sample, [], 0, 0, None, None, sign)
+            return Step(sample, [], None, sign=sign)
         if what in ("gradient", "product"):
             sample = _along(sample) if what == "product" else sample
             sums = [variable(p.shape, self.dtype) for p in sample.inputs[:-2]]
-            return Step(sample, sums, 0, 0, _summed, None, sign)
+            return Step(sample, sums, _summed, sign=sign)
         leaves = sample.inputs[: -3 if drops else -2]
         memory = [self.rule.init(np.zeros(p.shape, p.dtype)) for p in leaves]
         stand_ins = [
@@ -252,7 +253,7 @@ class NativeProgram:
             ordered = [new[k] for new, old in zip(after, states, strict=True) for k in old]
             return moved, ordered
 
-        return Step(sample, flat, 2, len(self._hyper()), update, price, sign, drops)
+        return Step(sample, flat, update, 2 + len(self._hyper()), price, sign, drops)
 
     def _price(self, parameters: Sequence[Node], total: Node) -> Any:
         return self.objective.penalty(self.objective.as_params(parameters), total)
@@ -285,10 +286,9 @@ class NativeProgram:
         data = self._samples(X, T, weights)
         data += [np.arange(len(X)), np.zeros(1, np.int64)]
         losses = np.zeros((batch_count(len(X), size), 3), self.dtype)
-        scalars = np.zeros(0, self.dtype)
         program, chosen = self._program(size, what, everything=True)
         sizes = (size, chosen.threads, chosen.block)
-        self._run(program, Batches(arrays, data, scalars, losses, *sizes))
+        self._run(program, Batches(arrays, data, NONE, NONE, losses, *sizes))
         return means(losses)[0]
 
     def gradients(
@@ -336,8 +336,7 @@ class NativeProgram:
         data += [np.arange(count), np.zeros(1, np.int64)]
         losses = np.zeros((batch_count(count, size), 3), self.dtype)
         program, chosen = self._program(size, what, everything)
-        scalars = np.zeros(0, self.dtype)
-        batches = Batches(state, data, scalars, losses, size, chosen.threads, chosen.block)
+        batches = Batches(state, data, NONE, NONE, losses, size, chosen.threads, chosen.block)
         call, pace, spans = program.prepared(batches), self._pace(program, batches), len(losses)
         return lambda: _in_spans(call, spans, pace), losses
 
