@@ -23,7 +23,7 @@ import numpy as np
 from thalweg.errors import ShapeError, TracingError
 from thalweg.graph import Graph, Node
 
-__all__ = ["Plan", "interpret", "plan"]
+__all__ = ["Plan", "interpret", "plan", "refuse_strangers"]
 
 OPERATORS: dict[Any, Callable[..., Any]] = {
     np.add: operator.add,
@@ -95,15 +95,8 @@ def plan(graph: Graph) -> Plan:
         If the graph uses a variable that is no input: a traced array has escaped the function
         in which it was made.
     """
+    nodes = refuse_strangers(graph)
     slot = {node: position for position, node in enumerate(graph.inputs)}
-    nodes = [node for node in graph.nodes() if node not in slot]
-    strangers = [node for node in nodes if node.is_variable]
-    if strangers:
-        raise TracingError(
-            "{count} traced array(s) from another function are used here: a traced array "
-            "cannot be kept in a list or global and used after its function has returned.",
-            count=len(strangers),
-        )
     spread, size = _spread_by_numpy(graph), len(slot)
     for node in nodes:
         if node in spread:
@@ -136,6 +129,26 @@ def plan(graph: Graph) -> Plan:
         if node.is_constant:
             blank[slot[node]] = node.attributes["value"]
     return Plan(graph, tuple(blank), steps, tuple(slot[n] for n in graph.outputs))
+
+
+def refuse_strangers(graph: Graph) -> list[Node]:
+    """The nodes that the outputs need beside the inputs, in order.
+
+    Raises
+    ------
+    TracingError
+        If there are variables among them: traced arrays that have escaped their function.
+    """
+    inputs = set(graph.inputs)
+    nodes = [node for node in graph.nodes() if node not in inputs]
+    strangers = [node for node in nodes if node.is_variable]
+    if strangers:
+        raise TracingError(
+            "{count} traced array(s) from another function are used here: a traced array "
+            "cannot be kept in a list or global and used after its function has returned.",
+            count=len(strangers),
+        )
+    return nodes
 
 
 def _spread_by_numpy(graph: Graph) -> set[Node]:

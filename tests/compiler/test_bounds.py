@@ -17,7 +17,8 @@ from tests.compiler.random_functions import arrays, close, error, functions
 
 import thalweg as tw
 import thalweg.numpy as tnp
-from thalweg.compiler.function import NativeGraph
+from thalweg.compiler.kernel import Kernel
+from thalweg.compiler.target import host
 from thalweg.interpreter import interpret
 
 pytestmark = [
@@ -67,9 +68,9 @@ class Guarded:
 
 def run_guarded(graph, arguments, at_end, target=None):
     """The results of a native graph on guarded memory."""
-    native = NativeGraph(graph, target)
+    native = Kernel(graph, target or host())
     native.numbers = False  # as arrays, whatever they are
-    native.code = type(native.code)(native._text(), "kernel", native.target)
+    native.code = type(native.code)(native.text(), "kernel", native.target)
     given = [np.asarray(a, n.dtype) for a, n in zip(arguments, graph.inputs, strict=True)]
     fixed = [np.asarray(b.value) for b in native.constants]
     sizes = [b.bytes for b in native.results]

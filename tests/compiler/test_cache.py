@@ -13,6 +13,7 @@ import pytest
 import thalweg as tw
 import thalweg.numpy as tnp
 from thalweg.compiler import cache
+from thalweg.compiler.kernel import shared_kernel
 from thalweg.compiler.native import NativeCode
 from thalweg.compiler.target import Target, host
 
@@ -52,11 +53,13 @@ for seed in range(25):
     f = RandomFunction([tuple(map(int, random.integers(0, 999, 4))) for _ in range(12)], 3)
     points = arrays(seed, [(5, 7), (17,)], np.float64)
     graph = tw.trace(tw.value_and_grad(f.total, (0, 1)), *points)
-    print(hashlib.sha256(NativeGraph(graph).code.text.encode()).hexdigest())
+    print(hashlib.sha256(NativeGraph(graph).kernel.code.text.encode()).hexdigest())
 """
 
 
 def value():
+    """Of a function, with nothing kept in memory."""
+    shared_kernel.cache_clear()
     return tw.compile(lambda x: tnp.sum(tnp.sin(x) + 0.125 * x))(np.arange(5.0))
 
 

@@ -164,8 +164,8 @@ def test_memory_is_used_again():
         return x
 
     native = NativeGraph(tw.trace(f, np.ones((16, 16))))
-    assert native.memory.size() <= 3 * 16 * 16 * 8
-    apart = plan_memory(native.nests, reuse=False)
+    assert native.kernel.memory.size() <= 3 * 16 * 16 * 8
+    apart = plan_memory(native.kernel.nests, reuse=False)
     assert apart.size() >= 19 * 16 * 16 * 8
 
 

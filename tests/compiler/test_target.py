@@ -85,7 +85,7 @@ def test_assembly_is_written(name, function, dtype):
     x = arrays(3, [(29, 19)], dtype)[0]
     native = NativeGraph(tw.trace(FUNCTIONS[function], x), Target.named(name))
     assert "kernel" in native.show("asm")
-    assert native.code.object_code()[:4] == b"\x7fELF"
+    assert native.kernel.code.object_code()[:4] == b"\x7fELF"
 
 
 def test_vectors_are_used():
