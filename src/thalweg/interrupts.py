@@ -36,22 +36,28 @@ def in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-@contextmanager
-def held_back() -> Iterator[None]:
+class held_back:  # a name like a function: it is read as one
     """Inside, Ctrl-C is noted and acted upon at the end: arrays in use must not go away."""
-    before = _signals.getsignal(SIGINT) if in_main_thread() else None
-    if before is None:  # another thread, or a program around Python that handles the signal itself
-        yield
-        return
-    noted: list[tuple[int, FrameType | None]] = []
-    _signals.signal(SIGINT, lambda number, frame: noted.append((number, frame)))
-    try:
-        yield
-    finally:
-        _signals.signal(SIGINT, before)
-        if noted and callable(before):
-            before(*noted[0])
-        elif noted:
+
+    __slots__ = ("before", "noted")
+
+    def __enter__(self) -> None:
+        self.before: Any = _signals.getsignal(SIGINT) if in_main_thread() else None
+        if self.before is None:  # another thread, or a program that handles the signal itself
+            return
+        self.noted: list[tuple[int, FrameType | None]] = []
+        _signals.signal(SIGINT, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.noted.append((number, frame))
+
+    def __exit__(self, *error: object) -> None:
+        if self.before is None:
+            return
+        _signals.signal(SIGINT, self.before)
+        if self.noted and callable(self.before):
+            self.before(*self.noted[0])
+        elif self.noted:
             signal.raise_signal(SIGINT)
 
 

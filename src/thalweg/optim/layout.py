@@ -28,7 +28,7 @@ Matrix = npt.NDArray[np.float64]
 
 
 def same_point(a: Vector | None, b: Vector) -> bool:
-    """Whether two vectors are one, bit by bit: whoever knows the answer at `a` need not ask again."""
+    """Whether two vectors are one, bit by bit: what is known at `a` need not be asked again."""
     return a is b or (a is not None and a.tobytes() == b.tobytes())
 
 
