@@ -14,9 +14,10 @@ Examples
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,20 +38,40 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
 SMALL = 1000
 """Entries of values that need not be freed before the others."""
 
-Step = tuple[Callable[..., Any], tuple[int, ...], dict[str, Any], int, tuple[int, ...]]
+
+class Step(NamedTuple):
+    """One operation: from the values at some slots to that at another one.
+
+    Attributes
+    ----------
+    evaluate : callable
+    sources : tuple of int
+    target : int
+    done : tuple of int
+        Large values that nobody needs any more.
+    size : int
+        Entries of the result.
+    """
+
+    evaluate: Callable[..., Any]
+    sources: tuple[int, ...]
+    target: int
+    done: tuple[int, ...]
+    size: int
 
 
 @dataclass(frozen=True)
 class Plan:
     """A graph in order of evaluation, large values freed after their last use."""
 
-    graph: Graph
-    blank: tuple[Any, ...]  # the constants, and None for all other values
+    inputs: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+    blank: tuple[Any, ...]  # what is known, and None for all other values; inputs come first
     steps: tuple[Step, ...]
-    outputs: tuple[int, ...]
+    results: tuple[int, ...]
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
-        """Evaluate; `arguments` as the graph's inputs, converted to their dtypes.
+        """Evaluate; `arguments` as the inputs, converted to their dtypes.
 
         Raises
         ------
@@ -58,25 +79,58 @@ class Plan:
             If an argument has another shape than the input.
         """
         values = list(self.blank)
-        for slot, (node, argument) in enumerate(zip(self.graph.inputs, arguments, strict=True)):
-            array = np.asarray(argument, dtype=node.dtype)
-            if array.shape != node.shape:
-                raise ShapeError(
-                    "argument {place} has shape {found}, not {wanted}",
-                    place=slot + 1,
-                    found=array.shape,
-                    wanted=node.shape,
-                )
-            values[slot] = array
+        values[: len(self.inputs)] = _converted(arguments, self.inputs)
         with np.errstate(all="ignore"):
-            for evaluate, sources, attributes, target, done in self.steps:
-                values[target] = evaluate(*[values[s] for s in sources], **attributes)
+            for evaluate, sources, target, done, _ in self.steps:
+                values[target] = evaluate(*[values[s] for s in sources])
                 for slot in done:
                     values[slot] = None
-        return [_finished(values[slot], node.dtype) for slot, node in self._results()]
+        return [
+            _finished(values[slot], node.dtype)
+            for slot, node in zip(self.results, self.outputs, strict=True)
+        ]
 
-    def _results(self) -> zip[tuple[int, Any]]:
-        return zip(self.outputs, self.graph.outputs, strict=True)
+    def given(self, last: Sequence[Any]) -> Plan:
+        """The plan with its last inputs known."""
+        if not last:
+            return self
+        free = len(self.inputs) - len(last)
+        blank = list(self.blank)
+        blank[free : len(self.inputs)] = _converted(last, self.inputs[free:])
+        blank, steps = _known_first(blank, self.steps, free)
+        return replace(self, inputs=self.inputs[:free], blank=tuple(blank), steps=tuple(steps))
+
+
+def _converted(arguments: Sequence[Any], inputs: Sequence[Node]) -> list[Any]:
+    """Arguments as arrays of the inputs' dtypes."""
+    arrays: list[Any] = []
+    for node, argument in zip(inputs, arguments, strict=True):
+        array = np.asarray(argument, dtype=node.dtype)
+        if array.shape != node.shape:
+            raise ShapeError(
+                "argument {place} has shape {found}, not {wanted}",
+                place=len(arrays) + 1,
+                found=array.shape,
+                wanted=node.shape,
+            )
+        arrays.append(array)
+    return arrays
+
+
+def _known_first(
+    blank: list[Any], steps: Iterable[Step], free: int
+) -> tuple[list[Any], list[Step]]:
+    """Make the steps whose operands are all known, where their results are small."""
+    known = [slot >= free and value is not None for slot, value in enumerate(blank)]
+    left = []
+    with np.errstate(all="ignore"):
+        for step in steps:
+            if step.size <= SMALL and all(known[s] for s in step.sources):
+                blank[step.target] = step.evaluate(*[blank[s] for s in step.sources])
+                known[step.target] = True
+            else:
+                left.append(step)
+    return blank, left
 
 
 def _finished(value: Any, dtype: np.dtype[Any]) -> Any:
@@ -97,12 +151,35 @@ def plan(graph: Graph) -> Plan:
     """
     nodes = refuse_strangers(graph)
     slot = {node: position for position, node in enumerate(graph.inputs)}
-    spread, size = _spread_by_numpy(graph), len(slot)
+    passed, size = _passed_through(graph), len(slot)
     for node in nodes:
-        if node in spread:
+        if node in passed:
             slot[node] = slot[node.inputs[0]]
         else:
             slot[node], size = size, size + 1
+    done = _freed(graph, nodes, slot)
+    steps = [
+        Step(
+            _operation(node, passed),
+            tuple([slot[i] for i in node.inputs]),
+            slot[node],
+            tuple(done.get(position, ())),
+            node.size,
+        )
+        for position, node in enumerate(nodes)
+        if node.primitive is not None and node not in passed
+    ]
+    blank: list[Any] = [None] * size
+    for node in nodes:
+        if node.is_constant:
+            blank[slot[node]] = node.attributes["value"][()]
+    blank, steps = _known_first(blank, steps, len(graph.inputs))
+    results = tuple([slot[n] for n in graph.outputs])
+    return Plan(graph.inputs, graph.outputs, tuple(blank), tuple(steps), results)
+
+
+def _freed(graph: Graph, nodes: Sequence[Node], slot: Mapping[Node, int]) -> dict[int, list[int]]:
+    """For a position among the nodes, the slots of large values that are not used after it."""
     last_use: dict[int, int] = {}
     for position, node in enumerate(nodes):
         for i in node.inputs:
@@ -113,22 +190,18 @@ def plan(graph: Graph) -> Plan:
     for s, position in last_use.items():
         if s in large and s not in kept:
             done.setdefault(position, []).append(s)
-    steps = tuple(
-        (
-            OPERATORS.get(node.primitive.evaluate, node.primitive.evaluate),
-            tuple(slot[i] for i in node.inputs),
-            dict(node.attributes),
-            slot[node],
-            tuple(done.get(position, ())),
-        )
-        for position, node in enumerate(nodes)
-        if node.primitive is not None and node not in spread
-    )
-    blank: list[Any] = [None] * size
-    for node in nodes:
-        if node.is_constant:
-            blank[slot[node]] = node.attributes["value"]
-    return Plan(graph, tuple(blank), steps, tuple(slot[n] for n in graph.outputs))
+    return done
+
+
+def _operation(node: Node, passed: Set[Node]) -> Callable[..., Any]:
+    """What is called with the operands."""
+    assert node.primitive is not None
+    if _is_number(node) and node.inputs[0] in passed:
+        return operator.itemgetter(node.inputs[0].attributes["starts"])
+    evaluate = node.primitive.evaluate
+    if node.attributes:
+        return partial(evaluate, **node.attributes)
+    return OPERATORS.get(evaluate, evaluate)
 
 
 def refuse_strangers(graph: Graph) -> list[Node]:
@@ -151,8 +224,12 @@ def refuse_strangers(graph: Graph) -> list[Node]:
     return nodes
 
 
-def _spread_by_numpy(graph: Graph) -> set[Node]:
-    """Nodes that only repeat entries for ufuncs which do so themselves, beside another operand."""
+def _passed_through(graph: Graph) -> set[Node]:
+    """Nodes that need not be made, because those that use them do as well with their operand.
+
+    They repeat entries for ufuncs that do so themselves, beside another operand, or are slices
+    of one entry of which only the number is used.
+    """
     users: dict[Node, list[Node]] = {}
     for node in graph.nodes():
         for i in node.inputs:
@@ -166,10 +243,18 @@ def _spread_by_numpy(graph: Graph) -> set[Node]:
 
     outputs = set(graph.outputs)
     for node, its in users.items():
-        repeats = node.name == "broadcast_to" and node not in outputs
-        if repeats and all(spreads(user, node) for user in its):
+        if node in outputs:
+            continue
+        if (node.name == "broadcast_to" and all(spreads(user, node) for user in its)) or (
+            node.name == "slice" and all(map(_is_number, its))
+        ):
             found.add(node)
     return found
+
+
+def _is_number(node: Node) -> bool:
+    """Whether a node is one entry without axes."""
+    return node.name == "reshape" and not node.shape
 
 
 def interpret(graph: Graph, arguments: Sequence[Any]) -> list[Any]:
