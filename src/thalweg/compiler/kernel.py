@@ -68,7 +68,7 @@ def kernel_of(graph: Graph, target: Target, alone: bool = False) -> Kernel:
 @lru_cache(maxsize=32)
 def shared_kernel(form: Form, target: Target, alone: bool) -> Kernel:
     """The same by a form."""
-    return Kernel(form.graph, target, alone)
+    return Kernel(form.take(), target, alone)
 
 
 class Kernel:

@@ -16,8 +16,6 @@ False
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 from thalweg.graph.graph import Graph, substitute
@@ -94,13 +92,16 @@ class Form:
         self.held += value.nbytes
         return "constant", kind, node.shape, value.tobytes()
 
-    @cached_property
-    def open(self) -> Graph:
-        """The graph with the arrays that were left out as further inputs."""
-        graph = self.graph
-        if not self.arrays:
+    def take(self) -> Graph:
+        """The graph, with the arrays that were left out as further inputs.
+
+        The form lets go of both: what is kept to be looked up by must not keep data.
+        """
+        graph, arrays = self.graph, self.arrays
+        del self.graph, self.arrays
+        if not arrays:
             return graph
-        places = {node: variable(node.shape, node.dtype) for node in self.arrays}
+        places = {node: variable(node.shape, node.dtype) for node in arrays}
         image = substitute(graph.outputs, places)
         outputs = tuple(image[node] for node in graph.outputs)
-        return replace(graph, inputs=(*graph.inputs, *places.values()), outputs=outputs, labels={})
+        return Graph((*graph.inputs, *places.values()), outputs)

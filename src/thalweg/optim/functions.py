@@ -28,41 +28,21 @@ array([[2., 0.],
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 import thalweg.numpy as tnp
-from thalweg.differentiation import backward, forward
-from thalweg.differentiation.transforms import jacobians
-from thalweg.errors import CompilerError, DifferentiationError, ShapeError, TracingError
-from thalweg.graph import Graph, Node, variable
-from thalweg.interpreter import plan
+from thalweg.errors import DifferentiationError, ShapeError, TracingError
+from thalweg.graph import Node
+from thalweg.optim.derived import Evaluator, derived, evaluator
 from thalweg.optim.layout import Matrix, Vector
 from thalweg.tracing import trace_tree
 from thalweg.trees import flatten
 
-__all__ = ["Given", "Smooth", "Traced", "evaluator", "numerical_jacobian", "smooth"]
-
-Evaluator = Callable[[Sequence[Any]], list[Any]]
-
-
-NATIVE_WORK = 100_000
-"""Numbers that an evaluation computes, from which compiling it pays."""
-
-
-def evaluator(graph: Graph) -> Evaluator:
-    """How graphs of solvers are evaluated: large ones natively, where that is possible."""
-    if sum(node.size for node in graph.nodes()) < NATIVE_WORK:
-        return plan(graph)
-    try:
-        from thalweg.compiler.function import NativeGraph
-
-        return NativeGraph(graph)
-    except (ImportError, CompilerError):
-        return plan(graph)
+__all__ = ["Evaluator", "Given", "Smooth", "Traced", "evaluator", "numerical_jacobian", "smooth"]
 
 
 class Smooth(ABC):
@@ -103,7 +83,7 @@ class Smooth(ABC):
 
 
 class Traced(Smooth):
-    """A function traced once; its derivatives are graphs made from that trace.
+    """A function traced once; its derivatives follow from that trace (`thalweg.optim.derived`).
 
     Parameters
     ----------
@@ -117,56 +97,37 @@ class Traced(Smooth):
 
     def __init__(self, function: Callable[[Any], Any], n: int) -> None:
         self.n = n
-        self.graph = trace_tree(lambda x: _laid_out(function(x)), (np.zeros(n),)).graph
-        self.m = self.graph.outputs[0].size
-
-        (self._x,), (self._F,) = self.graph.inputs, self.graph.outputs
-        self._v, self._u = (variable((k,), np.float64) for k in (n, self.m))
-
-    @cached_property
-    def _pulled(self) -> Node:
-        """Jᵀu, the gradient of Σₖ uₖFₖ."""
-        return backward(self._F, [self._x], self._u).gradient(self._x)
-
-    @cached_property
-    def _pushed(self) -> Node:
-        """J·v."""
-        return forward([self._F], [self._x], [self._v])[0]
+        graph = trace_tree(lambda x: _laid_out(function(x)), (np.zeros(n),)).graph
+        self._derived, self._arrays = derived(graph)
+        self.m = self._derived.m
 
     @cached_property
     def _value(self) -> Evaluator:
-        return evaluator(self.graph)
+        return self._derived.value.evaluator(self._arrays)
 
     @cached_property
     def _derivative(self) -> Evaluator:
-        if self.m == 1:
-            slopes = backward(self._F, [self._x]).gradient(self._x)
-        else:
-            ((slopes,),) = jacobians([self._F], [self._x])
-        return evaluator(Graph((self._x,), (self._F, slopes)))
+        return self._derived.derivative.evaluator(self._arrays)
 
     @cached_property
     def _push(self) -> Evaluator:
-        return evaluator(Graph((self._x, self._v), (self._pushed,)))
+        return self._derived.push.evaluator(self._arrays)
 
     @cached_property
     def _push_twice(self) -> Evaluator:
-        again = forward([self._pushed], [self._x], [self._v])
-        return evaluator(Graph((self._x, self._v), tuple(again)))
+        return self._derived.push_twice.evaluator(self._arrays)
 
     @cached_property
     def _pull(self) -> Evaluator:
-        return evaluator(Graph((self._x, self._u), (self._F, self._pulled)))
+        return self._derived.pull.evaluator(self._arrays)
 
     @cached_property
     def _curvature(self) -> Evaluator:
-        ((matrix,),) = jacobians([self._pulled], [self._x])
-        return evaluator(Graph((self._x, self._u), (matrix,)))
+        return self._derived.curvature.evaluator(self._arrays)
 
     @cached_property
     def _curvature_product(self) -> Evaluator:
-        product = forward([self._pulled], [self._x], [self._v])
-        return evaluator(Graph((self._x, self._u, self._v), tuple(product)))
+        return self._derived.curvature_product.evaluator(self._arrays)
 
     def value(self, x: Vector) -> Vector:
         return self._value([x])[0]  # type: ignore[no-any-return]
