@@ -45,18 +45,21 @@ class Step(NamedTuple):
     Attributes
     ----------
     evaluate : callable
-    sources : tuple of int
+    operands : callable
+        From all values to those at the sources, in a sequence.
     target : int
     done : tuple of int
         Large values that nobody needs any more.
+    sources : tuple of int
     size : int
         Entries of the result.
     """
 
     evaluate: Callable[..., Any]
-    sources: tuple[int, ...]
+    operands: Callable[[list[Any]], Sequence[Any]]
     target: int
     done: tuple[int, ...]
+    sources: tuple[int, ...]
     size: int
 
 
@@ -81,10 +84,11 @@ class Plan:
         values = list(self.blank)
         values[: len(self.inputs)] = _converted(arguments, self.inputs)
         with np.errstate(all="ignore"):
-            for evaluate, sources, target, done, _ in self.steps:
-                values[target] = evaluate(*[values[s] for s in sources])
-                for slot in done:
-                    values[slot] = None
+            for evaluate, operands, target, done, _, _ in self.steps:
+                values[target] = evaluate(*operands(values))
+                if done:
+                    for slot in done:
+                        values[slot] = None
         return [
             _finished(values[slot], node.dtype)
             for slot, node in zip(self.results, self.outputs, strict=True)
@@ -126,7 +130,7 @@ def _known_first(
     with np.errstate(all="ignore"):
         for step in steps:
             if step.size <= SMALL and all(known[s] for s in step.sources):
-                blank[step.target] = step.evaluate(*[blank[s] for s in step.sources])
+                blank[step.target] = step.evaluate(*step.operands(blank))
                 known[step.target] = True
             else:
                 left.append(step)
@@ -158,17 +162,12 @@ def plan(graph: Graph) -> Plan:
         else:
             slot[node], size = size, size + 1
     done = _freed(graph, nodes, slot)
-    steps = [
-        Step(
-            _operation(node, passed),
-            tuple([slot[i] for i in node.inputs]),
-            slot[node],
-            tuple(done.get(position, ())),
-            node.size,
-        )
-        for position, node in enumerate(nodes)
-        if node.primitive is not None and node not in passed
-    ]
+    steps = []
+    for position, node in enumerate(nodes):
+        if node.primitive is not None and node not in passed:
+            sources = tuple([slot[i] for i in node.inputs])
+            evaluate, freed = _operation(node, passed), tuple(done.get(position, ()))
+            steps.append(Step(evaluate, _at(sources), slot[node], freed, sources, node.size))
     blank: list[Any] = [None] * size
     for node in nodes:
         if node.is_constant:
@@ -191,6 +190,13 @@ def _freed(graph: Graph, nodes: Sequence[Node], slot: Mapping[Node, int]) -> dic
         if s in large and s not in kept:
             done.setdefault(position, []).append(s)
     return done
+
+
+def _at(slots: tuple[int, ...]) -> Callable[[list[Any]], Sequence[Any]]:
+    """What picks the values at some slots, quicker than a loop does."""
+    if len(slots) == 1:
+        return operator.itemgetter(slice(slots[0], slots[0] + 1))
+    return operator.itemgetter(*slots)
 
 
 def _operation(node: Node, passed: Set[Node]) -> Callable[..., Any]:

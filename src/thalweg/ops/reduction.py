@@ -40,7 +40,7 @@ def _arg(function: Any) -> Any:
 
 sum: Reduction = Reduction(
     name="sum",
-    evaluate=lambda x, axes: np.sum(x, axis=axes),
+    evaluate=lambda x, axes: np.add.reduce(x, axis=axes),
     partial=lambda out, x, axes: constant(1.0, x.dtype),
     empty=True,
     source="np.sum({0}, axis={axes})",

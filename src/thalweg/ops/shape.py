@@ -52,7 +52,7 @@ reshape: Linear = Linear(
 # -- transpose -----------------------------------------------------------------
 transpose: Linear = Linear(
     name="transpose",
-    evaluate=lambda x, axes: np.transpose(x, axes),
+    evaluate=lambda x, axes: x.transpose(axes),
     transposes=(
         lambda ct, node: transposed(ct, tuple(int(a) for a in np.argsort(node.attributes["axes"]))),
     ),
