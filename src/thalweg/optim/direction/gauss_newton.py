@@ -16,7 +16,7 @@ array([-1. , -0.5])
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -102,11 +102,32 @@ def _factors(matrix: Matrix) -> tuple[Matrix | None, Matrix, Vector, Matrix]:
     orthogonal, (m, n) = None, matrix.shape
     if m > n:
         factors, tau, _, _ = dgeqrf(matrix, lwork=BLOCK * n)
-        orthogonal, matrix = dorgqr(factors, tau, lwork=BLOCK * n)[0], np.triu(factors[:n])
+        orthogonal, matrix = dorgqr(factors, tau, lwork=BLOCK * n)[0], _upper(factors)
     left, values, right, failed = dgesvd(matrix, full_matrices=0, lwork=BLOCK * (m + n))
     if failed:
         raise np.linalg.LinAlgError("the singular values did not converge")
     return orthogonal, left, values, right
+
+
+def _pivoted(matrix: Matrix) -> tuple[Matrix, Matrix, Vector]:
+    """Q, R and the order of columns with the matrix's columns in that order QR; as many rows."""
+    from scipy.linalg.lapack import dgeqp3, dorgqr
+
+    n = matrix.shape[1]
+    factors, order, tau, _, _ = dgeqp3(matrix, lwork=BLOCK * (n + 1))
+    return dorgqr(factors, tau, lwork=BLOCK * n)[0], _upper(factors), order - 1
+
+
+def _upper(factors: Matrix) -> Matrix:
+    """The upper triangle of as many rows as columns, zeros below."""
+    n = factors.shape[1]
+    return np.where(_on_or_above(n), factors[:n], 0.0)
+
+
+@lru_cache(maxsize=8)
+def _on_or_above(n: int) -> Mask:
+    """Where the upper triangle of an n × n matrix is."""
+    return np.triu(np.ones((n, n), np.bool_))
 
 
 def refined_step(residual: Vector, jacobian: Matrix) -> Vector | None:
@@ -122,18 +143,17 @@ def refined_step(residual: Vector, jacobian: Matrix) -> Vector | None:
     The refinement is that of the augmented system [I J; Jᵀ 0] (Å. Björck, BIT 7 (1967)
     257-278), with its residuals accumulated in extended precision where NumPy has it.
     """
-    from scipy.linalg import qr
     from scipy.linalg.lapack import dtrtrs
 
     m, n = jacobian.shape
-    if m < n or not np.all(np.isfinite(jacobian)) or not np.all(np.isfinite(residual)):
+    if m < n or not (np.isfinite(jacobian).all() and np.isfinite(residual).all()):
         return None
-    scale = np.sqrt(np.sum(jacobian**2, axis=0))
-    if not np.all(scale > 0) or not np.all(np.isfinite(scale)):
+    scale = np.sqrt((jacobian**2).sum(axis=0))
+    if not ((scale > 0).all() and np.isfinite(scale).all()):
         return None
     scaled = jacobian / scale
-    orthogonal, upper, order = qr(scaled, mode="economic", pivoting=True, check_finite=False)
-    diagonal = np.abs(np.diag(upper))
+    orthogonal, upper, order = _pivoted(scaled)
+    diagonal = np.abs(upper.diagonal())
     if diagonal[-1] <= 1e-14 * diagonal[0]:
         return None
     exact, target = scaled.astype(np.longdouble), -residual.astype(np.longdouble)
