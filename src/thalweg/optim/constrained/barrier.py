@@ -58,6 +58,7 @@ class Barrier:
         single_lower = self.has_lower & ~self.has_upper
         single_upper = self.has_upper & ~self.has_lower
         self.pull = single_lower.astype(np.float64) - single_upper.astype(np.float64)
+        self.bound_count = int(self.has_lower.sum() + self.has_upper.sum())
 
     def gaps(self, w: Vector) -> tuple[Vector, Vector]:
         """The gaps w - l and u - w, one where there is no bound."""
@@ -69,9 +70,9 @@ class Barrier:
         """The barrier objective."""
         below, above = self.gaps(w)
         with np.errstate(all="ignore"):
-            logs = float(np.sum(np.log(below)) + np.sum(np.log(above)))
+            logs = float(np.log(below).sum() + np.log(above).sum())
             pulls = np.where(self.pull > 0, below, np.where(self.pull < 0, above, 0.0))
-        return f - mu * logs + DAMPING * mu * float(np.sum(pulls))
+        return f - mu * logs + DAMPING * mu * float(pulls.sum())
 
     def phi_gradient(self, w: Vector, g: Vector, mu: float) -> Vector:
         """Its gradient."""
@@ -94,9 +95,8 @@ class Barrier:
 
     def mean_of(self, below: Vector, above: Vector, zl: Vector, zu: Vector) -> float:
         """The mean product of gap and multiplier over all bounds, zero if there are none."""
-        count = int(np.sum(self.has_lower) + np.sum(self.has_upper))
-        total = float(np.sum(below * zl * self.has_lower) + np.sum(above * zu * self.has_upper))
-        return total / max(1, count)
+        total = (below * zl * self.has_lower).sum() + (above * zu * self.has_upper).sum()
+        return float(total) / max(1, self.bound_count)
 
     def mean_product(self, it: Iterate) -> float:
         """The same at an iterate."""
@@ -123,12 +123,11 @@ class Barrier:
         """The scaled residual of the optimality conditions at μ."""
         stationarity, violation, complementarity = self.residuals(it, mu)
         n, m = it.w.size, it.y.size
-        bound_count = int(np.sum(self.has_lower) + np.sum(self.has_upper))
-        z_sum = float(np.sum(np.abs(it.zl)) + np.sum(np.abs(it.zu)))
-        y_sum = float(np.sum(np.abs(it.y)))
-        dual = np.clip((y_sum + z_sum) / max(1, m + n), 100.0, LARGEST_MEAN) / 100.0
-        product = np.clip(z_sum / max(1, bound_count), 100.0, LARGEST_MEAN) / 100.0
-        return float(max(stationarity / dual, violation, complementarity / product))
+        z_sum = float(np.abs(it.zl).sum() + np.abs(it.zu).sum())
+        y_sum = float(np.abs(it.y).sum())
+        dual = _mean_scale((y_sum + z_sum) / max(1, m + n))
+        product = _mean_scale(z_sum / max(1, self.bound_count))
+        return max(stationarity / dual, violation, complementarity / product)
 
     def residuals(self, it: Iterate, mu: float) -> tuple[float, float, float]:
         """Largest entries of stationarity, constraints and complementarity."""
@@ -136,19 +135,25 @@ class Barrier:
         rest = it.slopes.g + it.slopes.jacobian.T @ it.y - it.zl + it.zu
         low = np.where(self.has_lower, below * it.zl - mu, 0.0)
         high = np.where(self.has_upper, above * it.zu - mu, 0.0)
-        return (
-            float(np.max(np.abs(rest), initial=0.0)),
-            float(np.max(np.abs(it.values.c), initial=0.0)),
-            float(max(np.max(np.abs(low), initial=0.0), np.max(np.abs(high), initial=0.0))),
-        )
+        return _largest(rest), _largest(it.values.c), max(_largest(low), _largest(high))
+
+
+def _mean_scale(mean: float) -> float:
+    """By how much the multipliers' size may loosen a test."""
+    return min(max(mean, 100.0), LARGEST_MEAN) / 100.0
+
+
+def _largest(v: Vector) -> float:
+    """The largest modulus of an entry, zero if there is none."""
+    return float(np.abs(v).max(initial=0.0))
 
 
 def _reach(gap: Vector, change: Vector, tau: float) -> float:
     """The longest α ≤ 1 with gap + α·change ≥ (1 - τ)·gap."""
     shrinking = change < 0
-    if not np.any(shrinking):
+    if not shrinking.any():
         return 1.0
-    return min(1.0, float(np.min(-tau * gap[shrinking] / change[shrinking])))
+    return min(1.0, float((-tau * gap[shrinking] / change[shrinking]).min()))
 
 
 def inside(program: Program, w: Vector, push: float = 1e-2) -> Vector:
