@@ -11,8 +11,9 @@ Hessian of ½‖r‖² does the rest.
 
 D = I suits parameters of like size and far starts; D = column norms of J makes units irrelevant.
 The first is tried first; if it gets stuck, runs away, or has not arrived after `PATIENCE`
-iterations, the second starts afresh; then D = I again in a small first trust region, which long
-first steps cannot leave for a far plateau. The best of these goes on.
+iterations, or has come to where some parameters no longer matter, the second starts afresh; then
+both again in a small first trust region, which long first steps cannot leave for a far plateau.
+The best of these goes on. Saddle points are left (see `saddle`).
 
 K. Levenberg (1944), D. W. Marquardt (1963); J. J. Moré, The Levenberg-Marquardt algorithm:
 implementation and theory, Lecture Notes in Mathematics 630 (1978); M. K. Transtrum and J. P.
@@ -22,11 +23,13 @@ Sethna, Improvements to the Levenberg-Marquardt algorithm (arXiv:1201.5885, 2012
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
 from thalweg.errors import OptionError, suggest
 from thalweg.optim.descent import begin
+from thalweg.optim.direction.saddle import beside_saddle
 from thalweg.optim.layout import Vector
 from thalweg.optim.problem import LeastSquares, Linearisation, Mask, Problem, StepOf
 from thalweg.optim.result import Status
@@ -40,6 +43,9 @@ EPS = float(np.finfo(np.float64).eps)
 SWITCH = 1e-10  # relative reduction of the cost below which only polishing is left
 ARRIVED = 1e-6  # the optimality measure with which an attempt has not got stuck
 RUNAWAY = 1e8  # so far from the start another attempt is made
+LOST = 1e30  # and so far this one ends
+DEAD = 1e-8  # columns of J that have shrunk so much more than others belong to a plateau
+ESCAPES = 3  # from saddle points
 PATIENCE = 300
 BEND = 0.75  # the longest acceleration, relative to the step
 FEW = 200  # up to so many parameters the exact Hessian is worth its price
@@ -72,9 +78,15 @@ class _Place:
     moving: bool = False
 
 
-def _ran_away(x: Vector, start: Vector) -> bool:
+def _ran_away(x: Vector, start: Vector, reach: float = RUNAWAY) -> bool:
     """Whether a point lies where residuals often level off without being least."""
-    return bool(np.max(np.abs(x)) > RUNAWAY * max(1.0, float(np.max(np.abs(start)))))
+    return bool(np.max(np.abs(x)) > reach * max(1.0, float(np.max(np.abs(start)))))
+
+
+def _on_plateau(model: Linearisation, norms: Vector) -> bool:
+    """Whether some columns of J have all but vanished since they had these norms."""
+    left = _norms(model)[norms > 0] / norms[norms > 0]
+    return bool(left.size) and float(np.min(left)) <= DEAD * float(np.max(left))
 
 
 def _cost(place: _Place) -> float:
@@ -104,8 +116,25 @@ def levenberg_marquardt(problem: Problem, x: Vector, tol: float, scaling: str = 
             "unknown scaling {scaling!r}.{hint}", scaling=scaling, hint=suggest(scaling, SCALINGS)
         )
     start = begin(problem, x).x
+    best = _best_attempt(problem, start, tol, SCALINGS[scaling])
+    x, model = best.x, best.model
+    for left in reversed(range(ESCAPES + 1)):
+        x, model, measure = _finished(problem, x, model, tol)
+        beside = beside_saddle(problem, x, model) if left and _newton_pays(problem, x) else None
+        if beside is None:
+            break
+        best = _attempt(problem, beside, tol, True, PATIENCE, NEAR)
+        x, model = best.x, best.model
+    problem.run.conclude(Point(x, model.cost, measure))
+    return Status.CONVERGED if measure <= tol else Status.STEP_TOO_SMALL
+
+
+def _best_attempt(
+    problem: Problem, start: Vector, tol: float, scalings: tuple[tuple[bool, float], ...]
+) -> _Place:
+    """Where the attempts with one D after the other lead."""
     places: list[_Place] = []
-    for columns, reach in SCALINGS[scaling]:
+    for columns, reach in scalings:
         places.append(_attempt(problem, start, tol, columns, PATIENCE, reach))
         if places[-1].arrived and not _ran_away(places[-1].x, start):
             break
@@ -113,13 +142,12 @@ def levenberg_marquardt(problem: Problem, x: Vector, tol: float, scaling: str = 
     if moving and not places[-1].arrived:
         best = min(moving, key=_cost)
         places.append(_attempt(problem, best.x, tol, best.columns, None))
-    best = min(places, key=_cost)
-    return _finish(problem, best.x, best.model, tol)
+    return min(places, key=_cost)
 
 
 FAR, NEAR = 100.0, 0.1  # the first trust region, relative to the start
 SCALINGS = {
-    "auto": ((False, FAR), (True, FAR), (False, NEAR)),
+    "auto": ((False, FAR), (True, FAR), (False, NEAR), (True, NEAR)),
     "none": ((False, FAR),),
     "columns": ((True, FAR),),
 }
@@ -134,30 +162,32 @@ def _attempt(
     reach: float = FAR,
 ) -> _Place:
     """Damped steps until only polishing is left, none is accepted, or patience ends."""
-    model = problem.linearise(x)
-    region = _Region(
-        0.0, 0.0, np.where(_norms(model) > 0, _norms(model), 1.0), columns, not columns
-    )
+    model, start = problem.linearise(x), x
+    norms = _norms(model)
+    region = _Region(0.0, 0.0, np.where(norms > 0, norms, 1.0), columns, not columns)
     if not columns:
         region.scale = np.ones_like(x)
     region.radius = reach * (float(np.linalg.norm(region.scale * x)) or 1.0)
-    count = 0
-    while patience is None or count < patience:
+    for step in count() if patience is None else range(patience):
         free = problem.bounds.free(x, model.gradient)
         measure = _measure(problem, x, model)
-        if model.cost == 0.0 or not free.any() or measure <= tol:
+        if model.cost == 0.0 or not free.any():
             return _Place(x, model, columns, arrived=True)
+        if measure <= tol or _ran_away(x, start, LOST):
+            break
         step_of = model.prepare(region.scale, free)
         if model.predicted(step_of(0.0)) <= max(SWITCH, tol) * model.cost:
-            return _Place(x, model, columns, _optimality(problem, x, model) <= ARRIVED)
+            break
         problem.run.iterate(Point(x, model.cost, measure))
-        found = _accepted_step(problem, x, model, region, step_of, count == 0)
+        found = _accepted_step(problem, x, model, region, step_of, step == 0)
         if found is None:
-            return _Place(x, model, columns, _optimality(problem, x, model) <= ARRIVED)
+            break
         x, model = found
         region.rescale(model)
-        count += 1
-    return _Place(x, model, columns, moving=True)
+    else:
+        return _Place(x, model, columns, moving=True)
+    arrived = not _on_plateau(model, norms) and _optimality(problem, x, model) <= ARRIVED
+    return _Place(x, model, columns, arrived)
 
 
 def _norms(model: Linearisation) -> Vector:
@@ -189,7 +219,7 @@ def _accepted_step(
             region.radius, first = min(region.radius, length), False
         there = problem.bounds.project(x + step + _bend(problem, x, step, region, step_of))
         straight = problem.bounds.project(x + step) - x
-        if not np.any(there != x) or length <= 1e-16 * float(np.linalg.norm(region.scale * x)):
+        if not np.any(there != x):
             return None
         cost, predicted = problem.value(there), model.predicted(straight)
         actual = model.cost - cost if np.isfinite(cost) else -np.inf
@@ -257,7 +287,9 @@ def _within(step_of: StepOf, region: _Region, gradient: Vector) -> tuple[Vector,
     return step, lam
 
 
-def _finish(problem: Problem, x: Vector, model: Linearisation, tol: float) -> Status:
+def _finished(
+    problem: Problem, x: Vector, model: Linearisation, tol: float
+) -> tuple[Vector, Linearisation, float]:
     """Undamped, refined Gauss-Newton steps for as long as they shrink; Newton where need be."""
     x, model = _polished(problem, x, model)
     measure = _optimality(problem, x, model)
@@ -268,8 +300,7 @@ def _finish(problem: Problem, x: Vector, model: Linearisation, tol: float) -> St
         x = problem.run.best.x
         x, model = _polished(problem, x, problem.linearise(x))
         measure = _optimality(problem, x, model)
-    problem.run.conclude(Point(x, model.cost, measure))
-    return Status.CONVERGED if measure <= tol else Status.STEP_TOO_SMALL
+    return x, model, measure
 
 
 def _newton_pays(problem: Problem, x: Vector) -> bool:

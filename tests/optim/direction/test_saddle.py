@@ -1,0 +1,72 @@
+"""Fits from starts that are symmetric, far off, or beyond a plateau."""
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+import thalweg.numpy as tnp
+from thalweg.optim.direction.gauss_newton import Orthogonal
+from thalweg.optim.direction.saddle import beside_saddle
+from thalweg.optim.functions import Traced
+from thalweg.optim.problem import Bounds, Problem, SmoothLeastSquares
+
+T = np.linspace(0.0, 10.0, 60)
+
+
+def decays(b):
+    return sum(b[2 * k] * tnp.exp(-b[2 * k + 1] * T) for k in range(b.shape[0] // 2))
+
+
+def binding(b):
+    return sum(b[k] * b[k + 1] * T / (1.0 + b[k + 1] * T) for k in (0, 2))
+
+
+@pytest.mark.parametrize(
+    ("model", "true"),
+    [
+        (decays, [5.0, 0.3, 2.0, 3.0]),
+        (decays, [1.0, 0.5, 2.0, 2.0, 3.0, 8.0]),
+        (binding, [3.0, 5.0, 4.0, 0.1]),
+    ],
+)
+def test_all_parameters_may_start_at_one(model, true):
+    data = model(np.array(true))
+    fit = tw.least_squares(lambda b: model(b) - data, np.ones(len(true)))
+    assert fit.success and fit.cost < 1e-20, fit.message
+    pairs = sorted(fit.x.reshape(-1, 2).tolist())
+    np.testing.assert_allclose(pairs, sorted(np.reshape(true, (-1, 2)).tolist()), rtol=1e-6)
+
+
+def test_what_lies_beside_a_saddle_is_lower_and_a_minimum_has_no_such_side():
+    data = decays(np.array([5.0, 0.3, 2.0, 3.0]))
+    residual = SmoothLeastSquares(Traced(lambda b: decays(b) - data, 4))
+    problem = Problem(residual, Bounds.none(4))
+    held = tw.least_squares(lambda c: 2.0 * decays(c) - data, [1.0, 1.0])  # equal terms
+    saddle = np.concatenate([held.x, held.x])
+    model = Orthogonal(*residual.derivative(saddle))
+    assert np.max(np.abs(model.gradient)) < 1e-8
+    beside = beside_saddle(problem, saddle, model)
+    assert residual.value(beside) < 0.99 * residual.value(saddle)
+    best = tw.least_squares(lambda b: b[0] * b[1] * tnp.exp(-b[2] * T) - data, [1.0, 2.0, 1.0])
+    flat = SmoothLeastSquares(Traced(lambda b: b[0] * b[1] * tnp.exp(-b[2] * T) - data, 3))
+    there = Orthogonal(*flat.derivative(best.x))  # no full rank, but no saddle either
+    assert beside_saddle(Problem(flat, Bounds.none(3)), best.x, there) is None
+
+
+def test_an_attempt_that_runs_away_is_not_the_last():
+    # From here the first steps lead b[1] to -1e200 and more: exp underflows, nothing changes.
+    data = 20.0 / (1.0 + np.exp(-1.3 * (T - 5.0)))
+    fit = tw.least_squares(lambda b: b[0] / (1.0 + tnp.exp(-b[2] * (T - b[1]))) - data,
+                           [20.0, 30.0, 13.0])  # fmt: skip
+    assert np.all(np.abs(fit.x) < 1e30) or not fit.success
+
+
+def test_parameters_that_stop_mattering_are_no_end():
+    scaled = 1e3 * T
+    data = 5e6 * np.exp(-3e-4 * scaled) + 2e3 * np.exp(-1e-3 * scaled)
+    fit = tw.least_squares(
+        lambda b: b[0] * 1e6 * tnp.exp(-b[1] * 1e-4 * scaled)
+        + b[2] * 1e3 * tnp.exp(-b[3] * scaled) - data,
+        [500.0, 300.0, 200.0, 0.1],
+    )  # fmt: skip
+    assert fit.cost < 1e-3 * 0.5 * float(data @ data)
