@@ -159,7 +159,7 @@ def make_node(
     -------
     Node
     """
-    key = (primitive.name, *(id(i) for i in inputs), *attributes.items(), dtype.char)
+    key = (primitive.name, *map(id, inputs), *attributes.items(), dtype.char)
     node = _interned.get(key)
     if node is None:
         node = _interned[key] = _new(primitive, inputs, attributes, shape, dtype)

@@ -78,6 +78,22 @@ def align(*operands: Any, inexact: bool = False) -> list[Node]:
     return [broadcast(node, shape) for node in nodes]
 
 
+def _aligned_soon(operands: Sequence[Any], inexact: bool) -> Sequence[Node] | None:
+    """The same for the most frequent operands: like nodes, or one beside a Python float."""
+    if len(operands) > 2:
+        return None
+    first, last = operands[0], operands[-1]
+    if type(first) is Node:
+        if type(last) is Node:
+            same = first.shape == last.shape and first.dtype is last.dtype
+            return operands if same and (first.dtype.kind == "f" or not inexact) else None
+        if type(last) is float and first.dtype.kind == "f":
+            return first, _full(last, first)
+    elif type(first) is float and type(last) is Node and last.dtype.kind == "f":
+        return _full(first, last), last
+    return None
+
+
 _TYPED = (Node, float, int, bool)  # NumPy's own numbers are not weak, Python's are
 
 
@@ -187,11 +203,9 @@ class Elementwise(Primitive):
     def __call__(self, *operands: Any) -> Any:
         if len(operands) != len(self.partials):
             raise TypeError(f"{self.name} takes {len(self.partials)} operands, not {len(operands)}")
-        first, last = operands[0], operands[-1]
-        if type(first) is Node and type(last) is Node and len(operands) <= 2:
-            same = first.shape == last.shape and first.dtype is last.dtype
-            if same and (first.dtype.kind == "f" or not self.inexact):
-                return self.bind(*operands)  # nothing to align
+        nodes = _aligned_soon(operands, self.inexact)
+        if nodes is not None:
+            return self.bind(*nodes)
         if not any(isinstance(o, Node) for o in operands):
             return self.evaluate(*operands)
         return self.bind(*align(*operands, inexact=self.inexact))
@@ -201,11 +215,14 @@ class Elementwise(Primitive):
             simpler = self.simplify(*inputs)
             if simpler is not None:
                 return simpler
-        numbers = [_number(i) for i in inputs]
-        if all(n is not None for n in numbers):
-            with np.errstate(all="ignore"):
-                return broadcast(constant(self.evaluate(*numbers)), inputs[0].shape)
-        return super().bind(*inputs, **attributes)
+        numbers: list[Any] = []
+        for node in inputs:
+            number = _number(node)
+            if number is None:
+                return super().bind(*inputs, **attributes)
+            numbers.append(number)
+        with np.errstate(all="ignore"):
+            return broadcast(constant(self.evaluate(*numbers)), inputs[0].shape)
 
     def infer(self, *inputs: Node, **attributes: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
         first = inputs[0]
@@ -261,10 +278,12 @@ class Elementwise(Primitive):
 
 def _number(node: Node) -> Any:
     """The value of a constant of one number, broadcast or not."""
-    if node.name == "broadcast_to":
+    if node.primitive is not None:
+        if node.primitive.name != "broadcast_to" or node.inputs[0].shape:
+            return None
         node = node.inputs[0]
-        return node.attributes["value"] if node.is_constant and not node.shape else None
-    return node.attributes["value"] if node.is_constant and node.size == 1 else None
+    value = node.attributes.get("value")
+    return value if value is not None and value.size == 1 else None
 
 
 def as_like(value: Any, node: Node) -> Node:

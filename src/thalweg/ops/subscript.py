@@ -26,11 +26,35 @@ class _Picked:
 
 def subscript(x: Node, index: Any) -> Node:
     """Apply an index to a traced array (see `thalweg.numpy.getitem`)."""
+    if type(index) is int and x.shape:  # by far the most frequent one
+        return _entry(x, index)
     items = _expand(x, index)
     if any(isinstance(item, _Picked) for item in items):
         items = [_Picked(np.asarray(i)) if isinstance(i, int) else i for i in items]
         return _advanced(x, items)
     return _basic(x, items)
+
+
+def _entry(x: Node, index: int) -> Node:
+    """One entry along the first axis."""
+    length, *rest = x.shape
+    start = _inside(index, 0, length)
+    if length > 1:
+        before, one = (0,) * len(rest), (1,) * x.ndim
+        x = shape.take_slice.bind(x, starts=(start, *before), stops=(start + 1, *rest), steps=one)
+    return shape.reshape.bind(x, shape=tuple(rest))
+
+
+def _inside(index: int, axis: int, length: int) -> int:
+    """An index counted from the beginning."""
+    if not -length <= index < length:
+        raise PositionError(
+            "index {item} is outside axis {axis} of length {length}",
+            item=index,
+            axis=axis,
+            length=length,
+        )
+    return index % length
 
 
 def _expand(x: Node, index: Any) -> list[Any]:
@@ -83,14 +107,8 @@ def _basic(x: Node, items: list[Any]) -> Node:
             continue
         length = x.shape[axis]
         if isinstance(item, int):
-            if not -length <= item < length:
-                raise PositionError(
-                    "index {item} is outside axis {axis} of length {length}",
-                    item=item,
-                    axis=axis,
-                    length=length,
-                )
-            start, stop, step = item % length, item % length + 1, 1
+            start = _inside(item, axis, length)
+            stop, step = start + 1, 1
         else:
             start, stop, step = item.indices(length)
             count = len(range(start, stop, step))
