@@ -68,23 +68,20 @@ def segments(
     overlap: bool = False,
     whole: bool = False,
     even: bool = False,
-    narrower: bool = False,
 ) -> list[Segment]:
     """Cut an axis into parts whose tiles fit evenly, or let the last vectors overlap.
 
     A `whole` tile is as long as asked for, or one; an `even` number of them can be shared. What
-    is left over is done in `narrower` vectors, or one by one.
+    is left over is done in narrower vectors.
 
     Examples
     --------
     >>> [(s.start, s.stop, s.tile) for s in segments(29, 14, 1)]
     [(0, 20, 10), (20, 29, 9)]
     >>> [(s.start, s.stop, s.tile, s.width) for s in segments(45, 2, 16)]
-    [(0, 32, 2, 16), (32, 45, 1, 1)]
+    [(0, 32, 2, 16), (32, 40, 1, 8), (40, 44, 1, 4), (44, 45, 1, 1)]
     >>> [(s.start, s.stop, s.last) for s in segments(45, 2, 16, overlap=True)]
     [(0, 45, 13)]
-    >>> [(s.start, s.stop, s.width) for s in segments(45, 2, 16, narrower=True)]
-    [(0, 32, 16), (32, 40, 8), (40, 44, 4), (44, 45, 1)]
     """
     if overlap and (width > 1 or whole):
         tile = min(tile, extent // width)
@@ -102,14 +99,12 @@ def segments(
         cut = number * large
         parts = [Segment(0, cut, large, 1), Segment(cut, extent, large - 1, 1)]
     else:
-        wide = extent // (tile * width) * tile * width
-        full = extent // width * width
-        parts = [Segment(0, wide, tile, width), Segment(wide, full, 1, width)]
-        while narrower and width > 1:
-            width //= 2
-            done, full = full, extent // width * width
+        done = extent // (tile * width) * tile * width
+        parts = [Segment(0, done, tile, width)]
+        while width:
+            full = extent // width * width
             parts.append(Segment(done, full, 1, width))
-        parts.append(Segment(full, extent, 1, 1))
+            done, width = full, width // 2
     return [p for p in parts if p.stop > p.start]
 
 
@@ -263,10 +258,9 @@ class NestWriter:
             return
         width = self.nest.width if axis == self.nest.vector else 1
         shared = axis == 0 and self.share.rows is not None
-        narrower = self.code.unrolling
-        overlap = self.repeatable and not shared and not narrower
+        overlap = self.repeatable and not shared and not self.code.unrolling
         extent, tile, whole = self.nest.axes[axis], self.nest.tiles[axis], axis == self.nest.turned
-        for part in segments(extent, tile, width, overlap, whole, shared, narrower):
+        for part in segments(extent, tile, width, overlap, whole, shared):
             self.tile[axis] = part.tile
             if axis == self.nest.vector:
                 self.width = part.width

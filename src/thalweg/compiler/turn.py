@@ -28,6 +28,12 @@ __all__ = ["Seen", "is_turnable", "row_of", "transposed", "turn_sums"]
 FEWEST_COLUMNS = 8
 """Entries j from which a sum may end in vectors along them."""
 
+USUAL_SAMPLES = 128
+"""Samples of a batch, over which the adding up of lanes is thought to be spread, and"""
+
+ADDING_UP = 4
+"""what it costs for each entry, in products of vectors."""
+
 Seen = tuple[Buffer, int, int, int]
 """What was transposed: a buffer, where it is begun, the step between entries, their number."""
 
@@ -120,7 +126,7 @@ def turn_sums(
     first = next((k for k, nest in enumerate(nests) if PANELS in nest.reduced), len(nests))
     for nest in nests:
         found = _product_over_samples(nest, lanes, fewest)
-        if found is None:
+        if found is None or not _fills(nest.axes[1], per_vector):
             result.append(nest)
             continue
         other, load = found
@@ -137,6 +143,21 @@ def turn_sums(
         sums = [Reduction("sum", value)]
         result.append(Nest(nest.axes, nest.stores, nest.reduced, sums))
     return result
+
+
+def _fills(columns: int, per_vector: int) -> bool:
+    """Whether vectors along so many entries j are full enough.
+
+    Otherwise it costs less to lay the samples along the lanes and to add these up. What is left
+    of a row comes in shorter vectors, each of which takes about half the time of a whole one.
+
+    Examples
+    --------
+    >>> [n for n in range(8, 36) if not _fills(n, 16)]
+    [9, 10, 11, 13, 14, 15, 19, 21, 23, 31]
+    """
+    vectors = columns // per_vector + 0.5 * (columns % per_vector).bit_count()
+    return vectors / columns <= 1 / per_vector + ADDING_UP / USUAL_SAMPLES
 
 
 def _transposition(key: Seen, rows: Buffer, lanes: int) -> Nest:
