@@ -208,6 +208,7 @@ def test_every_pass_keeps_nests_legal(drawn, name):
         (lambda x: tnp.softmax(x), 3),
         (lambda x: x - tnp.mean(x, axis=0), 2),
         (lambda x: tnp.concatenate([x, 2 * x]), 3),
+        (lambda x: tnp.reshape(x + 1, (7, 5)) @ tnp.reshape(x + 1, (5, 7)), 2),
     ],
 )
 def test_what_is_merged(f, count):

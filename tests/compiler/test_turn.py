@@ -34,23 +34,56 @@ def test_squares_are_transposed_in_registers():
     assert "transposed from i0" in f.show("loops")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(40, 20, 20), (16, 1, 9), (33, 200, 17), (500, 7, 64)], ids=str)
+def test_products_of_short_rows_end_in_vectors(dtype, shape):
+    samples, inputs, outputs = shape
+    X, W = RNG.normal(size=(samples, inputs)), RNG.normal(size=(outputs, inputs))
+    X, W, b = X.astype(dtype), W.astype(dtype), RNG.normal(size=outputs).astype(dtype)
+    f = tw.compile(lambda X, W, b: (np.tanh(X @ W.T + b), (X[::-1] @ W.T).sum(axis=0)))
+    found, total = f(X, W, b)
+    tolerance = 2e-5 if dtype == "float32" else 1e-12
+    wanted = np.tanh(X @ W.T + b)
+    np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(total, (X @ W.T).sum(axis=0), rtol=tolerance, atol=50 * tolerance)
+
+
+def test_which_products_of_rows_are_turned():
+    def turned(samples, inputs, outputs):
+        f = tw.compile(lambda X, W: X @ W.T)
+        f(np.zeros((samples, inputs)), np.zeros((outputs, inputs)))
+        return "_turned" in f.show("loops")
+
+    assert turned(100, 20, 20)
+    assert not turned(100, 20, 2)  # no vector of results
+    assert not turned(4, 20, 20)  # transposed for few uses
+    assert not turned(100, 2000, 20)  # long rows
+
+
 SIZES = [(20, 40, 24, 9), (8, 64, 64, 1), (33, 16, 17), (3, 70, 8, 8)]
-WAYS = {"whole": (1 << 30, 0), "blocked": (20_000, 0), "chunked": (20_000, 1 << 24)}
+WAYS = {
+    "whole": (1 << 30, 0, 0),
+    "halved": (1 << 30, 0, 2),
+    "blocked": (20_000, 0, 2),
+    "chunked": (20_000, 1 << 24, 2),
+}
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_every_way_through_a_batch_gives_the_interpreters_parameters(sizes, way, monkeypatch):
-    cache_bytes, chunk_bytes = WAYS[way]
+    cache_bytes, chunk_bytes, halves = WAYS[way]
     monkeypatch.setattr(native_plan, "CACHE_BYTES", cache_bytes)
     monkeypatch.setattr(native_plan, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(native_plan, "HALVES", halves)
     layers = [Dense(n, m, "tanh") for n, m in pairwise(sizes[:-1])]
     net = Network([*layers, Dense(sizes[-2], sizes[-1])])
     objective = NetworkObjective(net, loss("mse"), Penalty(l2=1e-3))
     X, T = RNG.normal(size=(2503, sizes[0])), RNG.normal(size=(2503, sizes[-1]))
     weights, order = RNG.uniform(0.5, 2, 2503), RNG.permutation(2503)
     chosen = native_plan.plan(net, 1000, np.dtype("float64"), 2)
-    assert (chosen.blocked, bool(chosen.chunks)) == (way != "whole", way == "chunked")
+    wanted = {"whole": (False, 0), "halved": (False, 2), "blocked": (True, 0)}
+    assert (chosen.blocked, chosen.chunks) == wanted.get(way, (True, 16))
     states = []
     for kind in (Program, NativeProgram):
         program = kind(objective, Adam())

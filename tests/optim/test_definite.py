@@ -67,6 +67,18 @@ def test_entries_have_the_rows_and_columns_they_say(always_native: None) -> None
         np.testing.assert_array_equal(system.solve(np.ones(37), b), other.solve(np.ones(37), b))
 
 
+@pytest.mark.parametrize("n", [5, 97, 350])
+def test_panels_are_gathered_from_numbers_in_any_order(n: int) -> None:
+    A, b = _matrix(n), np.arange(float(n))
+    order = np.random.default_rng(0).permutation(n * n)
+    place = np.argsort(order).reshape(n, n)
+    for native in (True, False):
+        system, other = DefiniteSystem(n, native), DefiniteSystem(n, native)
+        system.gather(A.ravel()[order], place[system.entries])
+        other.load(A)
+        np.testing.assert_array_equal(system.solve(np.ones(n), b), other.solve(np.ones(n), b))
+
+
 @pytest.mark.parametrize("n", [1, 16, 40, 130])
 @pytest.mark.parametrize("spoil", [-1e9, np.nan])
 def test_no_solution_of_what_is_not_definite(always_native: None, n: int, spoil: float) -> None:

@@ -29,7 +29,7 @@ from thalweg.compiler.target import Target, host
 from thalweg.compiler.threads import BARRIER_BYTES, write_barrier
 from thalweg.compiler.whole import Whole
 
-__all__ = ["cholesky_code", "panel_rows", "work_bytes"]
+__all__ = ["cholesky_code", "gather_code", "panel_rows", "work_bytes"]
 
 PANELS = Value("%w1", "i64")
 """Their number."""
@@ -67,6 +67,18 @@ def cholesky_code(target: Target | None = None) -> NativeCode:
     return NativeCode(module_text(writer.code, "cholesky", PARAMETERS), "cholesky", target)
 
 
+def gather_code(target: Target | None = None) -> NativeCode:
+    """What fills the panels, a native task: each thread its own, which it then has in its cache.
+
+    The first word is a table that points to the panels, to numbers, and to the place among them
+    of every entry of the panels; the second is the number of panels.
+    """
+    target = target or host()
+    writer = _Writer(target.lanes(ITEM), columns=_columns(target))
+    writer.write_gather()
+    return NativeCode(module_text(writer.code, "gather", PARAMETERS), "gather", target)
+
+
 def _columns(target: Target) -> int:
     """Columns whose sums are kept in registers, beside two vectors and a number."""
     columns = panel_rows(target)
@@ -102,6 +114,26 @@ class _Writer:
         code.loop(ZERO, panels, 1, self._block_column)
         first = code.emit("i1", "icmp eq i64 %thread, 0")
         code.when(first, partial(self._solve, panels))
+
+    def write_gather(self) -> None:
+        """Fill this thread's panels."""
+        code = self.code
+        self.matrix, numbers, places = (self._pointer(k) for k in range(3))
+
+        def entries(at: Value, carried: Sequence[Value]) -> list[Value]:
+            for k in range(self.rows):
+                place = self._element(self._place(places, at), k)
+                entry = code.emit("i64", f"load i64, {place}, align 8")
+                number = self._number(self._place(numbers, entry))
+                self._put(number, self._element(self._place(self.matrix, at), k))
+            return []
+
+        def panel(i: Value, carried: Sequence[Value]) -> list[Value]:
+            first, last = self._start(i), self._start(self.whole.plus(i, 1))
+            code.loop(first, last, self.rows, entries)
+            return []
+
+        code.loop(Value("%thread", "i64"), PANELS, Value("%threads", "i64"), panel)
 
     # -- one block of columns -------------------------------------------------------------------
     def _block_column(self, j: Value, carried: Sequence[Value]) -> list[Value]:
@@ -285,10 +317,12 @@ class _Writer:
         return self.code.emit("ptr", f"load ptr, {place}")
 
     def _panel(self, i: Value) -> Value:
+        return self._place(self.matrix, self._start(i))
+
+    def _start(self, i: Value) -> Value:
         """Where a panel begins: behind panels of B, 2B, ... columns."""
         twice = self.whole.times(i, self.whole.plus(i, 1))
-        at = self._offset(twice, self.rows * self.rows // 2)
-        return self._place(self.matrix, at)
+        return self._offset(twice, self.rows * self.rows // 2)
 
     def _column(self, panel: Value, before: Value, c: int) -> Value:
         """The c-th column of a panel's block that begins at column `before`."""

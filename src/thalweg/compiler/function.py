@@ -16,7 +16,7 @@ import ctypes
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, wraps
 from time import perf_counter
@@ -147,7 +147,7 @@ class NativeGraph:
             np.ascontiguousarray(a, dtype)
             for a, dtype in zip(arguments, kernel.dtypes, strict=True)
         ]
-        table = [id(a) + self._field for a in (*given, *results, *kernel.fixed)]
+        table = self.cells((*given, *results, *kernel.fixed))
         if kernel.space:
             table.append(self._workspace())
         if kernel.threaded:
@@ -159,6 +159,10 @@ class NativeGraph:
             if not found.pop():
                 raise guard.error(guard.message)
         return found
+
+    def cells(self, arrays: Iterable[Array]) -> list[int]:
+        """Where arrays keep the addresses of their entries: what a table of pointers holds."""
+        return [id(a) + self._field for a in arrays]
 
     def _workspace(self) -> int:
         """A workspace of this thread's own: calls from several threads do not meet."""

@@ -309,6 +309,6 @@ def _is_outer(node: Node) -> bool:
 
 def _sources(node: Node) -> Node:
     """What a chain of moves starts from."""
-    while node.name in VIEW_RULES and (node.name != "reshape" or unit_reshape(node)):
+    while node.name in VIEW_RULES:
         node = node.inputs[0]
     return node

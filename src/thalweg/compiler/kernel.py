@@ -30,6 +30,7 @@ from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.parts import in_parts
 from thalweg.compiler.target import Target
 from thalweg.compiler.threads import BARRIER_BYTES, write_nests
+from thalweg.compiler.turn import turn_products
 from thalweg.compiler.vectorise import vectorise
 from thalweg.compiler.verify import verify
 from thalweg.errors import OptionError, suggest
@@ -122,8 +123,8 @@ class Kernel:
         for node, buffer in zip(outputs, results, strict=True):
             fusion.copy(node, buffer)
         verify(fusion.nests, "fuse")
-        nests = in_parts(merge(fusion.nests))
-        verify(nests, "merge")
+        nests = turn_products(in_parts(merge(fusion.nests)), self.target)
+        verify(nests, "turn")
         vectorise(nests, self.target)
         verify(nests, "vectorise")
         return nests, fusion.buffers, results

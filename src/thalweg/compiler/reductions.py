@@ -57,7 +57,7 @@ class ReductionWriter:
         sums = self._loops(0, initial)
         size = len(nest.reductions) * len(self.members)
         groups = [sums[k : k + size] for k in range(0, len(sums), size)]
-        if self.horizontal and not self.rest and w.code.unrolling:
+        if self.horizontal and not self.rest and (w.code.unrolling or len(self.members) > 1):
             self._combine_jointly(groups[: self.unroll])
             return
         position = 0

@@ -3,15 +3,20 @@
 A sum over samples, ``dW[i, j] = Σ δ[i]·a[j]``, whose operands both have samples along their
 lanes ends in single numbers, each of which costs the adding up of a vector. With ``a`` laid out
 the other way it ends in vectors along j, is computed like any other matrix product, and the
-update of the weights can follow in registers.
+update of the weights can follow in registers. A product ``Σ_k x[i, k]·W[j, k]`` of short rows, the
+layer of a network for samples one after the other, ends in single numbers in the same way; there W
+is transposed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from thalweg.compiler.assembly import Assembly, Value
 from thalweg.compiler.loops import (
+    ITEM_BYTES,
     PANELS,
     Access,
     Apply,
@@ -22,11 +27,18 @@ from thalweg.compiler.loops import (
     Reduction,
     Store,
 )
+from thalweg.compiler.target import Target
 
-__all__ = ["Seen", "is_turnable", "row_of", "transposed", "turn_sums"]
+__all__ = ["Seen", "is_turnable", "row_of", "transposed", "turn_products", "turn_sums"]
 
 FEWEST_COLUMNS = 8
 """Entries j from which a sum may end in vectors along them."""
+
+LONGEST_ROW = 16
+"""Vectors in a row up to which adding up their lanes takes longer than a transposition,"""
+
+FEWEST_ROWS = 16
+"""and how often its result must be used."""
 
 USUAL_SAMPLES = 128
 """Samples of a batch, over which the adding up of lanes is thought to be spread, and"""
@@ -185,4 +197,60 @@ def _product_over_samples(nest: Nest, lanes: int, fewest: int) -> tuple[Expr, Lo
         buffer = access.buffer
         if buffer.panels and not access.picks and access.strides[2:] == (buffer.size, 1):
             return one, other
+    return None
+
+
+def turn_products(nests: Sequence[Nest], target: Target) -> list[Nest]:
+    """Let products of short rows end in vectors, where the transposition of one operand pays.
+
+    Parameters
+    ----------
+    nests : sequence of Nest
+        In which every buffer is written once.
+    target : Target
+
+    Returns
+    -------
+    list of Nest
+    """
+    there: dict[tuple[Buffer, int, int, tuple[int, int]], Buffer] = {}
+    result: list[Nest] = []
+    for nest in nests:
+        found = _product_of_rows(nest, target)
+        if found is None:
+            result.append(nest)
+            continue
+        other, access = found
+        j, shape = len(nest.axes) - 1, (nest.reduced[0], nest.axes[-1])
+        key = (access.buffer, access.offset, access.strides[j], shape)
+        if key not in there:
+            name = f"{access.buffer.name}_turned{len(there)}"
+            there[key] = Buffer(name, shape, access.buffer.dtype, "temporary")
+            source = Load(Access(access.buffer, (1, access.strides[j]), access.offset))
+            place = Access(there[key], there[key].strides)
+            result.append(Nest(shape, [Store(place, source)]))
+        seen = Load(Access(there[key], (*[0] * j, 1, shape[1])))
+        value = Apply("multiply", (other, seen), seen.dtype)
+        result.append(replace(nest, reductions=[Reduction("sum", value)]))
+    return result
+
+
+def _product_of_rows(nest: Nest, target: Target) -> tuple[Expr, Access] | None:
+    """The factor without j and the access of the other, of a sum over k for (..., j)."""
+    if len(nest.axes) < 2 or len(nest.reduced) != 1 or len(nest.reductions) != 1 or nest.inner:
+        return None
+    (reduction,), j, k = nest.reductions, len(nest.axes) - 1, len(nest.axes)
+    value = reduction.value
+    if reduction.kind != "sum" or not isinstance(value, Apply) or value.op != "multiply":
+        return None
+    lanes = target.lanes(ITEM_BYTES[value.dtype])
+    uses = math.prod(nest.axes[:-1])
+    if nest.axes[j] < lanes or nest.reduced[0] > LONGEST_ROW * lanes or uses < FEWEST_ROWS:
+        return None
+    for one, other in (value.args, value.args[::-1]):
+        if j in one.axes or not isinstance(one, Load) or not isinstance(other, Load):
+            continue
+        rows, access = one.access, other.access
+        if access.axes == {j, k} and access.strides[k] == rows.strides[k] == 1 and not access.picks:
+            return one, access
     return None

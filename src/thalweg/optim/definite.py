@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from time import perf_counter
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.compiler.cholesky import cholesky_code, panel_rows, work_bytes
+from thalweg.compiler.cholesky import cholesky_code, gather_code, panel_rows, work_bytes
 from thalweg.compiler.crew import NativeTask, run_on_threads
 from thalweg.compiler.memory import workspace
 from thalweg.compiler.native import NativeCode
@@ -33,7 +34,7 @@ class DefiniteSystem:
     r"""Solves :math:`(A + D)\,x = b` by Cholesky's factors; D is diagonal.
 
     The lower triangle of A is kept in `panels`, which the caller fills: by `load` from a matrix,
-    or straight from what the matrix is made of, by `entries`.
+    or by `gather` straight from what the matrix is made of, at its `entries`.
 
     Parameters
     ----------
@@ -93,6 +94,21 @@ class DefiniteSystem:
             rows = matrix[first:last]
             part[: len(rows), : self.n] = rows[:, :last]
 
+    def gather(self, numbers: Array, places: Array) -> None:
+        """Fill `panels` with ``numbers[places]``.
+
+        Parameters
+        ----------
+        numbers : array of float64
+        places : array of int64
+            As many as `panels` has entries.
+        """
+        if self.native:
+            task = self._task_of(_gathering(), [self.panels, numbers, places])
+            run_on_threads(task, self.pace.threads)
+        else:
+            np.take(numbers, places, out=self.panels, mode="clip")  # the quickest way
+
     def solve(self, diagonal: Array, right: Array) -> Array | None:
         """The solution x; None where A + D is not positive definite, or x not finite.
 
@@ -114,8 +130,8 @@ class DefiniteSystem:
     def _native(self, right: Array) -> Array | None:
         self._fill_up()
         self.right[: self.n], self.right[self.n :] = right, 0.0
-        threads, began = self.pace.threads, perf_counter()
-        run_on_threads(self._task, threads)
+        task, threads, began = self._task, self.pace.threads, perf_counter()
+        run_on_threads(task, threads)
         self.pace.note(threads, 1, perf_counter() - began)
         return _finite(self.right[: self.n].copy()) if self.right[-1] else None
 
@@ -125,7 +141,9 @@ class DefiniteSystem:
 
     def task(self, code: NativeCode) -> NativeTask:
         """What factorises and solves, in this system's memory."""
-        arrays = (self.panels, self.right, self.work)
+        return self._task_of(code, [self.panels, self.right, self.work])
+
+    def _task_of(self, code: NativeCode, arrays: Sequence[Array]) -> NativeTask:
         table = (ctypes.c_void_p * 3)(*(a.ctypes.data for a in arrays))
         words = (ctypes.addressof(table), self.count, 0, 0, 0, 0, 1, 0)
         return NativeTask(code.address, words, (code, table, arrays))
@@ -146,3 +164,8 @@ def _finite(solution: Array) -> Array | None:
 @lru_cache(maxsize=1)
 def _factorisation() -> NativeCode:
     return cholesky_code()
+
+
+@lru_cache(maxsize=1)
+def _gathering() -> NativeCode:
+    return gather_code()

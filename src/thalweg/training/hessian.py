@@ -40,7 +40,6 @@ from thalweg.differentiation import backward, forward
 from thalweg.differentiation.batching import along_samples
 from thalweg.graph import Node, constant, variable
 from thalweg.nn.objective import NetworkObjective
-from thalweg.optim.blas import single_threaded_blas
 from thalweg.training.batches import Samples
 from thalweg.training.layer_pairs import LayerPair, LayerPairs
 from thalweg.training.sensitivities import Blocks, Places
@@ -140,11 +139,7 @@ class ExactHessian:
 
     def at(self, theta: Array) -> Array:
         """The Hessian at a point, shape (P, P); its bits do not depend on the threads."""
-        sums: Array = np.zeros(())
-        with single_threaded_blas():
-            for part in self.blocks.map(theta, _row):
-                sums = part if sums.ndim == 0 else np.add(sums, part, out=sums)
-        sums /= self.total
+        sums = self.blocks.sums(theta) / self.total
         symmetric, mixed = np.split(sums, [self.pairs.starts[-1]])
         found = symmetric[self.pairs.index]
         for pair in self.pairs:
@@ -190,8 +185,3 @@ def _mixed_size(pair: LayerPair, places: Places) -> int:
     """How many sums the second term has."""
     one, other = (places.network.layers[number] for number in (pair.left, pair.right))
     return one.outputs * other.inputs * (one.inputs + one.bias) * other.outputs
-
-
-def _row(results: list[Array], slot: int) -> Array:
-    """All sums of a block of samples."""
-    return np.concatenate([s.ravel() for s in results])

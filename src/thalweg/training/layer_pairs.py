@@ -5,6 +5,10 @@ neurons with one of inputs, is one matrix product for each pair of layers: all p
 neurons, by all products of two inputs, over the samples. Within a layer both are symmetric, so
 that each unordered pair is needed once.
 
+Where the matrix of neurons is a product of two vectors, one of each layer, the block of two layers
+may as well be a product of **rows**, one for each parameter of a layer: these are as many sums, but
+a layer has its rows in common for all others. So it is within a layer of one neuron.
+
 Examples
 --------
 >>> from thalweg.nn.network import Dense, Network
@@ -16,6 +20,7 @@ Examples
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import combinations_with_replacement
@@ -41,18 +46,39 @@ class LayerPair:
         Numbers of the layers, from 0.
     neurons, inputs : pair of arrays of int
         Which are multiplied; within a layer each unordered pair once.
+    rows : bool
+        Whether rows are multiplied instead. Then `left` has at least as many as `right`.
+    shape : pair of int
+        The numbers of factors.
     """
 
-    def __init__(self, network: Network, left: int, right: int) -> None:
+    def __init__(self, network: Network, left: int, right: int, rows: bool = False) -> None:
+        layers = network.layers
+        self.rows = rows and (left != right or layers[left].outputs == 1)
+        if self.rows and layers[left].count < layers[right].count:
+            left, right = right, left
         self.left, self.right = left, right
-        one, other = network.layers[left], network.layers[right]
+        one, other = layers[left], layers[right]
         self.neurons = self._pairs(one.outputs, other.outputs)
         self.inputs = self._pairs(one.inputs + one.bias, other.inputs + other.bias)
+        factors = self.neurons[0].size, self.inputs[0].size
+        self.shape = (one.count, other.count) if self.rows else factors
 
     @property
     def size(self) -> int:
         """The number of sums."""
-        return int(self.neurons[0].size * self.inputs[0].size)
+        return math.prod(self.shape)
+
+    def numbers(self, places: Places) -> Array:
+        """Which of the sums each entry of the block is."""
+        (i, h), (j, k) = map(places.neuron_and_input, (self.left, self.right))
+        if self.rows:
+            one, other = (places.network.layers[number] for number in (self.left, self.right))
+            first = i * (one.inputs + one.bias) + h
+            second = j * (other.inputs + other.bias) + k
+            return np.asarray(first[:, None] * other.count + second)
+        neurons, inputs = self.place_of(self.neurons, i, j), self.place_of(self.inputs, h, k)
+        return neurons * self.inputs[0].size + inputs
 
     def _pairs(self, m: int, n: int) -> tuple[Array, Array]:
         if self.left == self.right:
@@ -77,6 +103,8 @@ class LayerPairs:
     Parameters
     ----------
     places : Places
+    rows : bool
+        Whether rows may be multiplied.
 
     Attributes
     ----------
@@ -84,12 +112,12 @@ class LayerPairs:
         Where the sums of each pair begin; the last is their number.
     """
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, rows: bool = False) -> None:
         self.places = places
         network = places.network
         numbers = range(len(network.layers))
         self.pairs = [
-            LayerPair(network, *both) for both in combinations_with_replacement(numbers, 2)
+            LayerPair(network, *both, rows) for both in combinations_with_replacement(numbers, 2)
         ]
         self.starts = np.concatenate([[0], np.cumsum([pair.size for pair in self.pairs])])
 
@@ -98,8 +126,8 @@ class LayerPairs:
 
     @property
     def width(self) -> int:
-        """The number of pairs of neurons and of pairs of inputs of a sample."""
-        return sum(int(p.neurons[0].size + p.inputs[0].size) for p in self.pairs)
+        """The number of factors of a sample, those of each pair of layers counted apart."""
+        return sum(sum(pair.shape) for pair in self.pairs)
 
     def span(self, number: int) -> slice:
         """The parameters of a layer."""
@@ -112,10 +140,7 @@ class LayerPairs:
         count = self.places.count
         found = np.empty((count, count), np.intp)
         for pair, start in zip(self.pairs, self.starts, strict=False):
-            (i, h), (j, k) = map(self.places.neuron_and_input, (pair.left, pair.right))
-            neurons = pair.place_of(pair.neurons, i, j)
-            inputs = pair.place_of(pair.inputs, h, k)
-            own = start + neurons * pair.inputs[0].size + inputs
+            own = start + pair.numbers(self.places)
             found[self.span(pair.left), self.span(pair.right)] = own
             found[self.span(pair.right), self.span(pair.left)] = own.T
         return found

@@ -46,27 +46,21 @@ class Primal:
     """
 
     def __init__(self, objective: NetworkObjective, samples: Samples, native: bool) -> None:
-        self.pairs = LayerPairs(Places(objective.network))
+        network = objective.network
+        self.pairs = LayerPairs(Places(network), rows=network.outputs == 1)
         self.total = float(samples.weights.sum()) or 1.0
         block = int(np.clip(BLOCK_BYTES // (8 * self.pairs.width), 32, 1024))
         self.blocks = Blocks(objective, samples, block, self._products, native)
         self.places = self.blocks.places
-        self.parts = np.empty((self.blocks.slots, self.pairs.starts[-1]))
         self.system = DefiniteSystem(self.places.count, native)
         self.entries = self.pairs.index[self.system.entries]
 
     def at(self, theta: Array) -> tuple[float, Array, Matrix]:
         """Mean loss, its gradient, and its curvature at a point."""
-        sums = np.zeros(self.pairs.starts[-1])
-        gradient, loss = np.zeros(self.places.count), 0.0
-        with single_threaded_blas():
-            for value, slope, part in self.blocks.map(theta, self._part):
-                loss += value
-                gradient += slope
-                sums += part
-        sums /= self.total
-        gradient /= self.total
-        return loss / self.total, gradient, Matrix(self, sums, gradient)
+        found = self.blocks.sums(theta)
+        count = 1 + self.places.count
+        gradient = found[1:count] / self.total
+        return float(found[0] / self.total), gradient, Matrix(self, found[count:], gradient)
 
     def _products(self, p: Pieces) -> list[Node]:
         """Value, gradient, and for every pair of layers the sums of its block of H."""
@@ -76,22 +70,24 @@ class Primal:
         inputs = [tnp.transpose(a) for a in p.activations]
         found = [p.value, p.gradient]
         for pair in self.pairs:
-            i, j = pair.neurons
-            of_neurons = tnp.take(deltas[pair.left], i, axis=1) * tnp.take(
-                weighted[pair.right], j, axis=1
-            )
-            h, k = pair.inputs
-            of_inputs = tnp.take(inputs[pair.left], h, axis=0) * tnp.take(
-                inputs[pair.right], k, axis=0
-            )
-            found.append(tnp.matmul(tnp.sum(of_neurons, axis=0), tnp.transpose(of_inputs)))
+            left, right = deltas[pair.left], weighted[pair.right]
+            if pair.rows:
+                factors = _rows(left, inputs[pair.left]), _rows(right, inputs[pair.right])
+            else:
+                (i, j), (h, k) = pair.neurons, pair.inputs
+                of_neurons = tnp.take(left, i, axis=1) * tnp.take(right, j, axis=1)
+                of_inputs = tnp.take(inputs[pair.left], h, axis=0) * tnp.take(
+                    inputs[pair.right], k, axis=0
+                )
+                factors = tnp.sum(of_neurons, axis=0), of_inputs
+            found.append(tnp.matmul(factors[0], tnp.transpose(factors[1])))
         return found
 
-    def _part(self, results: list[Array], slot: int) -> tuple[float, Array, Array]:
-        """Loss, gradient and all sums of a block of samples."""
-        value, gradient, *sums = results
-        part = np.concatenate([s.ravel() for s in sums], out=self.parts[slot])
-        return float(value), np.array(gradient), part
+
+def _rows(delta: Node, inputs: Node) -> Any:
+    """The derivatives of a single output by all parameters of a layer, [W, b] row by row."""
+    products = tnp.transpose(delta, (1, 0, 2)) * inputs
+    return tnp.reshape(products, (-1, inputs.shape[-1]))
 
 
 def _weighted(S: Node, delta: Node) -> Any:
@@ -108,7 +104,7 @@ class Matrix:
     ----------
     form : Primal
     sums : array
-        The entries that differ.
+        The entries that differ, times the sum of the weights.
     gradient : array of shape (P,)
     """
 
@@ -118,17 +114,17 @@ class Matrix:
     @property
     def diagonal(self) -> Array:
         """Its diagonal."""
-        return np.asarray(self.sums[self.form.pairs.index.diagonal()])
+        return np.asarray(self.sums[self.form.pairs.index.diagonal()] / self.form.total)
 
     def solve(self, diagonal: Array, extra: Array) -> Array | None:
-        """By Cholesky's factors."""
-        system = self.form.system
-        np.take(self.sums, self.form.entries, out=system.panels, mode="clip")  # the quickest
-        return system.solve(diagonal, -(self.gradient + extra))
+        """By Cholesky's factors of the equations times the sum of the weights."""
+        system, total = self.form.system, self.form.total
+        system.gather(self.sums, self.form.entries)
+        return system.solve(total * diagonal, -total * (self.gradient + extra))
 
     def matrix(self) -> Array:
         """All of it."""
-        return np.asarray(self.sums[self.form.pairs.index])
+        return np.asarray(self.sums[self.form.pairs.index] / self.form.total)
 
     def eigenvalues(self) -> Array:
         """By a symmetric reduction."""

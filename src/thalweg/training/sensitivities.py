@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -87,19 +88,26 @@ def pieces(objective: NetworkObjective, samples: int) -> Pieces:
     X, T = variable((samples, *x.shape), "float64"), variable((samples, *t.shape), "float64")
     w = variable((samples,), "float64")
     image = along_samples([cost, slope, outer, *deltas, *entering], {x: X, t: T})
-    value = tnp.sum(w * image[cost])
-    derivation = backward(value, leaves)
-    gradient = tnp.concatenate([tnp.reshape(derivation.gradient(p), -1) for p in leaves])
     ones = constant(np.ones((samples, 1)))
     activations = [
         tnp.concatenate([image[a], ones], axis=1) if layer.bias else image[a]
         for a, layer in zip(entering, layers, strict=True)
     ]
+    slopes = tnp.reshape(w, (samples, 1)) * image[slope]
+    own = [
+        tnp.matmul(tnp.transpose(tnp.sum(tnp.expand_dims(slopes, 2) * image[delta], axis=1)), a)
+        for delta, a in zip(deltas, activations, strict=True)
+    ]
+    parts = [
+        tnp.reshape(part, -1)
+        for sums, layer in zip(own, layers, strict=True)
+        for part in (sums[:, : layer.inputs], sums[:, layer.inputs :])
+    ]
     return Pieces(
         (*leaves, X, T, w),
-        value,
-        gradient,
-        tnp.reshape(w, (samples, 1)) * image[slope],
+        tnp.sum(w * image[cost]),
+        tnp.concatenate(parts),
+        slopes,
         tnp.reshape(w, (samples, 1, 1)) * _convex(image[outer]),
         [image[delta] for delta in deltas],
         activations,
@@ -173,8 +181,7 @@ class Blocks:
         self.block = even_block(self.count, block)
         self.places = Places(objective.network)
         traced = (trace or pieces)(objective, self.block)
-        graph = Graph(traced.inputs, tuple(make(traced)))
-        self._run = _native(graph) if native else _interpreted(graph)
+        self.graph, self.native = Graph(traced.inputs, tuple(make(traced))), native
         self._threads = available_threads() if native else 1
         self.slots = 2 * self._threads
         self.only = self._part(0) if self.count <= self.block else []
@@ -194,6 +201,24 @@ class Blocks:
             return use(self._run(*leaves, *part), number % self.slots)
 
         return self.each(work, range(-(-self.count // self.block)))
+
+    def sums(self, theta: Array) -> Array:
+        """All results, one behind the other, added up over the blocks."""
+        leaves = self.places.leaves(theta)
+        starts = range(0, self.count, self.block)
+        return self._total([*leaves, *(self.only or self._part(start))] for start in starts)
+
+    @cached_property
+    def _run(self) -> Callable[..., list[Any]]:
+        return _native(self.graph) if self.native else _interpreted(self.graph)
+
+    @cached_property
+    def _total(self) -> Callable[[Iterable[Sequence[Array]]], Array]:
+        if not self.native:
+            return lambda blocks: _added(self._run(*block) for block in blocks)
+        from thalweg.compiler.blockwise import BlockSums
+
+        return BlockSums(self.graph, self._threads).total
 
     def each(self, work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
         """``map(work, items)`` by all threads, `slots` items ahead of what was handed on."""
@@ -254,6 +279,15 @@ def _native(graph: Graph) -> Callable[..., list[Any]]:
 def _interpreted(graph: Graph) -> Callable[..., list[Any]]:
     run = plan(graph)
     return lambda *arguments: list(run(arguments))
+
+
+def _added(results: Iterable[Sequence[Any]]) -> Array:
+    """All results of each block, one behind the other, added up."""
+    rows = (np.concatenate([np.ravel(a) for a in found]) for found in results)
+    sums = next(rows)
+    for row in rows:
+        sums += row
+    return sums
 
 
 class Places:
