@@ -10,6 +10,7 @@ import pytest
 import thalweg as tw
 import thalweg.numpy as tnp
 from thalweg.errors import TracingError
+from thalweg.graph.form import MOST_INPUTS
 from thalweg.optim import derived as module
 from thalweg.optim.functions import Traced, numerical_jacobian
 
@@ -94,7 +95,7 @@ def test_only_so_many_are_kept():
     assert kept() is None
 
 
-@pytest.mark.parametrize("n", [2, module.MOST_PARAMETERS + 1])
+@pytest.mark.parametrize("n", [2, MOST_INPUTS + 1])
 def test_neither_data_nor_much_else_is_kept(n):
     data = np.arange(100_000.0)
     traced = Traced(lambda x: tnp.sum(data * tnp.sum(x)), n)
@@ -104,7 +105,7 @@ def test_neither_data_nor_much_else_is_kept(n):
     del traced
     gc.collect()
     assert kept() is None
-    assert (shared() is None) == (n > module.MOST_PARAMETERS)
+    assert (shared() is None) == (n > MOST_INPUTS)
 
 
 def test_arrays_that_escaped_are_refused_each_time():

@@ -16,7 +16,7 @@ import numpy as np
 import thalweg.numpy as tnp
 from thalweg.differentiation.batching import along_samples
 from thalweg.differentiation.chain_rule import Derivation, backward, forward, zeros_like
-from thalweg.differentiation.evaluation import finish
+from thalweg.differentiation.evaluation import evaluate, finish
 from thalweg.errors import DifferentiationError, ShapeError
 from thalweg.graph import Node, constant, scalar_value, variable
 from thalweg.tracing import Traced, as_array, trace_tree, tracing
@@ -42,6 +42,11 @@ class _Call:
     @property
     def outputs(self) -> tuple[Node, ...]:
         return self.traced.graph.outputs
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is evaluated at numbers, and no part of another trace."""
+        return not tracing() and not any(isinstance(v, Node) for v in self.values)
 
     def arguments(self, leaves: Sequence[Any]) -> Any:
         """Leaves in the structure of the differentiated arguments."""
@@ -189,6 +194,9 @@ def value_and_grad(
         aux = _Aux()
         call = _call(aux.split(f) if has_aux else f, argnums, args, kwargs)
         output = _scalar(call)
+        if call.alone and not has_aux:
+            value, *flat = evaluate(call.traced.graph, _value_and_slopes, call.values)
+            return value, call.arguments(flat)
         derivation = backward(output, call.inputs)
         slopes = [derivation.gradient(i) for i in call.inputs]
         results = call.finish([output, *slopes, *aux.nodes], derivation)
@@ -196,6 +204,12 @@ def value_and_grad(
         return ((value, aux.join(results[1 + len(slopes) :])) if has_aux else value), found
 
     return derived
+
+
+def _value_and_slopes(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[Node]:
+    (output,) = outputs
+    derivation = backward(output, inputs)
+    return [output, *(derivation.gradient(i) for i in inputs)]
 
 
 class _Aux:
@@ -344,13 +358,20 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         call = _call(f, argnums, args, kwargs)
         if any(o.dtype.kind != "f" for o in call.outputs):
             raise DifferentiationError("the result is made of integers: it has no derivative")
-        rows = jacobians(call.outputs, call.inputs)
-        flat = call.finish([block for row in rows for block in row])
-        width = len(call.inputs)
-        trees = [call.arguments(flat[k * width : (k + 1) * width]) for k in range(len(rows))]
+        if call.alone:
+            flat = evaluate(call.traced.graph, _blocks, call.values)
+        else:
+            flat = call.finish(_blocks(call.outputs, call.inputs))
+        width, count = len(call.inputs), len(call.outputs)
+        trees = [call.arguments(flat[k * width : (k + 1) * width]) for k in range(count)]
         return unflatten(call.traced.result, trees)
 
     return derived
+
+
+def _blocks(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[Node]:
+    """The Jacobians of every output, by every input, in one list."""
+    return [block for row in jacobians(outputs, inputs) for block in row]
 
 
 def jacobians(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[list[Node]]:

@@ -23,6 +23,12 @@ from thalweg.graph.node import Node, variable
 
 __all__ = ["Form"]
 
+MOST_HELD = 1 << 16
+"""Bytes of constants up to which what follows from a graph is light,"""
+
+MOST_INPUTS = 200
+"""and entries of its inputs: evaluations with more take longer than the derivation."""
+
 
 class Form:
     """A graph that equals all graphs of the same operations; labels do not count.
@@ -55,6 +61,12 @@ class Form:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Form) and self._key == other._key
+
+    @property
+    def light(self) -> bool:
+        """Whether derivatives of the graph take little memory, and are worth keeping."""
+        inputs = sum(node.size for node in self.graph.inputs)
+        return self.held <= MOST_HELD and inputs <= MOST_INPUTS
 
     def _described(self) -> tuple[Any, ...]:
         """What each node is, those it is made of by their numbers, and which are the outputs.

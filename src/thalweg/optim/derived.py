@@ -29,12 +29,6 @@ Evaluator = Callable[[Sequence[Any]], list[Any]]
 NATIVE_WORK = 100_000
 """Numbers that an evaluation computes, from which compiling it pays."""
 
-MOST_HELD = 1 << 16
-"""Bytes of constants, and parameters, up to which derivatives are kept for equal functions:"""
-
-MOST_PARAMETERS = 200
-"""for more of them, the evaluations take longer than their making."""
-
 
 def evaluator(graph: Graph) -> Evaluator:
     """How graphs of solvers are evaluated: large ones natively, where that is possible."""
@@ -145,9 +139,8 @@ class Derived:
 def derived(graph: Graph) -> tuple[Derived, list[Any]]:
     """What follows from a traced function of one vector, and the arrays it has closed over."""
     form = Form(graph, apart=True)
-    small = form.held <= MOST_HELD and graph.inputs[0].size <= MOST_PARAMETERS
     arrays = [node.attributes["value"] for node in form.arrays]
-    return _shared(form) if small else Derived(form.take()), arrays
+    return _shared(form) if form.light else Derived(form.take()), arrays
 
 
 @lru_cache(maxsize=64)
