@@ -97,7 +97,7 @@ class Traced(Smooth):
 
     def __init__(self, function: Callable[[Any], Any], n: int) -> None:
         self.n = n
-        graph = trace_tree(lambda x: _laid_out(function(x)), (np.zeros(n),)).graph
+        graph = trace_tree(lambda x: _laid_out(function(x)), (np.zeros(n),), ["x"]).graph
         self._derived, self._arrays = derived(graph)
         self.m = self._derived.m
 
