@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from thalweg.compiler.epoch import GIVE_UP
+from thalweg.compiler.layout import GIVE_UP
 from thalweg.compiler.pace import Pace
 from thalweg.compiler.patience import run_patiently
 from thalweg.compiler.program import Batches, BatchProgram
@@ -110,9 +110,7 @@ def test_no_sample_is_used_once_a_batch_is_not_wanted(chunks, threads, monkeypat
 
     def mean() -> float:
         losses = np.zeros((1, 3))
-        program.run(
-            Batches(state, data, np.zeros((1, 0)), losses, 100, threads, 16), (0, 1), threads
-        )
+        program.run(Batches(state, data, losses, 100, threads, 16), (0, 1), threads)
         return float(losses[0, 0])
 
     assert mean() > 0.0

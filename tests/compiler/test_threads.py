@@ -33,12 +33,14 @@ def all_threads(monkeypatch):
 
 
 def trained(
-    threads: int, dtype: str, monkeypatch: pytest.MonkeyPatch, cache_bytes: int, chunk_bytes: int
+    threads: int, dtype: str, monkeypatch: pytest.MonkeyPatch, way: tuple[int, int, int]
 ) -> list:
+    cache_bytes, chunk_bytes, halves = way
     monkeypatch.setattr(native_plan, "WORK_PER_THREAD", 1.0)
     monkeypatch.setattr(native_plan, "WEIGHTS_PER_VALUE", 0)
     monkeypatch.setattr(native_plan, "CACHE_BYTES", cache_bytes)
     monkeypatch.setattr(native_plan, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(native_plan, "HALVES", halves)
     program = NativeProgram(OBJECTIVE, Adam(), dtype, threads=threads)
     state = program.start(NET.initial(0))
     data = [a.astype(dtype) for a in (X, T, np.ones(301))]
@@ -48,14 +50,14 @@ def trained(
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    ("cache_bytes", "chunk_bytes"),
-    [(1 << 20, 0), (20_000, 0), (20_000, 1 << 20)],
-    ids=["whole", "blocked", "chunked"],
+    "way",
+    [(1 << 20, 0, 0), (1 << 20, 0, 2), (20_000, 0, 2), (20_000, 1 << 20, 2)],
+    ids=["whole", "halved", "blocked", "chunked"],
 )
-def test_bits_do_not_depend_on_the_number_of_threads(dtype, cache_bytes, chunk_bytes, monkeypatch):
-    one = trained(1, dtype, monkeypatch, cache_bytes, chunk_bytes)
+def test_bits_do_not_depend_on_the_number_of_threads(dtype, way, monkeypatch):
+    one = trained(1, dtype, monkeypatch, way)
     for threads in (2, 3, 4):
-        assert trained(threads, dtype, monkeypatch, cache_bytes, chunk_bytes) == one
+        assert trained(threads, dtype, monkeypatch, way) == one
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as on Unix")

@@ -78,7 +78,7 @@ def test_levels_train(name, dtype, sizes):
         numbers = native._numbers(program, 0, 2, rates)
         losses = np.zeros((2, 3), dtype)
         data = [X, T, weights, order, np.zeros(1, np.int64)]
-        program.run(Batches(arrays, data, *numbers, losses, size), (0, 2))
+        program.run(Batches(arrays, data, losses, size, numbers=numbers), (0, 2))
         wanted = plain.start(goal.network.initial(1))
         plain.epoch(wanted, X, T, weights, order, size, rates)
         tolerance = 1e-12 if dtype == np.float64 else 1e-5
@@ -109,7 +109,7 @@ def test_nothing_outside_the_arrays_is_touched(at_end, sizes, count):
         arrays.append(np.frombuffer(inside, array.dtype).reshape(array.shape))
     *kept, table, rates, losses = arrays
     parts = kept[: len(given)], kept[len(given) :]
-    program.run(Batches(*parts, table, rates, losses, count), (0, 1))
+    program.run(Batches(*parts, losses, count, numbers=(table, rates)), (0, 1))
     assert losses[0, 2] == pytest.approx(data[2].sum(), rel=1e-6)
     for region in regions:
         region.close()

@@ -332,13 +332,13 @@ def test_no_rows():
 
 
 @pytest.mark.parametrize("batch_size", [4, 10, 40, 41])
-@pytest.mark.parametrize("way", ["one thread", "threads", "blocks", "chunks"])
+@pytest.mark.parametrize("way", ["one thread", "threads", "halves", "blocks", "chunks"])
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 def test_epochs_in_one_call_are_epochs_one_by_one(batch_size, way, dropout, monkeypatch):
     def chosen(*given, **named):
         threads = 1 if way == "one thread" else 2
         apart = way in ("blocks", "chunks")
-        lanes, chunks = native_plan.host().lanes(8), 16 if way == "chunks" else 0
+        lanes, chunks = native_plan.host().lanes(8), {"chunks": 16, "halves": 2}.get(way, 0)
         block = lanes if apart else batch_size
         return native_plan.Plan(lanes, threads > 1, apart, chunks, block, threads)
 

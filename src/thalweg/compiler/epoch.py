@@ -1,11 +1,13 @@
 """Epochs as one native function: the loop over batches around the nests of a step.
 
-How the samples of a batch are worked off is one of four ways:
+How the samples of a batch are worked off is one of five ways:
 
 unrolled
     All at once, as one panel; see `thalweg.compiler.unrolled`.
 whole
     All at once. Threads share panels, then the rows of the sums over samples.
+halved
+    The same with sums over half of the samples each; see `thalweg.compiler.halves`.
 blocked
     Block by block, each small enough for the cache; sums are added up from block to block.
 chunked
@@ -16,123 +18,27 @@ chunked
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from thalweg.compiler.assembly import Assembly, Value, llvm_type
 from thalweg.compiler.clock import Clock, ClockWriter
 from thalweg.compiler.denormals import without_denormals
-from thalweg.compiler.llvm import MANY_NESTS, WHOLE, Share, write_nest
-from thalweg.compiler.loops import ITEM_BYTES, PANELS, Buffer, Nest
-from thalweg.compiler.memory import MemoryPlan
+from thalweg.compiler.halves import Halves
+from thalweg.compiler.layout import GIVE_UP, GIVEN_UP, LINE, Layout, rounded
+from thalweg.compiler.llvm import MANY_NESTS, NONE, WHOLE, Share, write_nest
+from thalweg.compiler.loops import ITEM_BYTES, Buffer, Nest
+from thalweg.compiler.phases import phases
 from thalweg.compiler.rows import Given, RowWriter
 from thalweg.compiler.threads import BARRIER_BYTES, write_barrier, write_nests
 from thalweg.compiler.whole import Whole
 
-__all__ = ["ARGUMENTS", "GIVE_UP", "Layout", "write_epoch"]
-
-ARGUMENTS = (
-    "ptr noalias %arguments, i64 %first, i64 %last, i64 %count, i64 %size, "
-    "i64 %thread, i64 %threads, i64 %block"
-)
-"""Pointers (see `Layout.table`); batches from and to, counted through all epochs; samples in an
-epoch and in a batch; which thread of how many; samples in a block."""
-
-LINE = 64
-"""Bytes of a cache line; every array begins at one."""
-
-GIVE_UP = 72
-"""The byte of the workspace that another thread sets when a batch is no longer wanted,"""
-
-GIVEN_UP = 73
-"""and the one by which the first thread tells the others before they go on together."""
+__all__ = ["write_epoch"]
 
 FAR_BYTES = 1 << 20
 """Size of a table from which rows in random order are asked for ahead of time."""
 
-ZERO = Value("0", "i64")
+ZERO, ONE, TWO = (Value(str(n), "i64") for n in range(3))
 THREAD, THREADS = Value("%thread", "i64"), Value("%threads", "i64")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What the nests of a step work on.
-
-    Attributes
-    ----------
-    dtype : str
-    lanes : int
-        Samples in a panel.
-    memory : MemoryPlan
-        Of the temporaries.
-    state, sources, constants : sequence of Buffer
-        Passed by the caller: what is changed in place, X and T, constants.
-    trained : int
-        Of the state so many, the first, are parameters that move.
-    rows, weight : Buffer
-        Row and weight of every lane.
-    samples : sequence of Buffer
-        Other values of samples that are gathered: x, t, and keys.
-    keys : sequence of Buffer
-        The keys among them, or none.
-    total, inverse, keep : Buffer
-        Sum of the weights of a batch, one divided by it, and whether sums are continued.
-    clock : Clock or None
-        The step's own numbers, if it has any.
-    losses : sequence of Buffer
-        Mean loss and penalty.
-    stacks : mapping of Buffer to Buffer
-        For a sum of one chunk, the sums of all chunks.
-    chunks : int
-        0 if the batch is not chunked.
-    threaded, blocked, unrolled : bool
-    """
-
-    dtype: str
-    lanes: int
-    memory: MemoryPlan
-    state: Sequence[Buffer]
-    trained: int
-    sources: Sequence[Buffer]
-    constants: Sequence[Buffer]
-    rows: Buffer
-    weight: Buffer
-    samples: Sequence[Buffer]
-    keys: Sequence[Buffer]
-    total: Buffer
-    inverse: Buffer
-    keep: Buffer
-    clock: Clock | None
-    losses: Sequence[Buffer]
-    stacks: dict[Buffer, Buffer]
-    chunks: int
-    threaded: bool
-    blocked: bool
-    unrolled: bool
-
-    @property
-    def table(self) -> list[Buffer | str]:
-        """What the caller's table points to, in this order."""
-        own = ("weights", "order", "keys", "table", "rates", "losses", "trail", "work")
-        return [*self.state, *self.sources, *own, *self.constants]
-
-    @property
-    def panel_inputs(self) -> list[Buffer]:
-        """What is gathered for every panel."""
-        return [self.rows, self.weight, *self.samples]
-
-    @property
-    def panel_bytes(self) -> int:
-        """Workspace of one panel."""
-        return sum(_rounded(b.bytes) for b in self.panel_inputs) + self.memory.per_panel
-
-    def workspace_bytes(self, samples: int, threads: int) -> int:
-        """Workspace for so many samples at once (a batch, or a block)."""
-        panels = -(-samples // self.lanes)
-        each = self.panel_bytes * panels + LINE
-        stacks = sum(_rounded(b.bytes) for b in self.stacks.values())
-        shared = BARRIER_BYTES + 3 * LINE + self.memory.fixed + stacks
-        return shared + each * (threads if self.chunks else 1)
 
 
 def write_epoch(nests: Sequence[Nest], layout: Layout, triple: str) -> Assembly:
@@ -243,7 +149,7 @@ class EpochWriter:
         for part, stack in layout.stacks.items():
             self.places.later[stack] = partial(self._inside, self.work, at)
             self.places.later[part] = partial(self._part, part, at)
-            at += _rounded(stack.bytes)
+            at += rounded(stack.bytes)
         for buffer, (offset, _) in layout.memory.offsets.items():
             if not buffer.panels:
                 self.places.later[buffer] = partial(self._inside, self.work, at + offset)
@@ -257,7 +163,7 @@ class EpochWriter:
         size = 0
         for buffer in layout.panel_inputs:
             self.places[buffer] = self._of_panels(own, size)
-            size += _rounded(buffer.bytes)
+            size += rounded(buffer.bytes)
         for buffer, (_, offset) in layout.memory.offsets.items():
             if buffer.panels:
                 self.places.later[buffer] = partial(self._of_panels, own, size + offset)
@@ -301,6 +207,8 @@ class EpochWriter:
     def _all_samples(self, rows: RowWriter, begin: Value, samples: Value) -> None:
         if self.layout.chunks:
             self._chunks(rows, begin, samples)
+        elif self.layout.halves:
+            self._halves(self.layout.halves, rows, begin, samples)
         elif self.layout.blocked:
             self._blocks(rows, begin, samples)
         else:
@@ -353,6 +261,35 @@ class EpochWriter:
             rows.write_fetch(self.given, tables, following, left, own)
 
         code.when(large, fetch)
+
+    def _halves(self, halves: Halves, rows: RowWriter, begin: Value, samples: Value) -> None:
+        """Of two threads each has half of the samples, and begins with the rows of the other."""
+        code, whole = self.code, self.whole
+        thread, threads = (THREAD, THREADS) if self.layout.threaded else (ZERO, ONE)
+        two = code.emit("i1", f"icmp eq {threads}, 2")
+
+        def of_two(then: Value, otherwise: Value) -> Value:
+            return code.emit("i64", f"select {two}, {then}, {otherwise}")
+
+        self._block(rows, begin, samples, halves.before)
+        if self.layout.threaded:
+            code.when(code.emit("i1", f"icmp ne {threads}, 2"), self._barrier)
+        panels = whole.parts(samples, self.layout.lanes)
+
+        def half(number: Value, carried: Sequence[Value]) -> list[Value]:
+            self.chunk = number
+            share = Share(whole.share(panels, number, 2), NONE)
+            write_nests(code, halves.small, self.places, share, self.apart)
+            return []
+
+        code.loop(*whole.share(TWO, thread, threads), 1, half)
+        first, second = (whole.share(panels, of_two(thread, n), 2) for n in (ZERO, ONE))
+        rest = of_two(whole.minus(1, thread), thread)
+        split = (rest, threads) if self.layout.threaded else None
+        for nest in halves.first:
+            write_nest(code, nest, self.places, Share(first, NONE, split), self.apart)
+        self._barrier()
+        self._nests(halves.after, Share(second, NONE))
 
     def _blocks(self, rows: RowWriter, begin: Value, samples: Value) -> None:
         def block(start: Value, carried: Sequence[Value]) -> list[Value]:
@@ -464,26 +401,3 @@ class EpochWriter:
         )
         self.places |= dict(zip(layout.losses, losses, strict=True))
         return total
-
-
-def phases(nests: Sequence[Nest], stacks: set[Buffer]) -> tuple[list[Nest], list[Nest], list[Nest]]:
-    """Nests before the samples, of the samples, and after all sums over samples."""
-    early: list[Nest] = []
-    sampled: list[Nest] = []
-    late: list[Nest] = []
-    summed = set(stacks)
-    for nest in nests:
-        if PANELS in nest.extents:
-            sampled.append(nest)
-            if PANELS in nest.reduced:
-                summed |= nest.writes()
-        elif nest.reads() & summed or any(b.role == "state" for b in nest.writes()):
-            late.append(nest)
-            summed |= nest.writes()
-        else:
-            early.append(nest)
-    return early, sampled, late
-
-
-def _rounded(count: int) -> int:
-    return -(-count // LINE) * LINE

@@ -36,6 +36,10 @@ __all__ = ["MANY_NESTS", "NestWriter", "Share", "write_nest"]
 LITTLE = 32
 """The part of an axis that may be run twice so that the code is written once."""
 
+STORED_TOGETHER = 4
+"""Members of a tile whose stores are written buffer by buffer: of lines that another core must let
+go of first, several are then on their way at once."""
+
 MANY_NESTS = 30
 """Nests from which each is a function of its own."""
 
@@ -313,10 +317,13 @@ class NestWriter:
         self.forget()
         horizontal = self.nest.vector is not None and self.nest.vector >= self.count
         width = 1 if horizontal else self.width
-        for member in members:  # all values before any store: a state is changed in place
-            values = [self.value(s.value, member, width) for s in self.nest.stores]
-            for store, value in zip(self.nest.stores, values, strict=True):
-                self.store(store.access, value, member, width)
+        for start in range(0, len(members), STORED_TOGETHER):
+            some = members[start : start + STORED_TOGETHER]
+            # All values before any store: a state is changed in place.
+            values = [[self.value(s.value, m, width) for m in some] for s in self.nest.stores]
+            for store, row in zip(self.nest.stores, values, strict=True):
+                for member, value in zip(some, row, strict=True):
+                    self.store(store.access, value, member, width)
 
     def store(self, access: Access, value: Value, member: Offsets, width: int) -> None:
         """Put a value, a vector of `width` lanes, where a member of the tile belongs."""

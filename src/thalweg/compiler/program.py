@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 from thalweg.compiler.clock import clock
 from thalweg.compiler.crew import NativeTask
 from thalweg.compiler.decompose import decompose
-from thalweg.compiler.epoch import ARGUMENTS, GIVE_UP, Layout, phases, write_epoch
+from thalweg.compiler.epoch import write_epoch
 from thalweg.compiler.fuse import Fusion
+from thalweg.compiler.halves import Halves, in_halves
+from thalweg.compiler.layout import ARGUMENTS, GIVE_UP, Layout
 from thalweg.compiler.loops import (
     ITEM_BYTES,
     PANELS,
@@ -40,6 +42,7 @@ from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.numbers import Numbers, numbers_first
 from thalweg.compiler.patience import run_patiently
+from thalweg.compiler.phases import phases
 from thalweg.compiler.target import Target, host
 from thalweg.compiler.turn import Seen, row_of, turn_sums
 from thalweg.compiler.unrolled import one_panel
@@ -114,9 +117,6 @@ class Batches:
     data : sequence of array
         X, T, weights (of the program's dtype), order and keys (int64, one for each place in
         the order; anything where samples have none), contiguous.
-    table, rates : array of float64
-        What the program's `numbers` make for the steps, and a learning rate for each; anything
-        for a program whose update takes no numbers.
     losses : array of shape (batches, 3)
         Receives mean loss, penalty and sum of weights of every batch.
     size : int
@@ -129,29 +129,31 @@ class Batches:
         The order is that of so many epochs of equal length, one after the other.
     trail : array of shape (epochs, number of parameters), optional
         Receives the parameters after every epoch.
+    numbers : (array, array), optional
+        What the program's `numbers` make for the steps, and a learning rate for each, if its
+        update takes numbers; of float64.
     """
 
     state: Sequence[Array]
     data: Sequence[Array]
-    table: Array
-    rates: Array
     losses: Array
     size: int
     threads: int = 1
     block: int = 0
     epochs: int = 1
     trail: Array | None = None
+    numbers: tuple[Array, Array] | None = None
 
     @cached_property
     def addresses(self) -> list[int]:
         """Where the arrays are, in the order in which native code is told of them."""
-        places = _addresses([*self.state, *self.data, self.table, self.rates, self.losses])
-        return [*places, 0 if self.trail is None else _addresses([self.trail])[0]]
+        given = (*self.state, *self.data, *(self.numbers or (None, None)), self.losses, self.trail)
+        return _addresses(given)
 
 
-def _addresses(arrays: Sequence[Array]) -> list[int]:
-    """Read the quick way, which ``array.ctypes.data`` is not."""
-    return [array.__array_interface__["data"][0] for array in arrays]
+def _addresses(arrays: Sequence[Array | None]) -> list[int]:
+    """Read the quick way, which ``array.ctypes.data`` is not; of none, zero."""
+    return [0 if a is None else a.__array_interface__["data"][0] for a in arrays]
 
 
 class BatchProgram:
@@ -168,7 +170,8 @@ class BatchProgram:
         Whether a batch is worked off in blocks of samples that fit the cache, sums over
         samples being added up from block to block.
     chunks : int
-        In how many chunks with sums of their own the blocks come; 0 for none.
+        In how many chunks with sums of their own the blocks come; 0 for none. Without blocks
+        there can be two: see `thalweg.compiler.halves`.
     unrolled : bool
         Whether a batch is one panel (it has no more samples than lanes), and the program so
         small that its values are best kept in registers.
@@ -189,12 +192,14 @@ class BatchProgram:
         self.lanes = lanes
         self.threaded = threaded
         self.blocked = blocked
-        self.chunks = chunks
+        self.halved = bool(chunks) and not blocked
+        self.chunks = 0 if self.halved else chunks
         self.unrolled = unrolled
         self.target = target or host()
         self.dtype = step.sample.outputs[0].dtype.name
         self._variables()
         self.numbers: Numbers | None = None
+        self.halves: Halves | None = None
         self.nests = self._nests()
         # Threads may be at different nests, and sums must outlive the next block: no place twice.
         memory = plan_memory(self.nests, reuse=not threaded and not blocked)
@@ -266,6 +271,11 @@ class BatchProgram:
         groups = phases(nests, set(self.stacks.values())) if self.chunks else [nests]
         nests = merge(*groups)
         verify(nests, "merge")
+        if self.halved:
+            self.halves = in_halves(nests)
+            self.halves.after = merge(self.halves.after)
+            self.stacks, nests = self.halves.stacks, self.halves.nests
+            verify(nests, "halves")
         if self.unrolled:
             nests = [one_panel(nest) for nest in nests]
             verify(nests, "one panel")
@@ -333,6 +343,7 @@ class BatchProgram:
             clock=clock(self.numbers, buffers, self.target) if self.numbers else None,
             losses=self.losses,
             stacks=self.stacks,
+            halves=self.halves,
             chunks=self.chunks,
             threaded=self.threaded,
             blocked=self.blocked,

@@ -25,6 +25,9 @@ CHUNKS = 16
 CHUNK_BYTES = 1 << 20
 """What the sums of all chunks may take."""
 
+HALVES = 2
+"""The same parts where a batch is not worked off in blocks: see `thalweg.compiler.halves`."""
+
 WEIGHTS_PER_VALUE = 30
 """Weights for each value of a sample from which threads may share the samples of a batch."""
 
@@ -50,7 +53,7 @@ class Plan:
     threaded, blocked : bool
         Whether the code is made for several threads, and for blocks.
     chunks : int
-        Parts with sums of their own; 0 for none.
+        Parts with sums of their own; 0 for none, 2 at most without blocks.
     block : int
         Samples that are worked off at once.
     threads : int
@@ -121,11 +124,14 @@ def plan(
     chunks = CHUNKS if blocked and CHUNKS * weights * item <= CHUNK_BYTES else 0
     if chunks:
         block = min(block, -(-batch_size // (chunks * lanes)) * lanes)
+    work = 6.0 * weights * batch_size * item / 4
+    most = max(1, int(work / WORK_PER_THREAD))
+    if not blocked and most > 1 and weights <= batch_size * sum(widths):
+        chunks = HALVES
     # Where threads share the samples of a batch, the values of half of them change cores before
     # the sums; a narrow network computes too little with each of them for that.
     apart = bool(chunks) or weights >= WEIGHTS_PER_VALUE * sum(widths)
-    work = 6.0 * weights * batch_size * item / 4
-    threads = max(1, min(threads, int(work / WORK_PER_THREAD))) if apart else 1
+    threads = min(threads, most) if apart else 1
     return Plan(lanes, threads > 1, blocked, chunks, block, threads)
 
 

@@ -41,8 +41,6 @@ LARGEST_SUM = 4096
 SLOWEST = 2e9
 """Floating-point operations a second that any machine makes."""
 
-NONE = np.zeros(0)
-
 
 class NativeProgram:
     """Epochs as native code.
@@ -141,10 +139,10 @@ class NativeProgram:
         data = [*self._samples(*samples), _places(orders, len(samples.X)).ravel()]
         data.append(self._keys(state, orders, batch_size))
         steps = epochs * batches
-        table, rates = self._numbers(program, state.step, steps, learning_rates)
+        numbers = self._numbers(program, state.step, steps, learning_rates)
         losses = np.zeros((steps, 3), self.dtype)
-        sizes = (batch_size, chosen.threads, chosen.block, epochs, trail)
-        self._run(program, Batches(arrays, data, table, rates, losses, *sizes))
+        sizes = (batch_size, chosen.threads, chosen.block, epochs)
+        self._run(program, Batches(arrays, data, losses, *sizes, trail, numbers))
         state.step += steps
         state.params, state.memory = params, memory
         values, prices = epoch_means(losses.reshape(epochs, batches, 3))
@@ -288,7 +286,7 @@ class NativeProgram:
         losses = np.zeros((batch_count(len(X), size), 3), self.dtype)
         program, chosen = self._program(size, what, everything=True)
         sizes = (size, chosen.threads, chosen.block)
-        self._run(program, Batches(arrays, data, NONE, NONE, losses, *sizes))
+        self._run(program, Batches(arrays, data, losses, *sizes))
         return means(losses)[0]
 
     def gradients(
@@ -336,7 +334,7 @@ class NativeProgram:
         data += [np.arange(count), np.zeros(1, np.int64)]
         losses = np.zeros((batch_count(count, size), 3), self.dtype)
         program, chosen = self._program(size, what, everything)
-        batches = Batches(state, data, NONE, NONE, losses, size, chosen.threads, chosen.block)
+        batches = Batches(state, data, losses, size, chosen.threads, chosen.block)
         call, pace, spans = program.prepared(batches), self._pace(program, batches), len(losses)
         return lambda: _in_spans(call, spans, pace), losses
 
