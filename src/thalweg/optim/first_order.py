@@ -21,6 +21,7 @@ array([1., 1.])
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +30,7 @@ from thalweg.optim.descent import begin, size_of, small_enough
 from thalweg.optim.layout import Vector
 from thalweg.optim.problem import Problem
 from thalweg.optim.result import Status
-from thalweg.optim.rules import RULES, Rule
+from thalweg.optim.rules import RULES, Conditioning, Rule
 from thalweg.optim.run import Point
 
 __all__ = ["brisk", "follow"]
@@ -51,7 +52,14 @@ def brisk(name: str) -> Rule:
     return replace(own, learning_rate=BRISK * own.learning_rate)
 
 
-def follow(problem: Problem, x: Vector, tol: float, rule: Rule) -> Status:
+def follow(
+    problem: Problem,
+    x: Vector,
+    tol: float,
+    rule: Rule,
+    conditioning: Conditioning | None = None,
+    pace: Callable[[], float] | None = None,
+) -> Status:
     """Minimise within bounds, which are kept by projection.
 
     Parameters
@@ -61,6 +69,10 @@ def follow(problem: Problem, x: Vector, tol: float, rule: Rule) -> Status:
     tol : float
         Of the projected gradient, relative to an objective above one.
     rule : Rule
+    conditioning : Conditioning, optional
+        What is done to every gradient before the rule sees it.
+    pace : callable, optional
+        The part of the rule's rate that the next step is to take, as a schedule has it.
     """
     rate = first = rule.learning_rate
     start = begin(problem, x)
@@ -82,6 +94,8 @@ def follow(problem: Problem, x: Vector, tol: float, rule: Rule) -> Status:
             rate, idle, x = 0.5 * rate, 0, best.x
             state, step = rule.init(x), 1.0
             value, gradient = problem.value_and_gradient(x)
-        moved, state = replace(rule, learning_rate=rate).update(x, gradient, state, step)
+        now = replace(rule, learning_rate=rate * pace() if pace else rate)
+        seen = conditioning([x], [gradient])[0] if conditioning else gradient
+        moved, state = now.update(x, seen, state, step)
         x, step = problem.bounds.project(np.asarray(moved, np.float64)), step + 1.0
         value, gradient = problem.value_and_gradient(x)

@@ -145,7 +145,7 @@ def fit(
     seed : int
         Of the split, the first weights and the order of rows: the same seed gives the same bits.
     dtype : float64 or float32, optional
-        float32 if X is, otherwise float64.
+        float32 if X is and the method is a first-order one, otherwise float64.
     engine : {"auto", "numpy", "native"}
         Native code by default where it can be made.
     params : list of dict, optional
@@ -190,14 +190,15 @@ def fit(
         class_weight,
     )
     data = from_arrays(X, y, purpose)
+    chosen_method = method_for(method, constraints, network)
     recipe = Recipe(
         network,
         chosen,
-        method_for(method, constraints, network),
+        chosen_method,
         Penalty(l1, default_l2(constraints) if l2 is None else l2),
         training_options(options, training),
         seed,
-        _dtype(X) if dtype is None else dtype,
+        _dtype(X, chosen_method, constraints) if dtype is None else dtype,
         engine,
         params,
         tuple(constraints),
@@ -247,8 +248,15 @@ def _classes(loss: Loss, y: Any) -> bool | None:
     return False if loss.classes else None
 
 
-def _dtype(X: Any) -> np.dtype[Any]:
-    return np.dtype(np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64)
+def _dtype(X: Any, method: Method, constraints: Sequence[Constraint]) -> np.dtype[Any]:
+    """That of X, where the method can work in it."""
+    single = getattr(X, "dtype", None) == np.float32 and not _exact(method, constraints)
+    return np.dtype(np.float32 if single else np.float64)
+
+
+def _exact(method: Method, constraints: Sequence[Constraint]) -> bool:
+    """Whether it works in float64 only."""
+    return method.rule is None or bool(constraints)
 
 
 # -- from samples to a model --------------------------------------------------------------------
@@ -317,9 +325,11 @@ def _fitting(data: Data, network: Network) -> Data:
 
 
 def _task(data: Data, recipe: Recipe) -> Task:
-    dtype = np.dtype(np.float64 if recipe.constraints else recipe.dtype)
+    dtype = np.dtype(recipe.dtype)
     if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
         raise OptionError("dtype {dtype} is not float64 or float32.", dtype=dtype)
+    if dtype != np.float64 and _exact(recipe.method, recipe.constraints):
+        raise OptionError("{method} works in float64: leave out dtype.", method=recipe.method.name)
     scaling, width = data.encoding.target_scaling, data.T.shape[1]
     loss, unit = inside(recipe.loss, scaling, width)
     train = data.samples("training", dtype)

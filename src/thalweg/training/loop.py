@@ -373,8 +373,8 @@ class Book:
             self.kept = self.best
             rate = options.learning_rate or 0.0
             return StopReason.of("diverged", epoch=number, best=self.best[0], rate=rate)
-        if options.goal is not None and self._reached(options.goal, last):
-            return StopReason.of("goal", epoch=number, loss=self._own(last), goal=options.goal)
+        if options.goal is not None and self.reached(options.goal, last):
+            return StopReason.of("goal", epoch=number, loss=self.own(last), goal=options.goal)
         if last.gradient_norm < options.min_gradient:
             norm, limit = last.gradient_norm, options.min_gradient
             return StopReason.of("gradient", epoch=number, norm=norm, limit=limit)
@@ -393,12 +393,13 @@ class Book:
         progress = Progress(last, self.history, self.limit, self.params, figures)
         return [callback(progress) for callback in self.options.callbacks]
 
-    def _own(self, last: Epoch) -> float:
+    def own(self, last: Epoch) -> float:
         """The training loss in the target's own unit."""
         return self.task.own_loss(self.params) if self.task.own_loss else last.training_loss
 
-    def _reached(self, goal: float, last: Epoch) -> bool:
-        return self.task.sign * self._own(last) <= self.task.sign * goal
+    def reached(self, goal: float, last: Epoch) -> bool:
+        """Whether the training loss is as good as a goal, in the target's own unit."""
+        return self.task.sign * self.own(last) <= self.task.sign * goal
 
     def _out_of_patience(self, number: int, patience: int) -> StopReason:
         if self.task.validation is None:

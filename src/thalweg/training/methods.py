@@ -219,8 +219,8 @@ def method_under_constraints(given: str | Rule | Method | None, parameters: int)
     )
 
 
-def settle(chosen: Method, task: Task) -> Task:
-    """Fill in what the options leave to the method."""
+def _refuse_foreign(chosen: Method, task: Task) -> None:
+    """An OptionError for an option that the method would have to ignore."""
     options, rows = task.options, len(task.train.X)
     if options.damped and chosen.name not in DAMPED:
         raise OptionError(
@@ -228,8 +228,32 @@ def settle(chosen: Method, task: Task) -> Task:
             option=options.damped[0],
             method=chosen.name,
         )
-    if task.constraints and (options.batch_size or rows) < rows:
-        raise OptionError("constraints are held by steps with all rows: leave out batch_size.")
+    if chosen.rule is None and options.stepping:
+        raise OptionError(
+            "{option} is an option of first-order methods, such as adam: {method} finds the "
+            "lengths of its steps itself. Leave out {option}.",
+            option=options.stepping[0],
+            method=chosen.name,
+        )
+    whole = chosen.rule is None or bool(task.constraints)
+    if whole and (options.batch_size or rows) < rows:
+        raise OptionError(
+            "{method} takes all {rows} rows at every step: leave out batch_size.",
+            method=chosen.name,
+            rows=rows,
+        )
+    if whole and task.objective.network.drops:
+        raise OptionError(
+            "dropout silences other neurons at every step, and {method} compares steps with each "
+            "other: leave out dropout, or take a first-order method without constraints.",
+            method=chosen.name,
+        )
+
+
+def settle(chosen: Method, task: Task) -> Task:
+    """Fill in what the options leave to the method."""
+    options, rows = task.options, len(task.train.X)
+    _refuse_foreign(chosen, task)
     validated = task.validation is not None
     rate = options.learning_rate
     if rate is None and chosen.rule is not None:

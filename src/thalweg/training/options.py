@@ -134,6 +134,13 @@ class Training:
         return tuple(name for name in names if getattr(self, name) is not None)
 
     @property
+    def stepping(self) -> tuple[str, ...]:
+        """The options of steps along the gradient that are given."""
+        names = ("learning_rate", "clip_norm", "clip_value")
+        given = tuple(name for name in names if getattr(self, name) is not None)
+        return given if str(self.schedule) == "constant" else (*given, "schedule")
+
+    @property
     def conditioning(self) -> Conditioning | None:
         """What is done to gradients, or None for nothing."""
         if self.clip_norm is None and self.clip_value is None:

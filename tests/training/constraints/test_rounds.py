@@ -168,8 +168,6 @@ def test_bad_constraints(constraints, error, match):
 def test_methods_that_cannot_hold_constraints():
     with pytest.raises(OptionError, match="cannot hold constraints"):
         fitted(tw.monotone(0), method="br")
-    with pytest.raises(OptionError, match="leave out goal"):
-        fitted(tw.monotone(0), goal=3.0)
 
 
 @pytest.mark.parametrize(

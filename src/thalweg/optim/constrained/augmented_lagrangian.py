@@ -115,7 +115,7 @@ def augmented_lagrangian(
     problem: Problem,
     x: Vector,
     tol: float,
-    inner: str | Rule = "lbfgs",
+    inner: str | Rule | Inner = "lbfgs",
     prices: Multipliers | None = None,
 ) -> Status:
     """Minimise subject to constraints with the help of a method that knows bounds only.
@@ -126,8 +126,9 @@ def augmented_lagrangian(
     x : vector
     tol : float
         Of stationarity and of the violation.
-    inner : str or Rule
-        Any method of `METHODS` for bounds, or a first-order rule; ``"lm"``, ``"marquardt"`` and
+    inner : str, Rule or callable
+        Any method of `METHODS` for bounds, a first-order rule, or ``inner(problem, x, tol)`` that
+        gives back a `Status`; ``"lm"``, ``"marquardt"`` and
         ``"gauss-newton"`` where the objective is `LeastSquares`.
     prices : Multipliers, optional
         To begin with: of a problem near by that was solved before; nan where a constraint is new.
@@ -221,7 +222,7 @@ def _cannot_be_met(problem: Problem, x: Vector) -> bool:
     return float(np.max(np.abs(slope))) <= 1e-4 * float(np.max(np.abs(pressed)))
 
 
-def _inner_method(problem: Problem, inner: str | Rule) -> Inner:
+def _inner_method(problem: Problem, inner: str | Rule | Inner) -> Inner:
     """A method of `METHODS` for bounds, or a first-order rule.
 
     Raises
@@ -235,6 +236,8 @@ def _inner_method(problem: Problem, inner: str | Rule) -> Inner:
 
     if isinstance(inner, Rule):
         return partial(follow, rule=inner)
+    if not isinstance(inner, str):
+        return inner
     if inner in RULES and inner not in METHODS:
         return partial(follow, rule=brisk(inner))
     if inner not in METHODS or inner in NOT_INNER:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from thalweg.errors import OptionError, ShapeError, TracingError
 from thalweg.optim.functions import Smooth, Traced
+from thalweg.training.constraints.families import Family, Pointwise, Quantity
 from thalweg.training.constraints.frame import Frame, Vector
 from thalweg.training.constraints.kinds import (
     Constraint,
@@ -25,12 +26,16 @@ from thalweg.training.constraints.kinds import (
     Points,
     Weights,
 )
-from thalweg.training.constraints.pointwise import PointConstraint, Pointwise, Quantity
+from thalweg.training.constraints.pointwise import PointConstraint, limited
 from thalweg.training.constraints.region import Region
 
-__all__ = ["Condition", "ConstraintSet"]
+__all__ = ["HELD", "Condition", "ConstraintSet"]
 
 Matrix = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+HELD = 1e-9
+"""The violation, in the size of the quantity, that is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +47,14 @@ class Condition:
     asked : int
         Which of the constraints it belongs to.
     quantity : Pointwise
+        In the form that it is solved in: where it can be, of the output's link.
     sign : float
         1 for "at most", -1 for "at least", 0 for "equal".
     limits : array of shape (1,) or (m,)
         In the quantity's size.
+    stated : Pointwise
+    stated_limits : array
+        As it was asked.
     region : Region or None
     points : array of shape (m, n[0])
         Of a condition at points.
@@ -55,6 +64,8 @@ class Condition:
     quantity: Pointwise
     sign: float
     limits: Vector
+    stated: Pointwise
+    stated_limits: Vector
     region: Region | None
     points: Matrix
 
@@ -67,7 +78,26 @@ class Condition:
         """The constraint at points, as a solver takes it."""
         limits = np.broadcast_to(self.limits, (len(X),))
         sign, margin = (self.sign, margin) if self.sign else (1.0, 0.0)
-        return PointConstraint(self.quantity, X, sign, limits, margin)
+        return limited(self.quantity, X, sign, limits, margin)
+
+    def climb(self, theta: Vector, X: Matrix, tight: float) -> Matrix:
+        """Where it is violated most near points of its region, without derivatives."""
+        assert self.region is not None
+        return self.region.climb(lambda points: self.excess(theta, points), X, tight)
+
+    # -- as it was asked, in the output's own unit --------------------------------------------
+    def violation(self, theta: Vector, X: Matrix) -> float:
+        """The largest at points, in the unit in which it was asked; 0 where it is rounding."""
+        found = self.stated.values(theta, X) - self.stated_limits
+        excess = np.abs(found) if self.sign == 0 else self.sign * found
+        largest = float(np.max(excess, initial=0.0))
+        return largest * self.stated.size if largest > HELD else 0.0
+
+    def price(self, theta: Vector, X: Matrix, price: Vector) -> Vector:
+        """Multipliers at points for a limit in the unit in which it was asked."""
+        family = self.quantity.family
+        linked = family.frame.link_slopes(theta, X, family.output) if family.linked else 1.0
+        return price / (self.quantity.size * linked)
 
 
 class ConstraintSet:
@@ -102,7 +132,8 @@ class ConstraintSet:
         self.customs: list[tuple[int, Smooth, bool]] = []
         self.lower = np.full(frame.network.count, -np.inf)
         self.upper = np.full(frame.network.count, np.inf)
-        self._quantities: dict[Quantity, Pointwise] = {}
+        self._regions: dict[Limits, Region] = {}
+        self._families: dict[tuple[int, int, bool], Family] = {}
         for number, one in enumerate(self.asked):
             self._bind(number, one)
         if np.any(self.lower > self.upper):
@@ -132,37 +163,86 @@ class ConstraintSet:
                     found=one,
                 )
 
-    def _quantity(self, order: int, along: int, output: int) -> Pointwise:
-        wanted = Quantity(order, along, output)
-        return self._quantities.setdefault(wanted, Pointwise(wanted, self.frame))
+    def _quantity(self, order: int, along: int, output: int, linked: bool = False) -> Pointwise:
+        key = (order, output, linked)
+        if key not in self._families:
+            self._families[key] = Family(*key, self.frame)
+        return Pointwise(Quantity(order, along, output, linked), self._families[key])
+
+    def _form(self, stated: Pointwise, limits: Vector) -> tuple[Pointwise, Vector]:
+        """The quantity and the limits that are solved: of the link, where that says the same."""
+        one = stated.quantity
+        if self.frame.link is None or one.order > 1 or (one.order and limits.any()):
+            return stated, limits
+        linked = self._quantity(one.order, one.input, one.output, linked=True)
+        if one.order:
+            return linked, limits
+        return linked, np.array([self.frame.linked_limit(v, one.output) for v in limits.tolist()])
+
+    def _keep(
+        self,
+        number: int,
+        stated: Pointwise,
+        sign: float,
+        limits: Vector,
+        region: Region | None,
+        points: Matrix,
+    ) -> None:
+        """Keep a condition; limits in the unit in which they were given."""
+        solved, own = self._form(stated, limits)
+        sized, as_stated = own / solved.size, limits / stated.size
+        one = Condition(number, solved, sign, sized, stated, as_stated, region, points)
+        self.conditions.append(one)
+
+    def _says_something(self, sign: float, limits: Vector, output: int) -> Mask:
+        """Which limits of an output say more than the range of its activation.
+
+        Raises
+        ------
+        OptionError
+            If one cannot be held within that range.
+        """
+        low, high = self.frame.output_range(output)
+        reached = self.frame.link is None  # a link leads to infinity at the ends
+        above, below = (limits > high, limits < low) if reached else (limits >= high, limits <= low)
+        beyond = (above & (sign <= 0)) | (below & (sign >= 0))
+        if beyond.any():
+            raise OptionError(
+                "constraint: outputs of {activation} lie between {low:g} and {high:g}: "
+                "{limit:g} cannot be held.",
+                activation=self.frame.network.layers[-1].g,
+                low=low,
+                high=high,
+                limit=float(limits[beyond][0]),
+            )
+        return limits < high if sign > 0 else limits > low if sign < 0 else ~beyond
 
     def _region(self, limits: Limits) -> Region:
+        if limits not in self._regions:
+            self._regions[limits] = self._made_region(limits)
+        return self._regions[limits]
+
+    def _made_region(self, limits: Limits) -> Region:
         low, high = self.frame.low.copy(), self.frame.high.copy()
         for name, first, last in limits:
             place = self.frame.input(name)
             low[place], high[place] = first, last
         return Region(low, high, self.frame.blocks)
 
-    def _everywhere(
-        self, number: int, quantity: Pointwise, sign: float, limit: float, region: Region
-    ) -> None:
-        none, limits = np.zeros((0, len(region.low))), np.array([limit / quantity.size])
-        self.conditions.append(Condition(number, quantity, sign, limits, region, none))
-
     def _derivative(self, number: int, one: Derivative) -> None:
         region = self._region(one.region)
         for output in self.frame.outputs(one.output):
             for name in one.inputs:
-                quantity = self._quantity(one.order, self.frame.input(name), output)
-                self._everywhere(number, quantity, -float(one.sign), 0.0, region)
+                stated = self._quantity(one.order, self.frame.input(name), output)
+                self._keep(number, stated, -float(one.sign), np.zeros(1), region, region.nowhere)
 
     def _output(self, number: int, one: Output) -> None:
         region = self._region(one.region)
         for output in self.frame.outputs(one.output):
-            quantity = self._quantity(0, 0, output)
-            for sign, limit in ((-1.0, one.low), (1.0, one.high)):
-                if np.isfinite(limit):
-                    self._everywhere(number, quantity, sign, limit, region)
+            stated = self._quantity(0, 0, output)
+            for sign, limit in ((-1.0, np.array([one.low])), (1.0, np.array([one.high]))):
+                if np.isfinite(limit).all() and self._says_something(sign, limit, output).all():
+                    self._keep(number, stated, sign, limit, region, region.nowhere)
 
     def _points(self, number: int, one: Points) -> None:
         X = self.frame.rows(one.points)
@@ -177,16 +257,18 @@ class ConstraintSet:
         low, high = (np.broadcast_to(side, (len(X),)) for side in sides)
         along = 0 if one.input is None else self.frame.input(one.input)
         for output in self.frame.outputs(one.output):
-            quantity = self._quantity(int(one.input is not None), along, output)
+            stated = self._quantity(int(one.input is not None), along, output)
             equal = low == high
             for sign, limits, rows in (
                 (0.0, low, equal),
                 (-1.0, low, ~equal & np.isfinite(low)),
                 (1.0, high, ~equal & np.isfinite(high)),
             ):
+                if one.input is None and rows.any():
+                    rows = rows.copy()
+                    rows[rows] = self._says_something(sign, limits[rows], output)
                 if rows.any():
-                    scaled = limits[rows] / quantity.size
-                    self.conditions.append(Condition(number, quantity, sign, scaled, None, X[rows]))
+                    self._keep(number, stated, sign, limits[rows], None, X[rows])
 
     def _weights(self, one: Weights) -> None:
         start = 0

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from thalweg.errors import OptionError, suggest
 from thalweg.graph import Node
 from thalweg.nn.network import Network, Params
+from thalweg.training.constraints.links import LINKS, Link
 from thalweg.training.data import Data, table_of_rows
 from thalweg.training.encoding import Encoding
 from thalweg.training.predictors import CategoryColumn
@@ -51,6 +53,8 @@ class Frame:
         Ranges of the inputs over the table, before scaling.
     input_sizes, output_sizes : array
         One scaled unit in the own unit of every input and output.
+    output_zeros : array
+        What a scaled zero is in the own unit of every output.
     """
 
     network: Network
@@ -59,12 +63,14 @@ class Frame:
     high: Vector
     input_sizes: Vector
     output_sizes: Vector
+    output_zeros: Vector
 
     @classmethod
     def of(cls, data: Data, network: Network) -> Frame:
         """The frame of samples and a network."""
         encoding = data.encoding
         inputs = encoding.input_scaling.undo(data.X)
+        zeros = encoding.target_scaling.undo(np.zeros((1, data.T.shape[1])))[0]
         return cls(
             network,
             encoding,
@@ -72,6 +78,7 @@ class Frame:
             inputs.max(axis=0),
             unit_sizes(encoding.input_scaling, data.X.shape[1]),
             unit_sizes(encoding.target_scaling, data.T.shape[1])[: network.outputs],
+            zeros[: network.outputs],
         )
 
     # -- the network --------------------------------------------------------------------------
@@ -91,6 +98,52 @@ class Frame:
             return self.encoding.target_scaling.undo(self.network(params, inputs))
 
         return f
+
+    def part(self, params: Params, output: int, linked: bool) -> Function:
+        """One output in its own unit, or its link, as a function of one point."""
+        if not linked:
+            return lambda x: self.function(params)(x)[output]
+        link = self.link
+        assert link is not None
+
+        def linked_output(x: Any) -> Any:
+            inputs = self.encoding.input_scaling.apply(x)
+            return link.of(self._before_the_last(params, inputs), output)
+
+        return linked_output
+
+    @property
+    def link(self) -> Link | None:
+        """How outputs are said without saturation, where they saturate."""
+        return LINKS.get(self.network.layers[-1].g.name)
+
+    @cached_property
+    def smooth(self) -> bool:
+        """Whether derivatives by the inputs never jump."""
+        return not any(layer.g.kinks for layer in self.network.layers)
+
+    @cached_property
+    def _before_the_last(self) -> Network:
+        """The network up to what enters the last activation."""
+        *layers, last = self.network.layers
+        return Network([*layers, replace(last, activation="identity")])
+
+    def output_range(self, output: int) -> tuple[float, float]:
+        """The ends of what an output can be, in its own unit."""
+        ends = np.array(self.network.layers[-1].g.range)
+        low, high = self.output_zeros[output] + self.output_sizes[output] * ends
+        return float(low), float(high)
+
+    def linked_limit(self, value: float, output: int) -> float:
+        """The link's value where an output, within its range, has one."""
+        assert self.link is not None
+        return self.link.inverse((value - self.output_zeros[output]) / self.output_sizes[output])
+
+    def link_slopes(self, theta: Vector, X: Vector, output: int) -> Vector:
+        """The output's derivative by its link at points, in its own unit, shape (m,)."""
+        assert self.link is not None
+        Y = self.network(self.params(theta), self.encoding.input_scaling.apply(X))
+        return np.asarray(self.output_sizes[output] * self.link.slope(Y[:, output]))
 
     def params(self, theta: Any) -> Params:
         """One vector, which may be traced, as parameters of the network."""

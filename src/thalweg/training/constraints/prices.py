@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from thalweg.optim.result import KKT, Result
 from thalweg.training.constraints.kinds import Weights
 from thalweg.training.constraints.report import Active, ConstraintReport, Held, by_size
-from thalweg.training.constraints.working_set import HELD, WorkingSet
+from thalweg.training.constraints.working_set import WorkingSet
 
 __all__ = ["reported"]
 
@@ -47,7 +47,8 @@ def reported(
     constraints = working.constraints
     worst, looked = _violations(working, theta, slack)
     kkt = KKT(np.nan, np.nan, np.nan) if result is None else result.kkt
-    active = _active(working, unit, _barely(kkt.complementarity))
+    where = theta if result is None else np.asarray(result.x)
+    active = _active(working, where, unit, _barely(kkt.complementarity))
     held = [
         Held(one, float(max(w, 0.0)), int(n), by_size(own)[:MOST_ACTIVE])
         for one, w, n, own in zip(constraints.asked, worst, looked, active, strict=True)
@@ -65,11 +66,9 @@ def _violations(
     worst, looked = np.zeros(len(asked)), np.zeros(len(asked), np.int64)
     for spot in working.spots:
         own = spot.condition
-        if not spot.everywhere:
-            spot.worst = _above(own.excess(theta, spot.points), slack)
-        elif spot.worst <= HELD:
-            spot.worst = 0.0
-        worst[own.asked] = max(worst[own.asked], spot.worst * own.quantity.size)
+        points = spot.violated_at if spot.everywhere else spot.points
+        if spot.everywhere or _above(own.excess(theta, points), slack):
+            worst[own.asked] = max(worst[own.asked], own.violation(theta, points))
         looked[own.asked] += spot.looked_at
     for number, function, equal in working.constraints.customs:
         values = function.value(theta)
@@ -88,7 +87,9 @@ def _barely(complementarity: float) -> float:
     return float(np.sqrt(np.nan_to_num(complementarity)))
 
 
-def _active(working: WorkingSet, unit: float, barely: float) -> Sequence[list[Active]]:
+def _active(
+    working: WorkingSet, theta: Vector, unit: float, barely: float
+) -> Sequence[list[Active]]:
     """Multipliers in own units, where they are more than barely there."""
     constraints = working.constraints
     active: list[list[Active]] = [[] for _ in constraints.asked]
@@ -96,9 +97,10 @@ def _active(working: WorkingSet, unit: float, barely: float) -> Sequence[list[Ac
     least = max(barely, _least(all_prices))
     for spot in working.spots:
         own = spot.condition
-        for place in np.flatnonzero(np.abs(spot.prices) > least).tolist():
-            price = float(spot.prices[place]) * unit / own.quantity.size
-            active[own.asked].append(Active(tuple(spot.points[place].tolist()), price))
+        loud = np.abs(spot.prices) > least
+        prices = unit * own.price(theta, spot.points[loud], spot.prices[loud])
+        for place, price in zip(spot.points[loud].tolist(), prices.tolist(), strict=True):
+            active[own.asked].append(Active(tuple(place), price))
     for (number, _, _), prices in zip(constraints.customs, working.own, strict=True):
         for place in np.flatnonzero(np.abs(prices) > least).tolist():
             active[number].append(Active((float(place),), float(prices[place]) * unit))

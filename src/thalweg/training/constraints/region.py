@@ -3,8 +3,9 @@
 A region is a box of the numeric inputs; an input that is a category takes each of its values. What
 is to hold everywhere is looked at on points spread evenly (the additive recurrence of M. Roberts,
 which has low discrepancy in every dimension), half of them moved to faces, edges and corners; from
-the worst of them a compass search climbs to local maxima. Nothing between the points is proved:
-the more inputs there are, the less the points say.
+the worst of them a search climbs to local maxima: along gradients (`climbing`), or along the axes
+where gradients jump. Nothing between the points is proved: the more inputs there are, the less the
+points say.
 
 Examples
 --------
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +62,19 @@ class Region:
         wide = np.flatnonzero(self.high > self.low)
         return np.array([place for place in wide.tolist() if place not in fixed], np.int64)
 
+    @property
+    def nowhere(self) -> Matrix:
+        """No points."""
+        return np.zeros((0, len(self.low)))
+
+    @property
+    def box(self) -> tuple[Vector, Vector]:
+        """The ends between which points may move: where a category stands there is no room."""
+        free = np.zeros(len(self.low), bool)
+        free[self.moving] = True
+        return np.where(free, self.low, 0.0), np.where(free, self.high, 0.0)
+
+    @lru_cache(maxsize=8)  # noqa: B019  # regions live as long as their fit
     def spread(self, count: int, shift: float = 0.5) -> Matrix:
         """Points spread over the region, shape (count, n[0]); another `shift` gives others."""
         width, moving = len(self.low), self.moving
@@ -72,6 +87,7 @@ class Region:
             chosen = np.minimum((uniform[:, number] * len(block)).astype(int), len(block) - 1)
             X[:, list(block)] = np.eye(len(block))[chosen]
         assert X.shape[1] == width
+        X.flags.writeable = False
         return X
 
     def climb(
@@ -107,22 +123,22 @@ class Region:
     def distinct(self, X: Matrix, values: Vector, most: int, known: Matrix | None = None) -> Matrix:
         """The points of the largest values, no two of them (nor a known one) close together."""
         box = np.where(self.high > self.low, self.high - self.low, 1.0)
-        taken = [] if known is None else list(known / box)
-        before = len(taken)
-        kept = []
+        taken = np.zeros((0, len(box))) if known is None else known / box
+        own, kept = np.zeros((0, len(box))), []
         for place in np.argsort(-values, kind="stable").tolist():
             point = X[place] / box
-            near = before and np.min(np.max(np.abs(np.array(taken[:before]) - point), axis=1))
-            if before and near < 1e-4 * APART:
+            if _near(taken, point, 1e-4 * APART) or _near(own, point, APART):
                 continue
-            own = taken[before:]
-            if own and np.min(np.max(np.abs(np.array(own) - point), axis=1)) < APART:
-                continue
-            taken.append(point)
+            own = np.concatenate([own, point[None]])
             kept.append(place)
             if len(kept) == most:
                 break
         return X[kept]
+
+
+def _near(points: Matrix, point: Vector, limit: float) -> bool:
+    """Whether one of some points is closer to a point than a limit, in every entry."""
+    return len(points) > 0 and bool(np.min(np.max(np.abs(points - point), axis=1)) < limit)
 
 
 def _recurrence(count: int, dimensions: int, shift: float) -> Matrix:

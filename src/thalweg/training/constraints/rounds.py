@@ -17,16 +17,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.errors import OptionError, ThalwegError
+from thalweg.errors import ThalwegError
+from thalweg.optim.first_order import follow
 from thalweg.optim.problem import Bounds, Problem
 from thalweg.optim.result import Iteration, Result, Status
-from thalweg.optim.rules import GD
+from thalweg.optim.rules import GD, Rule
 from thalweg.optim.run import Limits, Run
+from thalweg.optim.schedules import schedule as find_schedule
 from thalweg.training.constraints.bound import ConstraintSet
 from thalweg.training.constraints.curvature import PartlyCurved
 from thalweg.training.constraints.prices import reported
@@ -63,6 +67,16 @@ FEASIBLE = 1e-7
 MEANT = 1.0
 """Stationarity above which multipliers say nothing."""
 WARM_EPOCHS, WARM_PARAMETERS = 50, 2000
+LEFT_OUT: Mapping[str, Any] = MappingProxyType(
+    {
+        "learning_rate": None,
+        "schedule": "constant",
+        "clip_norm": None,
+        "clip_value": None,
+        "min_gradient": 0.0,
+    }
+)
+"""What the methods of that training cannot have."""
 SMOOTH = 3e-3
 """Penalty on squares of weights at the start: what is smooth violates less."""
 
@@ -92,14 +106,7 @@ def run_constrained(task: Task, name: str, options: Mapping[str, Any] | None = N
     -------
     Outcome
     """
-    given = task.options
-    if given.goal is not None or given.min_gradient:
-        raise OptionError(
-            "{method} looks for the solution of the whole problem: leave out goal and "
-            "min_gradient.",
-            method=name,
-        )
-    chosen, rate = dict(options or {}), given.learning_rate
+    chosen, rate = dict(options or {}), task.options.learning_rate
     if task.rule is not None and rate is not None:
         chosen["inner"] = replace(task.rule, learning_rate=rate)
     exact = replace(task, dtype=np.dtype(np.float64), rule=GD())
@@ -121,8 +128,11 @@ class _Rounds:
         self.theta = self.problem.vector(task.params)
         self.kept: list[_Kept] = []
         self.patient, self.seen, self.now = (math.inf, 0), 0, math.inf
-        quiet = replace(task.options, patience=0, keep="last")
+        quiet = replace(task.options, patience=0, keep="last", goal=None, min_gradient=0.0)
         self.book = Book(replace(task, options=quiet), task.params)
+        if isinstance(rule := self.options.get("inner"), Rule):
+            seen = task.options.conditioning
+            self.options["inner"] = partial(follow, rule=rule, conditioning=seen, pace=self._pace)
         self.diary = SolverDiary(self.book, self.problem, Patience())
 
     # -- the whole ----------------------------------------------------------------------------
@@ -156,7 +166,7 @@ class _Rounds:
             clean = self._clean(tol <= last)
             if (refused := self._passed_too_soon()) is not None:
                 self.theta, tol = refused.theta, refused.tol
-            elif early or self.over:
+            elif early or self._flat(result) or self.over:
                 continue
             elif tries >= 2 * TRIES:
                 return False
@@ -236,6 +246,7 @@ class _Rounds:
         if trained is None:
             return
         self.book.history = trained.history
+        self.book.snapshots |= {k: v for k, v in trained.snapshots.items() if k != "end"}
         if len(trained.history):
             self.book.began -= trained.history.epochs[-1].seconds
         if trained.stop.kind in ("interrupted", "callback", "time"):
@@ -249,7 +260,7 @@ class _Rounds:
         options = self.task.options
         epochs = min(WARM_EPOCHS, (options.epochs or WARM_EPOCHS) // 2)
         patience = 6 if self.task.validation is not None else 0
-        options = replace(options, epochs=epochs, patience=patience, keep=None)
+        options = replace(options, epochs=epochs, patience=patience, keep=None, **LEFT_OUT)
         penalty = replace(
             self.task.objective.penalty, l2=max(SMOOTH, self.task.objective.penalty.l2)
         )
@@ -265,6 +276,12 @@ class _Rounds:
             if outcome.stop.kind != "diverged":
                 return outcome
         return None
+
+    def _pace(self) -> float:
+        """The part of the learning rate that the schedule leaves to the present step."""
+        history, schedule = self.book.history, find_schedule(self.task.options.schedule)
+        losses = [self.task.sign * e.watched for e in history] if schedule.watches else ()
+        return schedule(len(history), self.book.limit, losses)
 
     # -- one round ----------------------------------------------------------------------------
     def _solved(self, tol: float) -> Result:
@@ -307,12 +324,34 @@ class _Rounds:
         if line.nit == 0:
             return stop
         self._consider(theta, float(line.fun))
-        if stop or self._out_of_patience() is not None:
+        if stop or self._at_goal(theta) or self._out_of_patience() is not None:
             return True
         if line.nit % EVERY:
             return False
         known = max(self._slack(self.tol), 2.0 * line.violation)
         return not self.working.holds(theta, self.rounds, known)
+
+    # -- what is good enough ------------------------------------------------------------------
+    def _at_goal(self, theta: Vector) -> bool:
+        """Whether the goal is reached by weights that stand up to a close look: then it is over."""
+        goal, last = self.task.options.goal, self.book.history.epochs[-1]
+        if goal is None or not self.book.reached(goal, last):
+            return False
+        if not (self.working.holds(theta, self.rounds) and self._holds()):
+            return False
+        self.book.stop = StopReason.of(
+            "goal", epoch=last.epoch, loss=self.book.own(last), goal=goal
+        )
+        return True
+
+    def _flat(self, result: Result) -> bool:
+        """Whether the Lagrangian's gradient is small enough where all constraints hold."""
+        limit, norm = self.task.options.min_gradient, result.kkt.stationarity
+        if self.over or not (norm < limit and self._holds()):
+            return False
+        epoch = len(self.book.history)
+        self.book.stop = StopReason.of("gradient", epoch=epoch, norm=norm, limit=limit)
+        return True
 
     # -- the best of all that hold ------------------------------------------------------------
     def _consider(self, theta: Vector, value: float) -> None:
@@ -326,8 +365,13 @@ class _Rounds:
         if at_points and self.working.holds(theta, len(self.kept)):
             self.kept.append(_Kept(watched, last.epoch, theta.copy(), self.tol))
             least = self.patient[0]
-            if math.isinf(least) or watched < least - GAIN * abs(least):
+            if math.isinf(least) or watched < least - self._least_change(least):
                 self.patient = watched, last.epoch
+
+    def _least_change(self, least: float) -> float:
+        """By how much weights that hold must be better, or patience runs out."""
+        unit = self.task.unit if self.task.validation is None else 1.0
+        return max(GAIN * abs(least), self.task.options.min_change / unit)
 
     def _refused(self) -> _Kept | None:
         """The best weights, if a closer look finds that they violate: they are dropped then.

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.optim.functions import Smooth
 from thalweg.optim.result import Multipliers
-from thalweg.training.constraints.bound import Condition, ConstraintSet
+from thalweg.training.constraints.bound import HELD, Condition, ConstraintSet
+from thalweg.training.constraints.climbing import climbed
 from thalweg.training.constraints.pointwise import Stack
 
-__all__ = ["FINAL", "HELD", "LOOKED", "Spot", "WorkingSet"]
+__all__ = ["FINAL", "LOOKED", "Spot", "WorkingSet"]
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -31,10 +33,6 @@ FIRST, MOST_FIRST, LOOKED, FINAL = 32, 128, 2048, 16384
 solution is accepted."""
 CLIMBS, ADDED, MANY = 24, 16, 300
 """Points climbed from, points added in a round, and points that are too many."""
-ROUGH, FINE = 1e-4, 1e-9
-"""How closely maxima are climbed to while there is more to come, and in the end."""
-HELD = 1e-9
-"""The violation, in the size of the quantity, that is rounding."""
 GOLDEN = 0.3819660113
 
 
@@ -55,6 +53,8 @@ class Spot:
         As the last round left them, in the quantity's size; nan of a point that is new.
     worst : float
         The largest violation that the last look has seen; negative where there is none.
+    violated_at : array of shape (k, n[0])
+        Where it has seen one.
     looked_at : int
         At how many points.
     """
@@ -63,6 +63,7 @@ class Spot:
     points: Matrix
     prices: Vector = field(default_factory=lambda: np.zeros(0))
     worst: float = 0.0
+    violated_at: Matrix = field(default_factory=lambda: np.zeros((0, 0)))
     looked_at: int = 0
 
     def __post_init__(self) -> None:
@@ -201,10 +202,11 @@ class WorkingSet:
         Returns whether nothing did. Looks of other numbers see other points.
         """
         clean = True
-        for spot in self._everywhere:
-            X, values = self._seen(spot, theta, count, number)
+        pairs = zip(self._everywhere, self._seen(theta, count, number), strict=True)
+        for spot, (X, values) in pairs:
             spot.worst, spot.looked_at = float(np.max(values)), len(X)
             bad = values > HELD
+            spot.violated_at = X[bad]
             if bad.any():
                 clean = False
                 spot.thin(theta)
@@ -212,19 +214,32 @@ class WorkingSet:
                 spot.join(spot.condition.region.distinct(X[bad], values[bad], ADDED, spot.points))
         return clean
 
-    def _seen(self, spot: Spot, theta: Vector, count: int, number: int) -> tuple[Matrix, Vector]:
-        """Points of a region, the maxima near the worst of them, and by how much they violate."""
-        region = spot.condition.region
-        assert region is not None
+    def _seen(self, theta: Vector, count: int, number: int) -> list[tuple[Matrix, Vector]]:
+        """For each spot points of its region, maxima near the worst, and how much they violate."""
+        spots, looked, starts = list(self._everywhere), [], []
+        for spot in spots:
+            region = spot.condition.region
+            assert region is not None
+            X = np.concatenate([region.spread(count, _shift(number)), spot.points])
+            looked.append((X, spot.condition.excess(theta, X)))
+            starts.append(region.distinct(*looked[-1], CLIMBS))
+        tops = self._tops(theta, spots, starts, count == FINAL)
+        found = []
+        for spot, top, (X, values) in zip(spots, tops, looked, strict=True):
+            own = spot.condition.excess(theta, top)
+            found.append((np.concatenate([top, X]), np.concatenate([own, values])))
+        return found
 
-        def excess(X: Matrix) -> Vector:
-            return spot.condition.excess(theta, X)
-
-        X = np.concatenate([region.spread(count, _shift(number)), spot.points])
-        values = excess(X)
-        tight = FINE if count == FINAL else ROUGH
-        tops = region.climb(excess, region.distinct(X, values, CLIMBS), tight)
-        return np.concatenate([tops, X]), np.concatenate([excess(tops), values])
+    def _tops(
+        self, theta: Vector, spots: Sequence[Spot], starts: Sequence[Matrix], final: bool
+    ) -> list[Matrix]:
+        """The maxima near points of every spot; those of one family are climbed to together."""
+        found: list[Matrix] = []
+        pairs = zip(spots, starts, strict=True)
+        for _, group in groupby(pairs, lambda pair: pair[0].condition.quantity.family):
+            own, points = zip(*group, strict=True)
+            found += climbed([s.condition for s in own], theta, points, final)
+        return found
 
 
 def _cut(values: Vector, sizes: Sequence[int]) -> list[Vector]:
