@@ -257,3 +257,25 @@ def test_two_hundred_thousand_parameters_stay_far_below_their_square(samples, fo
     used, parameters, megabytes = found.stdout.split()
     assert used == form and int(parameters) == 201_201
     assert int(megabytes) < 700
+
+
+@pytest.mark.parametrize("form", ["primal", "dual", "products"])
+def test_models_of_other_samples_share_their_graphs_and_code(form):
+    network = Network([Dense(2, 3, "tanh"), Dense(3, 1)])
+    rng = np.random.default_rng(5)
+    data = [(rng.normal(size=(9, 2)), rng.normal(size=(9, 1)), np.ones(9)) for _ in range(2)]
+    theta = rng.normal(size=network.count)
+
+    def model(number):
+        objective = NetworkObjective(network, loss("mse"))  # equal, not the same
+        return NormalEquations(objective, *data[number], form=form)
+
+    one, other = model(0), model(1)
+    assert one._made.blocks.graph is other._made.blocks.graph
+    for number, shared in enumerate((one, other)):
+        alone = NormalEquations(
+            NetworkObjective(network, loss("mse")), *data[number], native=False, form=form
+        )
+        found, wanted = shared.at(theta), alone.at(theta)
+        np.testing.assert_allclose(found.gradient, wanted.gradient, rtol=1e-12)
+        np.testing.assert_allclose(found.matrix(), wanted.matrix(), rtol=1e-10, atol=1e-13)

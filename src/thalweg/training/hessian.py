@@ -39,6 +39,7 @@ import thalweg.numpy as tnp
 from thalweg.differentiation import backward, forward
 from thalweg.differentiation.batching import along_samples
 from thalweg.graph import Node, constant, variable
+from thalweg.nn.network import Network
 from thalweg.nn.objective import NetworkObjective
 from thalweg.training.batches import Samples
 from thalweg.training.layer_pairs import LayerPair, LayerPairs
@@ -135,7 +136,7 @@ class ExactHessian:
         self.places = Places(objective.network)
         self.pairs = LayerPairs(self.places)
         block = int(np.clip(BLOCK_BYTES // (16 * self.pairs.width), 32, 1024))
-        self.blocks = Blocks(objective, samples, block, self._products, native, second_pieces)
+        self.blocks = Blocks(objective, samples, block, _products, native, second_pieces)
 
     def at(self, theta: Array) -> Array:
         """The Hessian at a point, shape (P, P); its bits do not depend on the threads."""
@@ -148,26 +149,6 @@ class ExactHessian:
                 self._add(found, pair, own)
         return np.asarray(found)
 
-    def _products(self, p: SecondPieces) -> list[Node]:
-        """For every pair of layers the sums of both terms."""
-        symmetric, mixed = [], []
-        for pair in self.pairs:
-            (i, j), (h, k) = pair.neurons, pair.inputs
-            bends = p.bends[pair.left, pair.right]
-            m, n, samples = bends.shape
-            of_neurons = tnp.take(tnp.reshape(bends, (m * n, samples)), i * n + j, axis=0)
-            left, right = p.activations[pair.left], p.activations[pair.right]
-            of_inputs = tnp.take(left, h, axis=0) * tnp.take(right, k, axis=0)
-            symmetric.append(tnp.matmul(of_neurons, tnp.transpose(of_inputs)))
-            if pair.left != pair.right:
-                carried = p.carried[pair.left, pair.right]
-                pushed = tnp.expand_dims(left, 1) * tnp.expand_dims(p.slopes[pair.right], 0)
-                rows, columns = (
-                    tnp.reshape(a, (a.shape[0] * a.shape[1], samples)) for a in (carried, pushed)
-                )
-                mixed.append(tnp.matmul(rows, tnp.transpose(columns)))
-        return [*symmetric, *mixed]
-
     def _add(self, found: Array, pair: LayerPair, sums: Array) -> None:
         """Add Σ w ∂a[m-1]/∂z[l] ⊗ (ā[l-1] δ[m]ᵀ), which W[m] has and b[m] has not."""
         layers, starts = self.places.network.layers, self.places.starts
@@ -179,6 +160,27 @@ class ExactHessian:
         columns = slice(starts[pair.right], starts[pair.right] + block.shape[1])
         found[rows, columns] += block
         found[columns, rows] += block.T
+
+
+def _products(p: SecondPieces, network: Network) -> list[Node]:
+    """For every pair of layers the sums of both terms."""
+    symmetric, mixed = [], []
+    for pair in LayerPairs(Places(network)):
+        (i, j), (h, k) = pair.neurons, pair.inputs
+        bends = p.bends[pair.left, pair.right]
+        m, n, samples = bends.shape
+        of_neurons = tnp.take(tnp.reshape(bends, (m * n, samples)), i * n + j, axis=0)
+        left, right = p.activations[pair.left], p.activations[pair.right]
+        of_inputs = tnp.take(left, h, axis=0) * tnp.take(right, k, axis=0)
+        symmetric.append(tnp.matmul(of_neurons, tnp.transpose(of_inputs)))
+        if pair.left != pair.right:
+            carried = p.carried[pair.left, pair.right]
+            pushed = tnp.expand_dims(left, 1) * tnp.expand_dims(p.slopes[pair.right], 0)
+            rows, columns = (
+                tnp.reshape(a, (a.shape[0] * a.shape[1], samples)) for a in (carried, pushed)
+            )
+            mixed.append(tnp.matmul(rows, tnp.transpose(columns)))
+    return [*symmetric, *mixed]
 
 
 def _mixed_size(pair: LayerPair, places: Places) -> int:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 import thalweg.numpy as tnp
 from thalweg.graph import Node
+from thalweg.nn.network import Network
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.blas import single_threaded_blas
 from thalweg.optim.definite import DefiniteSystem
@@ -46,11 +47,10 @@ class Primal:
     """
 
     def __init__(self, objective: NetworkObjective, samples: Samples, native: bool) -> None:
-        network = objective.network
-        self.pairs = LayerPairs(Places(network), rows=network.outputs == 1)
+        self.pairs = _pairs(objective.network)
         self.total = float(samples.weights.sum()) or 1.0
         block = int(np.clip(BLOCK_BYTES // (8 * self.pairs.width), 32, 1024))
-        self.blocks = Blocks(objective, samples, block, self._products, native)
+        self.blocks = Blocks(objective, samples, block, _products, native)
         self.places = self.blocks.places
         self.system = DefiniteSystem(self.places.count, native)
         self.entries = self.pairs.index[self.system.entries]
@@ -62,26 +62,31 @@ class Primal:
         gradient = found[1:count] / self.total
         return float(found[0] / self.total), gradient, Matrix(self, found[count:], gradient)
 
-    def _products(self, p: Pieces) -> list[Node]:
-        """Value, gradient, and for every pair of layers the sums of its block of H."""
-        deltas = [tnp.transpose(d, (1, 2, 0)) for d in p.deltas]
-        S = tnp.transpose(p.curvatures, (1, 2, 0))
-        weighted = [_weighted(S, d) for d in deltas]
-        inputs = [tnp.transpose(a) for a in p.activations]
-        found = [p.value, p.gradient]
-        for pair in self.pairs:
-            left, right = deltas[pair.left], weighted[pair.right]
-            if pair.rows:
-                factors = _rows(left, inputs[pair.left]), _rows(right, inputs[pair.right])
-            else:
-                (i, j), (h, k) = pair.neurons, pair.inputs
-                of_neurons = tnp.take(left, i, axis=1) * tnp.take(right, j, axis=1)
-                of_inputs = tnp.take(inputs[pair.left], h, axis=0) * tnp.take(
-                    inputs[pair.right], k, axis=0
-                )
-                factors = tnp.sum(of_neurons, axis=0), of_inputs
-            found.append(tnp.matmul(factors[0], tnp.transpose(factors[1])))
-        return found
+
+def _pairs(network: Network) -> LayerPairs:
+    return LayerPairs(Places(network), rows=network.outputs == 1)
+
+
+def _products(p: Pieces, network: Network) -> list[Node]:
+    """Value, gradient, and for every pair of layers the sums of its block of H."""
+    deltas = [tnp.transpose(d, (1, 2, 0)) for d in p.deltas]
+    S = tnp.transpose(p.curvatures, (1, 2, 0))
+    weighted = [_weighted(S, d) for d in deltas]
+    inputs = [tnp.transpose(a) for a in p.activations]
+    found = [p.value, p.gradient]
+    for pair in _pairs(network):
+        left, right = deltas[pair.left], weighted[pair.right]
+        if pair.rows:
+            factors = _rows(left, inputs[pair.left]), _rows(right, inputs[pair.right])
+        else:
+            (i, j), (h, k) = pair.neurons, pair.inputs
+            of_neurons = tnp.take(left, i, axis=1) * tnp.take(right, j, axis=1)
+            of_inputs = tnp.take(inputs[pair.left], h, axis=0) * tnp.take(
+                inputs[pair.right], k, axis=0
+            )
+            factors = tnp.sum(of_neurons, axis=0), of_inputs
+        found.append(tnp.matmul(factors[0], tnp.transpose(factors[1])))
+    return found
 
 
 def _rows(delta: Node, inputs: Node) -> Any:

@@ -16,7 +16,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -160,7 +160,7 @@ class Blocks:
     block : int
         The most samples in a block.
     make : callable
-        From `Pieces` to the nodes that are wanted.
+        From `Pieces` and the network to the nodes that are wanted; it knows nothing else.
     native : bool
         Whether blocks are made by native code.
     trace : callable
@@ -172,16 +172,15 @@ class Blocks:
         objective: NetworkObjective,
         samples: Samples,
         block: int,
-        make: Callable[[Any], Sequence[Node]],
+        make: Callable[[Any, Network], Sequence[Node]],
         native: bool = True,
-        trace: Callable[[NetworkObjective, int], Any] | None = None,
+        trace: Callable[[NetworkObjective, int], Any] = pieces,
     ) -> None:
         self.samples = Samples(*(np.ascontiguousarray(a, np.float64) for a in samples))
         self.count = len(self.samples.X)
         self.block = even_block(self.count, block)
         self.places = Places(objective.network)
-        traced = (trace or pieces)(objective, self.block)
-        self.graph, self.native = Graph(traced.inputs, tuple(make(traced))), native
+        self.graph, self.native = _graph(objective, self.block, trace, make), native
         self._threads = available_threads() if native else 1
         self.slots = 2 * self._threads
         self.only = self._part(0) if self.count <= self.block else []
@@ -246,6 +245,18 @@ class Blocks:
             part = [np.concatenate([a, np.repeat(a[-1:], missing, axis=0)]) for a in part]
             part[2][-missing:] = 0.0
         return part
+
+
+@lru_cache(maxsize=16)
+def _graph(
+    objective: NetworkObjective,
+    samples: int,
+    trace: Callable[[NetworkObjective, int], Any],
+    make: Callable[[Any, Network], Sequence[Node]],
+) -> Graph:
+    """What is computed for a block of samples; restarts and fits to other data share it."""
+    traced = trace(objective, samples)
+    return Graph(traced.inputs, tuple(make(traced, objective.network)))
 
 
 def even_block(count: int, most: int, lanes: int = 8) -> int:
@@ -398,13 +409,14 @@ def sensitivities(
     layers = objective.network.layers
     count = len(layers)
 
-    def make(p: Pieces) -> list[Node]:
-        return [p.value, p.gradient, p.slopes, p.curvatures, *p.deltas, *p.activations]
-
     def read(found: list[Array], slot: int) -> Sensitivities:
         value, gradient, slopes, curvatures, *rest = (np.array(a) for a in found)
         return Sensitivities(
             float(value), gradient, slopes, curvatures, rest[:count], rest[count:], layers
         )
 
-    return Blocks(objective, samples, block, make, native), read
+    return Blocks(objective, samples, block, _all_pieces, native), read
+
+
+def _all_pieces(p: Pieces, network: Network) -> list[Node]:
+    return [p.value, p.gradient, p.slopes, p.curvatures, *p.deltas, *p.activations]
