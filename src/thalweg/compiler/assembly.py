@@ -16,6 +16,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 __all__ = ["Assembly", "Builder", "Value", "llvm_type"]
 
@@ -39,8 +40,7 @@ def llvm_type(dtype: str) -> str:
     return _TYPES[dtype]
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """An SSA value or a constant, with its type."""
 
     text: str

@@ -332,21 +332,17 @@ class Nest:
                 yield expr.access
         yield from (s.access for s in (*self.inner, *self.stores))
 
-    def walk(self) -> Iterator[Expr]:
+    def walk(self) -> list[Expr]:
         """All expressions, each once."""
-        seen: set[int] = set()
+        seen: dict[int, Expr] = {}
         stack = list(self.expressions())
         stack += [e for s in (*self.inner, *self.stores) for e, _ in s.access.picks]
         while stack:
             expr = stack.pop()
-            if id(expr) in seen:
-                continue
-            seen.add(id(expr))
-            yield expr
-            if isinstance(expr, Apply):
-                stack.extend(expr.args)
-            elif isinstance(expr, Load):
-                stack.extend(e for e, _ in expr.access.picks)
+            if id(expr) not in seen:
+                seen[id(expr)] = expr
+                stack += _children(expr)
+        return list(seen.values())
 
     def reads(self) -> set[Buffer]:
         """The buffers it loads from."""
