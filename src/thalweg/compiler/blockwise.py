@@ -6,9 +6,8 @@ its part of the results, block after block: the bits do not depend on how many t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -49,45 +48,52 @@ class BlockSums:
     Parameters
     ----------
     graph : Graph
-        Of float64 alone.
+        With results of float64.
+    blocks : sequence of sequences of array
+        The arguments of each block: contiguous arrays of the graph's shapes and dtypes. What they
+        hold when `total` is called is what counts.
     threads : int
         At most so many share the blocks.
 
     Raises
     ------
     CompilerError
-        If the results are of another type, or must be looked at after a call.
+        If the arguments are others, or the results, or these must be looked at after a call.
 
     Examples
     --------
     >>> import thalweg.numpy as tnp
     >>> from thalweg.graph import variable
-    >>> x = variable((2,), "float64")
-    >>> sums = BlockSums(Graph((x,), (tnp.sum(x), x * x)), threads=2)
-    >>> sums.total([[np.array([1.0, 2.0])], [np.array([3.0, 4.0])]])
+    >>> x, blocks = variable((2,), "float64"), np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> sums = BlockSums(Graph((x,), (tnp.sum(x), x * x)), [[row] for row in blocks], threads=2)
+    >>> sums.total()
     array([10., 10., 20.])
     """
 
-    def __init__(self, graph: Graph, threads: int) -> None:
+    def __init__(self, graph: Graph, blocks: Sequence[Sequence[Array]], threads: int) -> None:
         native = NativeGraph(graph, alone=True)
-        self.native, kernel = native, native.kernel
+        kernel = native.kernel
         if kernel.guards or kernel.numbers or {b.dtype for b in kernel.results} != {"float64"}:
             raise CompilerError("only arrays of float64 are added up over blocks")
-        self.threads, self.slots = threads, 2 * threads
-        self.inputs = len(graph.inputs)
+        if not all(_fits(graph, block) for block in blocks):
+            raise CompilerError(
+                "a block needs contiguous arrays of the shapes and dtypes of the graph's inputs"
+            )
+        self.kernel, self.threads, self.slots = kernel, threads, 2 * threads
         ends = np.cumsum([b.size for b in kernel.results])
         self.size, lanes = int(ends[-1]), host().lanes(ITEM)
         pitch = -(-self.size // lanes) * lanes
         self.rows = workspace(self.slots * pitch * ITEM).view(np.float64).reshape(-1, pitch)
         results = [np.split(row[: self.size], ends[:-1]) for row in self.rows]
+        known = [native.cells([*r, *kernel.fixed]) for r in results]
         self.tables = np.array(
-            [[*[0] * self.inputs, *native.cells([*r, *kernel.fixed]), 0] for r in results], np.int64
+            [[*native.cells(b), *known[k % self.slots], 0] for k, b in enumerate(blocks)], np.int64
         )
-        self.pointers, self.task = self._task(results)
+        self.pointers, self.task = self._task(results, blocks)
 
-    def _task(self, results: object) -> tuple[Array, NativeTask]:
+    def _task(self, *kept: object) -> tuple[Array, NativeTask]:
         """What the task's first word points to, and the task."""
-        kernel, code = self.native.kernel, _blocks_code()
+        kernel, code = self.kernel, _blocks_code()
         spaces = [workspace(kernel.space) for _ in range(self.threads)]
         addresses = np.array([space.ctypes.data for space in spaces], np.int64)
         arrays = self.tables, addresses, self.rows, self.rows, workspace(BARRIER_BYTES)
@@ -95,24 +101,26 @@ class BlockSums:
         words = [0] * WORDS
         words[0], words[THREADS] = pointers.ctypes.data, 1
         words[POINTERS], words[PITCH] = self.tables.shape[1], self.rows.shape[1]
-        kept = code, kernel, spaces, pointers, arrays, results
-        return pointers, NativeTask(code.address, words, kept)
+        held = code, kernel, spaces, pointers, arrays, kept
+        return pointers, NativeTask(code.address, words, held)
 
-    def total(self, blocks: Iterable[Sequence[Array]]) -> Array:
-        """All results, one behind the other, added up over blocks of arguments."""
-        sums, waiting = np.empty(self.rows.shape[1]), iter(blocks)
-        words = self.task.words
-        self.pointers[SUMS], words[MORE] = sums.ctypes.data, 0
-        while group := [self._given(block) for block in islice(waiting, self.slots)]:
-            for table, given in zip(self.tables, group, strict=False):
-                table[: self.inputs] = self.native.cells(given)
-            words[BLOCKS] = len(group)
-            run_on_threads(self.task, min(self.threads, len(group)))
-            words[MORE] = 1
+    def total(self) -> Array:
+        """All results, one behind the other, added up over the blocks."""
+        sums, words, count = np.empty(self.rows.shape[1]), self.task.words, len(self.tables)
+        self.pointers[SUMS] = sums.ctypes.data
+        for start in range(0, count, self.slots):
+            self.pointers[TABLES] = self.tables.ctypes.data + start * self.tables.strides[0]
+            words[BLOCKS], words[MORE] = min(self.slots, count - start), int(start > 0)
+            run_on_threads(self.task, min(self.threads, count - start))
         return sums[: self.size]
 
-    def _given(self, block: Sequence[Array]) -> list[Array]:
-        return [np.ascontiguousarray(a, np.float64) for a in block]
+
+def _fits(graph: Graph, block: Sequence[Array]) -> bool:
+    """Whether native code finds in arrays what it looks for."""
+    return len(block) == len(graph.inputs) and all(
+        a.shape == node.shape and a.dtype == node.dtype and a.flags.c_contiguous
+        for a, node in zip(block, graph.inputs, strict=True)
+    )
 
 
 @lru_cache(maxsize=1)

@@ -184,6 +184,7 @@ class Blocks:
         self._threads = available_threads() if native else 1
         self.slots = 2 * self._threads
         self.only = self._part(0) if self.count <= self.block else []
+        self._theta = np.zeros(self.places.count)
 
     def map(self, theta: Array, use: Callable[[list[Array], int], Any]) -> Iterator[Any]:
         """``use(results, slot)`` of every block; the last one is filled up with weights of zero.
@@ -203,21 +204,22 @@ class Blocks:
 
     def sums(self, theta: Array) -> Array:
         """All results, one behind the other, added up over the blocks."""
-        leaves = self.places.leaves(theta)
-        starts = range(0, self.count, self.block)
-        return self._total([*leaves, *(self.only or self._part(start))] for start in starts)
+        self._theta[:] = theta
+        return self._total()
 
     @cached_property
     def _run(self) -> Callable[..., list[Any]]:
         return _native(self.graph) if self.native else _interpreted(self.graph)
 
     @cached_property
-    def _total(self) -> Callable[[Iterable[Sequence[Array]]], Array]:
+    def _total(self) -> Callable[[], Array]:
+        leaves, starts = self.places.leaves(self._theta), range(0, self.count, self.block)
+        blocks = [[*leaves, *self._part(start)] for start in starts]
         if not self.native:
-            return lambda blocks: _added(self._run(*block) for block in blocks)
+            return lambda: _added(self._run(*block) for block in blocks)
         from thalweg.compiler.blockwise import BlockSums
 
-        return BlockSums(self.graph, self._threads).total
+        return BlockSums(self.graph, blocks, self._threads).total
 
     def each(self, work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
         """``map(work, items)`` by all threads, `slots` items ahead of what was handed on."""
