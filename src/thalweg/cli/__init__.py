@@ -15,11 +15,16 @@ public names of thalweg and nothing else. Nothing heavy is imported before a com
 ==============  ======================================================
 """
 
+import gc
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 __all__ = ["main"]
+
+NEW_OBJECTS = 300_000
+"""Until so many are there nobody looks for cycles: what is loaded stays, and looking through it
+takes a twentieth of a short run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments : sequence of str, optional
         What follows the name of the program; ``sys.argv[1:]`` by default.
     """
+    gc.set_threshold(NEW_OBJECTS)
     from thalweg.cli.app import command
     from thalweg.cli.localise import localise_headings, wanted_language
     from thalweg.cli.screen import degrade_gracefully
