@@ -10,7 +10,8 @@ import pytest
 import thalweg as tw
 import thalweg.numpy as tnp
 from thalweg.compiler.function import NativeGraph
-from thalweg.compiler.kernel import MOST_HELD, shared_kernel
+from thalweg.compiler.kernel import shared_kernel
+from thalweg.graph.form import MOST_HELD, MOST_NODES, Form
 
 X = np.linspace(-1.0, 1.0, 300).reshape(3, 100)
 
@@ -90,3 +91,14 @@ def test_much_data_is_not_kept():
     kept = weakref.ref(native(lambda x: tnp.sum(x * data), 1.0).kernel)
     gc.collect()
     assert kept() is None
+
+
+def test_very_large_functions_are_not_kept():
+    def deep(x):
+        for _ in range(MOST_NODES):
+            x = x * 1.5
+        return x
+
+    form = Form(tw.trace(deep, 1.0))
+    assert form.heavy
+    assert not form.light

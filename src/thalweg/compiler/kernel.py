@@ -54,19 +54,14 @@ WORK_PER_THREAD = 1.5e6
 LARGEST_BLOCK = 512
 """Numbers up to which arguments, results and temporaries are passed as one block."""
 
-MOST_HELD = 1 << 20
-"""Bytes of constants up to which a kernel is kept for equal graphs."""
-
 
 def kernel_of(graph: Graph, target: Target, alone: bool = False) -> Kernel:
     """The kernel of a graph: that of an equal graph, where one was made a short while ago."""
     form = Form(graph)
-    if form.held > MOST_HELD:
-        return Kernel(graph, target, alone)
-    return shared_kernel(form, target, alone)
+    return Kernel(graph, target, alone) if form.heavy else shared_kernel(form, target, alone)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=16)
 def shared_kernel(form: Form, target: Target, alone: bool) -> Kernel:
     """The same by a form."""
     return Kernel(form.take(), target, alone)

@@ -23,11 +23,12 @@ from thalweg.graph.node import Node, variable
 
 __all__ = ["Form"]
 
-MOST_HELD = 1 << 16
-"""Bytes of constants up to which what follows from a graph is light,"""
+MOST_HELD, MOST_NODES = 1 << 20, 5000
+"""Bytes of constants, and nodes, beyond which nothing that follows from a graph is kept."""
 
-MOST_INPUTS = 200
-"""and entries of its inputs: evaluations with more take longer than the derivation."""
+LITTLE_HELD, MOST_INPUTS = 1 << 16, 200
+"""Bytes of constants, and entries of its inputs, up to which derivatives are: evaluations with more
+take longer than the derivation."""
 
 
 class Form:
@@ -47,6 +48,8 @@ class Form:
         The constants that were left out, in an order that equal forms share.
     held : int
         Bytes of all other constants.
+    heavy : bool
+        Whether what follows from it takes too much memory to be kept.
     """
 
     def __init__(self, graph: Graph, apart: bool = False) -> None:
@@ -54,6 +57,7 @@ class Form:
         self.arrays: list[Node] = []
         self.held = 0
         self._key = self._described()
+        self.heavy = self.held > MOST_HELD or len(self._key) > MOST_NODES
         self._hash = hash(self._key)
 
     def __hash__(self) -> int:
@@ -66,7 +70,7 @@ class Form:
     def light(self) -> bool:
         """Whether derivatives of the graph take little memory, and are worth keeping."""
         inputs = sum(node.size for node in self.graph.inputs)
-        return self.held <= MOST_HELD and inputs <= MOST_INPUTS
+        return not self.heavy and self.held <= LITTLE_HELD and inputs <= MOST_INPUTS
 
     def _described(self) -> tuple[Any, ...]:
         """What each node is, those it is made of by their numbers, and which are the outputs.
@@ -102,6 +106,8 @@ class Form:
             return "array", kind, node.shape
         value = node.attributes["value"]
         self.held += value.nbytes
+        if self.held > MOST_HELD:
+            return "constant", id(node)  # not worth reading it
         return "constant", kind, node.shape, value.tobytes()
 
     def take(self) -> Graph:
