@@ -1,6 +1,6 @@
 """Threads are used while they do good, and looked at again from time to time."""
 
-from thalweg.compiler.pace import AGAIN, CALLS, Pace
+from thalweg.compiler.pace import AGAIN, TRIAL, Pace
 
 
 def run(pace, cost, seconds):
@@ -41,7 +41,7 @@ def test_a_change_is_noticed():
 def test_one_thread_is_left_alone():
     pace = Pace(1)
     assert set(run(pace, {1: 1e-3}, 3 * AGAIN)) == {1}
-    assert pace.calls[1] > CALLS
+    assert pace.threads == 1
 
 
 def test_a_moment_elsewhere_decides_nothing_and_frequent_ones_do():
@@ -57,3 +57,17 @@ def test_a_moment_elsewhere_decides_nothing_and_frequent_ones_do():
         pace.note(number, 1, {1: 1.7e-4, 2: 1e-4}[number] + 4e-3 * (number == 2 and not call % 20))
         threads.append(number)
     assert threads.count(1) > 0.9 * len(threads)
+
+
+def test_threads_may_take_their_time_to_wake():
+    """The first 3 ms on several threads are slow each time: they share a processor at first."""
+    pace, threads, awake = Pace(2), [], 0.0
+    for _ in range(50_000):
+        number = pace.threads
+        awake = awake if number == 2 else 0.0
+        took = {1: 1.7e-4, 2: 7e-4 if awake < 3e-3 else 1e-4}[number]
+        awake += took
+        pace.note(number, 1, took)
+        threads.append(number)
+    assert TRIAL > 3e-3
+    assert threads.count(2) > 0.95 * len(threads)

@@ -11,21 +11,19 @@ from thalweg.compiler.patience import LONGEST_CALL
 
 __all__ = ["Pace"]
 
-AGAIN = 0.25
-"""Seconds of work after which the slower way is tried again, at the earliest,"""
+SOON, AGAIN = 0.03, 0.25
+"""Seconds of work after which the slower way is tried again, at the earliest: several threads that
+have just disappointed, and otherwise,"""
 
 SELDOM = 20
 """and so many times what one batch took that way,"""
 
 TRIAL = 0.004
-"""for about so many seconds."""
+"""for about so many seconds, after as many for threads to wake and find their processors."""
 
 WINDOW = 0.02
 """Seconds of work over which a pace is averaged: that the processor was elsewhere for a moment
 decides nothing, that it often is does."""
-
-CALLS = 3
-"""Calls until a way's pace is known: in the first one everything is cold."""
 
 
 class Pace:
@@ -40,8 +38,16 @@ class Pace:
 
     Attributes
     ----------
+    seconds : dict of int to float
+        For a batch, by the number of threads.
     best : int
-        The quicker number of threads, as far as is known.
+        The quicker number of threads, as far as is seen; `known` are those seen for long enough.
+    now, warm, judged : int, float, float
+        The number of the last call, for how long it has been that, and for how much of this it
+        counts.
+    since, stood, again : float
+        Seconds of work since another number was tried, since the best one changed, and after
+        which several threads are to be tried once more.
 
     Examples
     --------
@@ -64,20 +70,20 @@ class Pace:
         self.most, self.guess, self.best = most, guess, most
         self.seconds: dict[int, float] = {}
         self.recent: dict[int, tuple[float, float]] = {}
-        self.calls: dict[int, int] = {}
-        self.spent: dict[int, float] = {}
-        self.since = self.trial = 0.0
+        self.known: set[int] = set()
+        self.now, self.warm, self.judged = 0, 0.0, 0.0
+        self.since, self.stood, self.again = 0.0, 0.0, SOON
 
     @property
     def threads(self) -> int:
         """How many to use in the next call."""
         for number in (self.most, 1):
-            if self.calls.get(number, 0) < CALLS or self.spent[number] < TRIAL:
+            if number not in self.known:
                 return number
-        other = self.most if self.best == 1 else 1
-        if self.most == 1 or self.since < max(AGAIN, SELDOM * self.seconds[other]):
-            return self.best
-        return other
+        if self.most == 1:
+            return 1
+        other, soon = (self.most, self.again) if self.best == 1 else (1, AGAIN)
+        return self.best if self.since < max(soon, SELDOM * self.seconds[other]) else other
 
     def batches(self, threads: int) -> int:
         """How many batches to run in a call: for a while if this is the best way, else a few."""
@@ -94,21 +100,36 @@ class Pace:
 
     def note(self, threads: int, batches: int, seconds: float) -> None:
         """Learn from a call."""
+        if threads != self.now:
+            self.now, self.warm, self.judged = threads, 0.0, 0.0
         found, best = seconds / batches, self.best
-        retried = threads != best and not self.trial
-        settling = self.calls.get(threads, 0) < 2
-        if settling or retried or found < 0.5 * self.seconds[threads]:
-            self.recent[threads] = seconds, batches
+        cold = threads > 1 and self.warm < TRIAL and seconds < LONGEST_CALL
+        self.warm += seconds
+        if not cold:
+            self.judged += seconds
+        elif threads in self.known and found >= self.seconds[threads]:
+            return
+        tried = threads != best and self.judged <= seconds  # what it was long ago says nothing
+        if threads not in self.known or tried or found < 0.5 * self.seconds[threads]:
+            weight = max(1.0, 0.5 * WINDOW / seconds)
+            self.recent[threads] = weight * seconds, weight * batches
         else:
             stays, (past, done) = max(0.5, 1.0 - seconds / WINDOW), self.recent[threads]
             self.recent[threads] = seconds + stays * past, batches + stays * done
         past, done = self.recent[threads]
         self.seconds[threads] = past / done
-        self.calls[threads] = self.calls.get(threads, 0) + 1
-        self.spent[threads] = self.spent.get(threads, 0.0) + seconds
-        self.trial = 0.0 if threads == best else self.trial + seconds
+        if self.judged >= TRIAL:
+            self.known.add(threads)
         self.best = min(self.seconds, key=self.seconds.__getitem__)
-        if self.best != best or self.trial >= TRIAL:
-            self.since = self.trial = 0.0
+        self.stood += seconds
+        if self.best != best:
+            self.since, self.again = 0.0, SOON if self.stood > AGAIN else self._later
+            self.stood = 0.0
         elif threads == best:
             self.since += seconds
+        elif self.judged >= TRIAL:
+            self.since, self.again = 0.0, self._later
+
+    @property
+    def _later(self) -> float:
+        return min(2.0 * self.again, AGAIN)

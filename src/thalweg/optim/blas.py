@@ -13,7 +13,7 @@ Examples
 from __future__ import annotations
 
 import threading
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -56,10 +56,16 @@ class _SingleThreaded:
 _single_threaded = _SingleThreaded()
 
 
-def single_threaded_blas() -> AbstractContextManager[None]:
+def single_threaded_blas(seek: bool = True) -> AbstractContextManager[None]:
     """A context in which BLAS runs on the calling thread alone.
 
     A small solver enters here at every step: inside another such context it costs next to
     nothing, and threadpoolctl's own takes longer than such a step.
+
+    Parameters
+    ----------
+    seek : bool
+        Whether to look for BLAS if nobody has, which takes a moment. Where it is not worth that,
+        its threads may be used, and hold a processor for some 20 ms after they have been.
     """
-    return _single_threaded
+    return _single_threaded if seek or _libraries.cache_info().currsize else nullcontext()

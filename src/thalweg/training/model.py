@@ -182,8 +182,8 @@ class Model:
     def outputs(self, X: Any, at: str = "end") -> NDArray[Any]:
         """The network's outputs as they come, scaled targets or probabilities, shape (n, n[L])."""
         parts, params = _parts(self.inputs(X)), self.at(at)
-        narrow = self.network.count < WIDE and len(parts) > 1
-        with single_threaded_blas() if narrow else nullcontext():
+        narrow = self.network.count < WIDE
+        with single_threaded_blas(seek=len(parts) > 1) if narrow else nullcontext():
             return np.concatenate([self.network(params, part) for part in parts])
 
     def predict(self, X: Any) -> NDArray[Any]:
