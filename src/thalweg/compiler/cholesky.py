@@ -8,9 +8,11 @@ columns and every panel i > j
 .. math:: L_{ij} = \Bigl(A_{ij} - \sum_{k<j} L_{ik} L_{jk}^\top\Bigr)\, L_{jj}^{-\top} .
 
 The sum is a matrix product whose accumulators stay in registers; a panel is read as it lies in
-memory. Threads share the panels and meet once for a block of columns; each factorises
-:math:`L_{jj}` for itself, which is quicker than to wait for it. A panel's numbers are computed by
-one thread, in one order: the bits do not depend on the number of threads.
+memory. A block that is known is taken off its panel's own diagonal block and, times
+:math:`y_j = L_{jj}^{-1} b_j`, off the right side b: Ly = b is solved on the way. Threads share the
+panels and meet once for a block of columns; each factorises :math:`L_{jj}` for itself, which is
+quicker than to wait for it. A panel's numbers are computed by one thread, in one order: the bits do
+not depend on the number of threads.
 
 References
 ----------
@@ -29,15 +31,18 @@ from thalweg.compiler.target import Target, host
 from thalweg.compiler.threads import BARRIER_BYTES, write_barrier
 from thalweg.compiler.whole import Whole
 
-__all__ = ["cholesky_code", "gather_code", "panel_rows", "work_bytes"]
+__all__ = ["GATHERED", "cholesky_code", "panel_rows", "work_bytes"]
 
-PANELS = Value("%w1", "i64")
-"""Their number."""
+GATHERED = 3
+"""Which word of the task says whether the panels are filled from numbers that stand elsewhere."""
+
+PANELS, LAST = Value("%w1", "i64"), Value("%w2", "i64")
+"""The words before: the number of panels, and rows of the last one that the matrix has."""
 
 ITEM = 8
 """Bytes of a number."""
 
-ZERO = Value("0", "i64")
+ZERO, THREADS = Value("0", "i64"), Value("%threads", "i64")
 
 
 def panel_rows(target: Target | None = None) -> int:
@@ -48,35 +53,25 @@ def panel_rows(target: Target | None = None) -> int:
 def work_bytes(threads: int, target: Target | None = None) -> int:
     """Workspace: where threads meet, and for each a diagonal block, zeroed before the first call.
 
-    The last column is for the reciprocals of a block's diagonal.
+    Behind its columns are the reciprocals of its diagonal, and the block's part of y.
     """
     rows = panel_rows(target)
-    return BARRIER_BYTES + threads * rows * (rows + 1) * ITEM
+    return BARRIER_BYTES + threads * rows * (rows + 2) * ITEM
 
 
 def cholesky_code(target: Target | None = None) -> NativeCode:
     """The function, a native task.
 
     The first word is a table that points to the panels, to the right side, which becomes the
-    solution, and to the workspace; the second is the number of panels. The last number of the
-    right side, behind all panels, becomes 1 if the matrix is definite, else 0.
+    solution, to the workspace, and to what is added to the diagonal, 1 behind the matrix. Where
+    panels are gathered, it also points to numbers, and to the place among them of every entry of
+    the panels. The last number of the right side, behind all panels, becomes 1 if the matrix is
+    definite, else 0.
     """
     target = target or host()
     writer = _Writer(target.lanes(ITEM), columns=_columns(target))
     writer.write()
     return NativeCode(module_text(writer.code, "cholesky", PARAMETERS), "cholesky", target)
-
-
-def gather_code(target: Target | None = None) -> NativeCode:
-    """What fills the panels, a native task: each thread its own, which it then has in its cache.
-
-    The first word is a table that points to the panels, to numbers, and to the place among them
-    of every entry of the panels; the second is the number of panels.
-    """
-    target = target or host()
-    writer = _Writer(target.lanes(ITEM), columns=_columns(target))
-    writer.write_gather()
-    return NativeCode(module_text(writer.code, "gather", PARAMETERS), "gather", target)
 
 
 def _columns(target: Target) -> int:
@@ -101,24 +96,41 @@ class _Writer:
         self.single = Builder(self.code, 1, "float64")
 
     def write(self) -> None:
-        """Factorise, then solve."""
+        """Fill the panels, factorise, then solve."""
         code, panels = self.code, PANELS
-        self.matrix, self.right, self.work = (self._pointer(k) for k in range(3))
-        block = self.rows * (self.rows + 1)
+        self.matrix, self.right, self.work, self.added = (self._pointer(k) for k in range(4))
+        block = self.rows * (self.rows + 2)
         at = self._offset(Value("%thread", "i64"), block, BARRIER_BYTES // ITEM)
         self.own = self._place(self.work, at)
-        self.inverses = self._place(self.own, Value(str(self.rows * self.rows), "i64"))
+        self.inverses = self._element(self.own, self.rows * self.rows)
+        self.known = self._element(self.inverses, self.rows)
         end = self._offset(panels, self.rows)
         self.verdict = self._place(self.right, end)
         code.do(f"store double 1.0, {self.verdict}")
+        code.loop(Value("%thread", "i64"), panels, THREADS, self._fill)
+        write_barrier(code, self.work, THREADS)
         code.loop(ZERO, panels, 1, self._block_column)
         first = code.emit("i1", "icmp eq i64 %thread, 0")
         code.when(first, partial(self._solve, panels))
 
-    def write_gather(self) -> None:
-        """Fill this thread's panels."""
-        code = self.code
-        self.matrix, numbers, places = (self._pointer(k) for k in range(3))
+    # -- the matrix -----------------------------------------------------------------------------
+    def _fill(self, i: Value, carried: Sequence[Value]) -> list[Value]:
+        """One panel: each thread fills its own, which it then has in its cache."""
+        code, whole = self.code, self.whole
+        gathered = code.emit("i1", f"icmp ne i64 %w{GATHERED}, 0")
+        code.when(gathered, partial(self._gather, i))
+        last = code.emit("i1", f"icmp eq i64 {whole.plus(i, 1).text}, {PANELS.text}")
+        code.when(last, partial(self._clear, i))
+        before = self._offset(i, self.rows)
+        for c in range(self.rows):
+            place = self._element(self._column(self._panel(i), before, c), c)
+            more = self._number(self._element(self._place(self.added, before), c))
+            self._put(self.single.fadd(self._number(place), more), place)
+        return []
+
+    def _gather(self, i: Value) -> None:
+        """Entries from where they stand."""
+        code, numbers, places = self.code, self._pointer(4), self._pointer(5)
 
         def entries(at: Value, carried: Sequence[Value]) -> list[Value]:
             for k in range(self.rows):
@@ -128,12 +140,22 @@ class _Writer:
                 self._put(number, self._element(self._place(self.matrix, at), k))
             return []
 
-        def panel(i: Value, carried: Sequence[Value]) -> list[Value]:
-            first, last = self._start(i), self._start(self.whole.plus(i, 1))
-            code.loop(first, last, self.rows, entries)
+        code.loop(self._start(i), self._start(self.whole.plus(i, 1)), self.rows, entries)
+
+    def _clear(self, i: Value) -> None:
+        """Zeros below the matrix, in all columns of the last panel."""
+        whole, panel, height = self.whole, self._panel(i), Value(str(self.rows), "i64")
+
+        def column(number: Value, carried: Sequence[Value]) -> list[Value]:
+            self.code.loop(LAST, height, 1, partial(entry, self._offset(number, self.rows)))
             return []
 
-        code.loop(Value("%thread", "i64"), PANELS, Value("%threads", "i64"), panel)
+        def entry(start: Value, row: Value, carried: Sequence[Value]) -> list[Value]:
+            place = self._place(panel, whole.plus(start, row))
+            self.code.do(f"store double 0.0, {place}, align 8")
+            return []
+
+        self.code.loop(ZERO, self._offset(whole.plus(i, 1), self.rows), 1, column)
 
     # -- one block of columns -------------------------------------------------------------------
     def _block_column(self, j: Value, carried: Sequence[Value]) -> list[Value]:
@@ -145,29 +167,45 @@ class _Writer:
 
         def panel(i: Value, carried: Sequence[Value]) -> list[Value]:
             self._block(self._panel(i), head, before)
+            self._take_off(i, before)
             return []
 
-        code.loop(own, PANELS, Value("%threads", "i64"), panel)
-        write_barrier(code, self.work, Value("%threads", "i64"))
-        first = code.emit("i1", "icmp eq i64 %thread, 0")  # nobody reads the old one any more
+        code.loop(own, PANELS, THREADS, panel)
+        write_barrier(code, self.work, THREADS)
+        first = code.emit("i1", "icmp eq i64 %thread, 0")  # nobody reads the old ones any more
         code.when(first, partial(self._keep, head, before))
         return []
 
+    def _take_off(self, i: Value, before: Value) -> None:
+        """Take a block off its panel's diagonal block and off the right side."""
+        rows, v, panel, own = self.rows, self.vector, self._panel(i), self._offset(i, self.rows)
+        block, width = self._column(panel, before, 0), Value(str(rows), "i64")
+        for start in range(0, rows, self.columns):
+            sums = self._products(block, block, width, start)
+            for c, pair in enumerate(sums, start):
+                place = self._column(panel, own, c)
+                left = [v.fsub(a, s) for a, s in zip(self._pair(place), pair, strict=True)]
+                self._store_pair(place, left)
+        place = self._place(self.right, own)
+        left = self._pair(place)
+        for c in range(rows):
+            scale = v.fneg(self._broadcast(self._element(self.known, c)))
+            left = self._added(self._pair(self._element(block, rows * c)), scale, left)
+        self._store_pair(place, left)
+
     def _first_own(self, i: Value) -> Value:
         """The thread's first panel from the i-th on: it keeps its panels in its own cache."""
-        thread, threads, whole = Value("%thread", "i64"), Value("%threads", "i64"), self.whole
-        rounds = whole.parts(whole.minus(i, thread), threads)
-        return whole.plus(whole.times(rounds, threads), thread)
+        thread, whole = Value("%thread", "i64"), self.whole
+        rounds = whole.parts(whole.minus(i, thread), THREADS)
+        return whole.plus(whole.times(rounds, THREADS), thread)
 
     def _diagonal_block(self, head: Value, before: Value) -> None:
-        """Factorise what is left of a diagonal block, in this thread's workspace."""
+        """Factorise what is left of a diagonal block, in this thread's workspace, and solve."""
         rows, v = self.rows, self.vector
-        for start in range(0, rows, self.columns):
-            sums = self._products(head, head, before, start)
-            for c, pair in enumerate(sums, start):
-                place = self._column(head, before, c)
-                left = [v.fsub(a, s) for a, s in zip(self._pair(place), pair, strict=True)]
-                self._store_pair(self._element(self.own, rows * c), left)
+        for c in range(rows):
+            pair = self._pair(self._column(head, before, c))
+            self._store_pair(self._element(self.own, rows * c), pair)
+        rest, solved = self._pair(self._place(self.right, before)), []
         for c in range(rows):
             place = self._element(self.own, rows * c)
             pivot = self._number(self._element(place, c))
@@ -178,10 +216,16 @@ class _Writer:
             factor = self._spread(inverse)
             column = [v.fmul(a, factor) for a in self._pair(place)]
             self._store_pair(place, column)
+            self._store_pair(self.known, rest)
+            found = self.single.fmul(self._number(self._element(self.known, c)), inverse)
+            rest = self._added(column, v.fneg(self._spread(found)), rest)
+            solved.append(found)
             for later in range(c + 1, rows):
                 target = self._element(self.own, rows * later)
                 scale = v.fneg(self._broadcast(self._element(place, later)))
                 self._store_pair(target, self._added(column, scale, self._pair(target)))
+        for c, found in enumerate(solved):
+            self._put(found, self._element(self.known, c))
 
     def _judge(self, pivot: Value) -> None:
         """Note a pivot that is not positive, or not a number."""
@@ -230,13 +274,14 @@ class _Writer:
         return [sums[2 * c : 2 * c + 2] for c in range(self.columns)]
 
     def _keep(self, head: Value, before: Value) -> None:
-        """Copy the factor of a diagonal block to where it belongs, with zeros above its diagonal.
+        """Copy a diagonal block's factor and part of y to where they belong.
 
-        What is left there is not needed, and whole columns are subtracted when y is solved for.
+        Zeros above the diagonal: one bad matrix must not spoil the next.
         """
         for c in range(self.rows):
             place = self._element(self.own, self.rows * c)
             self._store_pair(self._column(head, before, c), self._below(self._pair(place), c))
+        self._store_pair(self._place(self.right, before), self._pair(self.known))
 
     def _below(self, pair: Sequence[Value], c: int) -> list[Value]:
         """The entries from the c-th on; zeros before them."""
@@ -249,40 +294,15 @@ class _Writer:
             )
         return kept
 
-    # -- triangular systems -----------------------------------------------------------------------
+    # -- the triangular system that is left -------------------------------------------------------
     def _solve(self, panels: Value) -> None:
-        """L y = b from the first panel on, Lᵀ x = y from the last one back."""
-        code = self.code
-        code.loop(ZERO, panels, 1, self._forward)
+        """Lᵀ x = y, from the last panel back."""
 
         def back(number: Value, carried: Sequence[Value]) -> list[Value]:
             self._backward(self.whole.minus(self.whole.minus(panels, number), 1))
             return []
 
-        code.loop(ZERO, panels, 1, back)
-
-    def _forward(self, i: Value, carried: Sequence[Value]) -> list[Value]:
-        v, panel, before = self.vector, self._panel(i), self._offset(i, self.rows)
-        right = self.right
-
-        def add(k: Value, sums: Sequence[Value]) -> list[Value]:
-            scale = self._broadcast(self._place(right, k))
-            return self._added(
-                self._pair(self._place(panel, self._offset(k, self.rows))), scale, sums
-            )
-
-        sums = self.code.loop(ZERO, before, 1, add, [v.constant(0.0)] * 2)
-        own = self._place(right, before)
-        left = [v.fsub(a, s) for a, s in zip(self._pair(own), sums, strict=True)]
-        self._store_pair(own, left)
-        for c in range(self.rows):
-            column = self._column(panel, before, c)
-            diagonal, place = self._number(self._element(column, c)), self._element(own, c)
-            found = self.single.fdiv(self._number(place), diagonal)
-            scale = v.fneg(self._spread(found))
-            self._store_pair(own, self._added(self._pair(column), scale, self._pair(own)))
-            self._put(found, place)
-        return []
+        self.code.loop(ZERO, panels, 1, back)
 
     def _backward(self, i: Value) -> None:
         v, code, panel, before = self.vector, self.code, self._panel(i), self._offset(i, self.rows)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from time import perf_counter
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.compiler.cholesky import cholesky_code, gather_code, panel_rows, work_bytes
+from thalweg.compiler.cholesky import GATHERED, cholesky_code, panel_rows, work_bytes
 from thalweg.compiler.crew import NativeTask, run_on_threads
 from thalweg.compiler.memory import workspace
 from thalweg.compiler.native import NativeCode
@@ -33,8 +31,8 @@ THREADS_FROM = 320
 class DefiniteSystem:
     r"""Solves :math:`(A + D)\,x = b` by Cholesky's factors; D is diagonal.
 
-    The lower triangle of A is kept in `panels`, which the caller fills: by `load` from a matrix,
-    or by `gather` straight from what the matrix is made of, at its `entries`.
+    The lower triangle of A is kept in `panels`. They are filled from a matrix by `load`, or by
+    `solve` itself straight from what the matrix is made of, at the panels' `entries`.
 
     Parameters
     ----------
@@ -69,6 +67,7 @@ class DefiniteSystem:
             self.pace = Pace(threads)
             self.work = workspace(work_bytes(threads))
             self.right = workspace(8 * (len(self.diagonal) + 1)).view(np.float64)
+            self.added = np.ones(len(self.diagonal))
 
     def _places(self, i: Array) -> Array:
         """Where diagonal entries are."""
@@ -94,30 +93,23 @@ class DefiniteSystem:
             rows = matrix[first:last]
             part[: len(rows), : self.n] = rows[:, :last]
 
-    def gather(self, numbers: Array, places: Array) -> None:
-        """Fill `panels` with ``numbers[places]``.
-
-        Parameters
-        ----------
-        numbers : array of float64
-        places : array of int64
-            As many as `panels` has entries.
-        """
-        if self.native:
-            task = self._task_of(_gathering(), [self.panels, numbers, places])
-            run_on_threads(task, self.pace.threads)
-        else:
-            np.take(numbers, places, out=self.panels, mode="clip")  # the quickest way
-
-    def solve(self, diagonal: Array, right: Array) -> Array | None:
+    def solve(
+        self, diagonal: Array, right: Array, source: tuple[Array, Array] | None = None
+    ) -> Array | None:
         """The solution x; None where A + D is not positive definite, or x not finite.
 
         Parameters
         ----------
         diagonal, right : array of shape (n,)
+        source : pair of array, optional
+            Numbers, and for every entry of `panels` the place of A's among them; both contiguous.
         """
+        if self.native:
+            return self._native(diagonal, right, source)
+        if source is not None:
+            np.take(*source, out=self.panels, mode="clip")  # the quickest way
         self.panels[self.diagonal[: self.n]] += diagonal
-        return self._native(right) if self.native else self._lapack(right)
+        return self._lapack(right)
 
     def _lapack(self, right: Array) -> Array | None:
         from scipy.linalg.lapack import dposv
@@ -127,12 +119,18 @@ class DefiniteSystem:
             _, solution, failed = dposv(matrix, right, lower=1, overwrite_a=1)
         return None if failed else _finite(solution)
 
-    def _native(self, right: Array) -> Array | None:
-        self._fill_up()
+    def _native(
+        self, diagonal: Array, right: Array, source: tuple[Array, Array] | None
+    ) -> Array | None:
+        task, pace = self._task, self.pace
         self.right[: self.n], self.right[self.n :] = right, 0.0
-        task, threads, began = self._task, self.pace.threads, perf_counter()
+        self.added[: self.n] = diagonal
+        task.words[GATHERED] = source is not None
+        if source is not None:
+            self.pointers[-2:] = [a.ctypes.data for a in source]
+        threads, began = pace.threads, perf_counter()
         run_on_threads(task, threads)
-        self.pace.note(threads, 1, perf_counter() - began)
+        pace.note(threads, 1, perf_counter() - began)
         return _finite(self.right[: self.n].copy()) if self.right[-1] else None
 
     @cached_property
@@ -141,20 +139,11 @@ class DefiniteSystem:
 
     def task(self, code: NativeCode) -> NativeTask:
         """What factorises and solves, in this system's memory."""
-        return self._task_of(code, [self.panels, self.right, self.work])
-
-    def _task_of(self, code: NativeCode, arrays: Sequence[Array]) -> NativeTask:
-        table = (ctypes.c_void_p * 3)(*(a.ctypes.data for a in arrays))
-        words = (ctypes.addressof(table), self.count, 0, 0, 0, 0, 1, 0)
-        return NativeTask(code.address, words, (code, table, arrays))
-
-    def _fill_up(self) -> None:
-        """Rows of the last panel below the matrix are the identity's."""
-        below = self.n % self.height
-        if below:
-            last = self.panels[self.starts[-2] :].reshape(-1, self.height)
-            last[:, below:] = 0.0
-            self.panels[self.diagonal[self.n :]] = 1.0
+        arrays = (self.panels, self.right, self.work, self.added)
+        self.pointers = np.array([*(a.ctypes.data for a in arrays), 0, 0], np.int64)
+        last = self.n - (self.count - 1) * self.height
+        words = (self.pointers.ctypes.data, self.count, last, 0, 0, 0, 1, 0)
+        return NativeTask(code.address, words, (code, self.pointers, arrays))
 
 
 def _finite(solution: Array) -> Array | None:
@@ -164,8 +153,3 @@ def _finite(solution: Array) -> Array | None:
 @lru_cache(maxsize=1)
 def _factorisation() -> NativeCode:
     return cholesky_code()
-
-
-@lru_cache(maxsize=1)
-def _gathering() -> NativeCode:
-    return gather_code()

@@ -123,9 +123,9 @@ class Matrix:
 
     def solve(self, diagonal: Array, extra: Array) -> Array | None:
         """By Cholesky's factors of the equations times the sum of the weights."""
-        system, total = self.form.system, self.form.total
-        system.gather(self.sums, self.form.entries)
-        return system.solve(total * diagonal, -total * (self.gradient + extra))
+        form, total = self.form, self.form.total
+        right = -total * (self.gradient + extra)
+        return form.system.solve(total * diagonal, right, (self.sums, form.entries))
 
     def matrix(self) -> Array:
         """All of it."""
