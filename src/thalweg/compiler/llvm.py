@@ -212,9 +212,10 @@ class NestWriter:
         self.forget()
         self.orders: dict[tuple[int, bool], Sequence[Expr]] = {}
         self.results: dict[tuple[int, Offsets], Value] = {}
-        bases = {b: pointers[b] for b in dict.fromkeys(a.buffer for a in nest.accesses())}
-        self.places = {id(a): self._start(a, bases) for a in nest.accesses()}
-        self.accesses = {id(a): a for a in nest.accesses()}
+        accesses = list(nest.accesses())
+        bases = {b: pointers[b] for b in dict.fromkeys(a.buffer for a in accesses)}
+        self.places = {id(a): self._start(a, bases) for a in accesses}
+        self.accesses = {id(a): a for a in accesses}
         self.repeatable = _repeatable(nest)
 
     def _start(self, access: Access, pointers: Mapping[Buffer, Value]) -> Value:
@@ -346,7 +347,9 @@ class NestWriter:
         vector = self.nest.vector
         if lane and vector is not None and vector < len(access.strides):
             distance += lane * access.strides[vector]
-        place = self._moved(self.places[id(access)], access, Value(str(distance), "i64"), 1)
+        place = self.places[id(access)]
+        if distance:
+            place = self._moved(place, access, Value(str(distance), "i64"), 1)
         for expr, stride in access.picks:
             at = self.value(expr, self._shifted(member, lane), 1)
             number = self.code.emit("i64", f"extractelement {at}, i32 0")
