@@ -45,9 +45,16 @@ def begin(problem: Problem, x: Vector) -> Trial:
     return Trial(0.0, value, 0.0, x, gradient)
 
 
-def small_enough(measure: float, value: float, tol: float) -> bool:
-    """Whether a projected gradient is zero to tolerance, relative to a large objective."""
-    return value > UNBOUNDED_BELOW and measure <= tol * size_of(value)
+def small_enough(projected: Vector, x: Vector, measure: float, value: float, tol: float) -> bool:
+    """Whether a projected gradient is zero to tolerance, relative to a large objective.
+
+    Relative means: by what a change of x by its own size, or by one, would change the objective.
+    A start at 10¹⁰ makes x² large, and its gradient small beside it, but is no minimum.
+    """
+    allowed = tol * size_of(value)
+    if measure > allowed or not value > UNBOUNDED_BELOW:
+        return False
+    return measure <= tol or bool((np.abs(projected) * np.maximum(1.0, np.abs(x)) <= allowed).all())
 
 
 def size_of(value: float) -> float:
@@ -74,9 +81,10 @@ def descend(
     here, bounds, fresh = begin(problem, x), problem.bounds, True
     last_fall, rest = 0.0, _Rest()
     while True:
-        measure = largest(bounds.projected_gradient(here.x, here.gradient))
+        projected = bounds.projected_gradient(here.x, here.gradient)
+        measure = largest(projected)
         point = Point(here.x, here.value, measure)
-        if small_enough(measure, here.value, tol):
+        if small_enough(projected, here.x, measure, here.value, tol):
             problem.run.conclude(point)
             return Status.CONVERGED
         problem.run.iterate(point)

@@ -26,7 +26,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from thalweg.optim.descent import begin, size_of, small_enough
+from thalweg.optim.descent import begin, largest, size_of, small_enough
 from thalweg.optim.layout import Vector
 from thalweg.optim.problem import Problem
 from thalweg.optim.result import Status
@@ -79,9 +79,10 @@ def follow(
     x, value, gradient = start.x, start.value, start.gradient
     best, state, step, idle = Point(x, value), rule.init(x), 1.0, 0
     while True:
-        measure = float(np.max(np.abs(problem.bounds.projected_gradient(x, gradient))))
+        projected = problem.bounds.projected_gradient(x, gradient)
+        measure = largest(projected)
         point = Point(x, value, measure)
-        if value <= start.value and small_enough(measure, value, tol):
+        if value <= start.value and small_enough(projected, x, measure, value, tol):
             problem.run.conclude(point)
             return Status.CONVERGED
         if np.isfinite(value):

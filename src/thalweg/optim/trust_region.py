@@ -51,12 +51,14 @@ def trust(
     radius = max(1.0, 0.1 * float(np.linalg.norm(here.x)))
     model: Quadratic | None = None
     while True:
-        measure = largest(bounds.projected_gradient(here.x, here.gradient))
+        projected = bounds.projected_gradient(here.x, here.gradient)
+        measure = largest(projected)
         point = Point(here.x, here.value, measure)
         free = bounds.free(here.x, here.gradient)
         if model is None:
             model = model_of(problem, here)
-        if small_enough(measure, here.value, tol) and not _saddle(model, free):
+        ended = small_enough(projected, here.x, measure, here.value, tol)
+        if ended and not _saddle(model, free):
             problem.run.conclude(point)
             return Status.CONVERGED
         problem.run.iterate(point)

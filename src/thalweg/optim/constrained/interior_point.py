@@ -28,6 +28,7 @@ from thalweg.optim.constrained.barrier import (
     least_squares_multipliers,
 )
 from thalweg.optim.constrained.barrier_update import BarrierUpdate, Monotone, lower
+from thalweg.optim.constrained.certificate import with_own_multipliers
 from thalweg.optim.constrained.filter import MARGIN_OBJECTIVE, MARGIN_VIOLATION, Filter
 from thalweg.optim.constrained.kkt import Factor, KKTSystem, Regulariser
 from thalweg.optim.constrained.program import Program, Values
@@ -42,6 +43,8 @@ DELTA, S_THETA, S_PHI, ETA_PHI, GAMMA_ALPHA = 1.0, 1.1, 2.3, 1e-8, 0.05
 CORRECTIONS, KAPPA_SOC = 4, 0.99
 IDLE, ENOUGH = 15, 100.0  # iterations without progress; times the tolerance, then accepted
 SHORT, SHORT_STEPS = 0.01, 4  # more such steps in a row far from feasible: restoration
+CAUTIOUS = 2  # such steps in a row, after which the Hessian is made steeper
+LARGE, OFTEN = 1e8, 5  # multipliers that lead nowhere; how often the point is asked for its own
 
 
 class Outcome(Enum):
@@ -99,7 +102,7 @@ class InteriorPoint:
         self.restorations, self.least_violation = 0, np.inf
         self.tiny_steps = 0
         self.short_steps = 0
-        self.least_error, self.idle = np.inf, 0
+        self.least_error, self.idle, self.asked = np.inf, 0, 0
         self.filter = Filter(np.inf)
         self.theta_small = 0.0
 
@@ -115,6 +118,10 @@ class InteriorPoint:
             error = self.barrier.error(it, 0.0)
             if error <= self.tol:
                 return Outcome.CONVERGED, it
+            if self._multipliers_lead_nowhere(it):
+                own, proved = self.certified(it, error)
+                if proved <= self.tol:
+                    return Outcome.CONVERGED, own
             self.watch(it, error)
             if self._at_rest(error):
                 return Outcome.STUCK, it
@@ -135,6 +142,20 @@ class InteriorPoint:
         else:
             self.idle += 1
         return self.idle >= IDLE and error <= ENOUGH * self.tol
+
+    def _multipliers_lead_nowhere(self, it: Iterate) -> bool:
+        """Whether the point holds all constraints and yet its multipliers grow and grow."""
+        sizes = [float(np.max(np.abs(v), initial=0.0)) for v in (it.y, it.zl, it.zu)]
+        if max(sizes) <= LARGE or it.theta > self.tol:
+            return False
+        self.asked += 1
+        return self.asked % OFTEN == 1
+
+    def certified(self, it: Iterate, error: float) -> tuple[Iterate, float]:
+        """The point with multipliers of its own where these prove more, and the error."""
+        own = with_own_multipliers(self.barrier, it, np.sqrt(self.tol))
+        proved = np.inf if own is None else self.barrier.error(own, 0.0)
+        return (it, error) if own is None or proved >= error else (own, proved)
 
     def _first(self, w: Vector, z: tuple[Vector, Vector] | None, y: Vector | None) -> Iterate:
         w = inside(self.program, w) if z is None else w
@@ -173,6 +194,7 @@ class InteriorPoint:
                 return softer
             return self._restored(it)
         self.short_steps = self.short_steps + 1 if accepted.alpha < SHORT * primal else 0
+        self.regulariser.be_cautious(self.short_steps >= CAUTIOUS)
         if self.short_steps > SHORT_STEPS and it.theta > self.theta_small:
             self.short_steps = 0
             return self._restored(it)
@@ -218,7 +240,11 @@ class InteriorPoint:
         slopes = self.program.derivatives(w)
         if not (values.finite and slopes.finite):
             return None
-        return Iterate(w, it.y + primal * dy, zl, zu, values, slopes)
+        following = Iterate(w, it.y + primal * dy, zl, zu, values, slopes)
+        far = following.theta > self.theta_small
+        if far and np.max(np.abs(following.y), initial=0.0) > LARGE:  # no use for the Hessian
+            return replace(following, y=least_squares_multipliers(slopes, zl, zu))
+        return following
 
     def _kept_inside(self, w: Vector) -> Vector:
         """Strictly within the bounds, also after rounding."""

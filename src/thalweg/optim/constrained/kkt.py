@@ -38,6 +38,7 @@ DENSE = 50  # constraints up to which neither sparse matrices nor eliminated row
 STEEP = 1e4  # rows that would add more than so many times the block's largest entry are kept
 SLACK, OFTEN = 1e-8, 3
 GROW_FIRST, GROW, SHRINK = 100.0, 8.0, 1.0 / 3.0
+CAUTION = 10.0
 
 
 @dataclass(frozen=True)
@@ -223,26 +224,35 @@ class Regulariser:
     """Algorithm IC: remembers the last δw that was needed, and how often δc was.
 
     Rounding can hide that constraints depend on each other; where it has been seen often, δc is
-    there from the first try.
+    there from the first try. Where steps are cut short again and again, because they run far
+    along directions in which the Lagrangian is flat and constraints are not, a δw shortens them.
     """
 
     def __init__(self) -> None:
-        self.last, self.dependent = 0.0, 0
+        self.last, self.dependent, self.least = 0.0, 0, 0.0
+
+    def be_cautious(self, needed: bool) -> None:
+        """Raise the least δw, or lower it again."""
+        if needed:
+            self.least = max(FIRST, CAUTION * self.least)
+        else:
+            self.least = SHRINK * self.least if self.least > FIRST * SHRINK**9 else 0.0
 
     def factor(self, system: KKTSystem, mu: float) -> Factor | None:
         """Factor with as little regularisation as gives the right inertia; None if none does."""
         right = system.block.shape[0], system.jacobian.shape[0]
         slack = SLACK * mu**0.25 if self.dependent >= OFTEN else 0.0
-        factor = Factor(system, 0.0, slack)
+        factor = Factor(system, self.least, slack)
         if (factor.positive, factor.negative) == right:
             return factor
         if slack == 0.0 and _dependent(factor, right):
             slack = SLACK * mu**0.25
             self.dependent += 1
-            factor = Factor(system, 0.0, slack)
+            factor = Factor(system, self.least, slack)
             if (factor.positive, factor.negative) == right:
                 return factor
         shift = FIRST if self.last == 0.0 else max(SMALLEST, SHRINK * self.last)
+        shift = max(shift, 2.0 * self.least)
         while shift <= LARGEST:
             factor = Factor(system, shift, slack)
             if (factor.positive, factor.negative) == right:

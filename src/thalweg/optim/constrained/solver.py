@@ -41,7 +41,8 @@ def interior_point(
     barrier : {"auto", "monotone", "adaptive"}
         How the barrier parameter is lowered (see `barrier_update`). ``"auto"`` is monotone, and
         where that ends without a solution, adaptive from the same start: another path, which
-        may avoid what the first one ran into.
+        may avoid what the first one ran into. Of few variables that is tried, too, where the
+        monotone one takes long; then both go on in turn.
     hessian : {"auto", "exact", "learned"}
         Second derivatives of the Lagrangian as they are, or learned from its gradients (see
         `curvature`). ``"auto"`` takes the exact ones where they are known.
@@ -67,70 +68,145 @@ def interior_point(
             hint=suggest(hessian, HESSIANS),
         )
     exact = problem.has_hessian if hessian == "auto" else hessian == "exact"
-    found = []
-    for update in UPDATES[barrier]:
-        found.append(_attempt(problem, x, tol, update, exact, prices))
-        if found[-1] is Status.CONVERGED:
-            return found[-1]
-    return Status.INFEASIBLE if Status.INFEASIBLE in found else found[-1]
+    attempts = [_Attempt(problem, x, tol, u, exact, prices) for u in UPDATES[barrier]]
+    in_turn = exact and x.size <= FEW and len(attempts) > 1
+    for patience in (PATIENCE, None) if in_turn else (None,):
+        for attempt in attempts:
+            attempt.go(patience)
+            if attempt.status is Status.CONVERGED:
+                return Status.CONVERGED
+    best = problem.run.best
+    unmet = best is None or best.violation > problem.run.feasible
+    hopeless = unmet and any(attempt.status is Status.INFEASIBLE for attempt in attempts)
+    return Status.INFEASIBLE if hopeless else Status.STEP_TOO_SMALL
 
 
 UPDATES = {"auto": ("monotone", "adaptive"), "monotone": ("monotone",), "adaptive": ("adaptive",)}
 HESSIANS = ("auto", "exact", "learned")
 RESCALINGS = 3
+FEW, PATIENCE = 100, 300  # of so few variables, so many iterations before it is the other's turn
 
 
-def _attempt(
-    problem: Problem, x: Vector, tol: float, update: str, exact: bool, prices: Multipliers | None
-) -> Status:
-    """One run from a start; again with a new scaling where the old one hides a violation."""
-    for _ in range(RESCALINGS):
-        program = SlackForm(problem, x, exact)
-        if program.dense == 0:
-            return _nothing_to_do(problem, program)
-        status, point = _solved(problem, program, tol, update, prices)
-        if status is not Status.CONVERGED or point.violation <= problem.run.feasible:
-            return status
-        x = point.x
-    return Status.STEP_TOO_SMALL
+class _Attempt:
+    """The method with one barrier update, from a start; it can be left and taken up again.
 
+    Attributes
+    ----------
+    status : Status or None
+        None as long as it has come to no end.
+    """
 
-def _solved(
-    problem: Problem, program: SlackForm, tol: float, update: str, prices: Multipliers | None
-) -> tuple[Status, Point]:
-    falling = Falling(problem)
-    last: list[Iterate] = []
+    def __init__(
+        self,
+        problem: Problem,
+        x: Vector,
+        tol: float,
+        update: str,
+        exact: bool,
+        prices: Multipliers | None,
+    ) -> None:
+        self.problem, self.x, self.tol, self.update = problem, x, tol, update
+        self.exact, self.prices = exact, prices
+        self.status: Status | None = None
+        self.rescalings = 0
+        self.method: InteriorPoint | None = None
+        self.it: Iterate | None = None
+        self.found: tuple[Point | None, KKT | None, Multipliers | None] | None = None
 
-    def watch(it: Iterate, error: float) -> None:
-        last[:] = [it]
-        point = _point(problem, program, it, error)
-        problem.run.iterate(point)
-        falling.look(point)
+    def go(self, patience: int | None) -> None:
+        """On to the end, or for so many iterations.
 
-    method = InteriorPoint(program, tol, watch, update=BARRIER_UPDATES[update]())
-    start: tuple[Any, ...] = (program.start,)
-    if prices is not None:
+        Where the scaling of the start hides a violation, it begins again with another one; where
+        it hides a gradient, it goes on from the multipliers that are known.
+        """
+        run = self.problem.run
+        left = None if patience is None else run.nit + patience
+        while self.status is None and (left is None or run.nit <= left):
+            if self.method is None:
+                self.program = SlackForm(self.problem, self.x, self.exact)
+            if self.program.dense == 0:
+                self.status = _nothing_to_do(self.problem, self.program)
+                return
+            status, point = self._solved(left)
+            if status is Status.CONVERGED and point.violation > run.feasible:
+                self._rescale(point)
+                status = Status.STEP_TOO_SMALL if self.rescalings == RESCALINGS else None
+            elif status is Status.CONVERGED and self._gradient_is_hidden():
+                if self.rescalings < RESCALINGS:
+                    self.found, self.prices = (run.best, run.kkt, run.multipliers), run.multipliers
+                    self._rescale(point)
+                    status = None
+            elif status is Status.STEP_TOO_SMALL and self.found is not None:
+                run.best, run.kkt, run.multipliers = self.found
+                status = Status.CONVERGED
+            self.status = status
+
+    def _rescale(self, point: Point) -> None:
+        self.x, self.method, self.it = point.x, None, None
+        self.rescalings += 1
+
+    def _gradient_is_hidden(self) -> bool:
+        """Whether the objective was so steep at the start that a gradient here went unseen."""
+        kkt, it = self.problem.run.kkt, self.it
+        if self.program.f_scale == 1.0 or kkt is None or it is None:
+            return False
+        steepest = float(np.max(np.abs(it.slopes.g), initial=0.0)) / self.program.f_scale
+        return bool(kkt.stationarity > ENOUGH * self.tol * max(1.0, steepest))
+
+    def _begin(self, left: int | None) -> tuple[InteriorPoint, tuple[Any, ...]]:
+        """The method, and where it starts or goes on."""
+        problem, program = self.problem, self.program
+        if self.method is None:
+            self.falling = Falling(problem)
+            update = BARRIER_UPDATES[self.update]()
+            self.method = InteriorPoint(program, self.tol, self._watch, update=update)
+        method = self.method
+        method.until = lambda it: left is not None and problem.run.nit > left
+        if self.it is not None:
+            return method, (self.it.w, (self.it.zl, self.it.zu), self.it.y)
+        if self.prices is None:
+            return method, (program.start,)
         method.mu = method.smallest_mu
-        start = _warm(program, method.mu, prices)
-    try:
-        outcome, it = method.solve(*start)
-    except Halt:
-        if last:
-            it = last[0]
-            certify(problem, program, method, it, _point(problem, program, it, np.nan))
-        raise
-    error = method.barrier.error(it, 0.0)
-    point = _point(problem, program, it, error)
-    if outcome is Outcome.CONVERGED or (outcome is Outcome.STUCK and error <= ENOUGH * tol):
-        certify(problem, program, method, it, point)
-        problem.run.conclude(point)
-        return Status.CONVERGED, point
-    problem.run.consider(point)
-    best = problem.run.best
-    if problem.run.kkt is None or (best is not None and np.array_equal(best.x, point.x)):
-        certify(problem, program, method, it, point)
-    infeasible = outcome is Outcome.INFEASIBLE
-    return Status.INFEASIBLE if infeasible else Status.STEP_TOO_SMALL, point
+        return method, _warm(program, method.mu, self.prices)
+
+    def _watch(self, it: Iterate, error: float) -> None:
+        self.it = it
+        point = _point(self.problem, self.program, it, error)
+        self.problem.run.iterate(point)
+        self.falling.look(point)
+
+    def _solved(self, left: int | None) -> tuple[Status | None, Point]:
+        problem, program = self.problem, self.program
+        method, start = self._begin(left)
+        try:
+            outcome, it = method.solve(*start)
+        except Halt:
+            if self.it is not None:
+                point = _point(problem, program, self.it, np.nan)
+                certify(problem, program, method, self.it, point)
+            raise
+        error = method.barrier.error(it, 0.0)
+        if outcome is Outcome.STUCK:
+            it, error = method.certified(it, error)
+        self.it, point = it, _point(problem, program, it, error)
+        if outcome is Outcome.CONVERGED or (
+            outcome is Outcome.STUCK and error <= ENOUGH * self.tol
+        ):
+            certify(problem, program, method, it, point)
+            problem.run.conclude(point)
+            return Status.CONVERGED, point
+        problem.run.consider(point)
+        best = problem.run.best
+        if problem.run.kkt is None or (best is not None and np.array_equal(best.x, point.x)):
+            certify(problem, program, method, it, point)
+        return ENDS[outcome], point
+
+
+ENDS = {
+    Outcome.INFEASIBLE: Status.INFEASIBLE,
+    Outcome.STUCK: Status.STEP_TOO_SMALL,
+    Outcome.ENOUGH: None,
+}
 
 
 def _warm(

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from thalweg.optim.descent import begin
+from thalweg.optim.descent import begin, largest, small_enough
 from thalweg.optim.layout import Matrix, Vector
 from thalweg.optim.problem import Mask, Problem, StepOf
 from thalweg.optim.result import Status
@@ -103,9 +103,10 @@ def marquardt(
     ones = np.ones_like(x)
     while True:
         model = problem.linearise(x)
-        measure = float(np.max(np.abs(bounds.projected_gradient(x, model.gradient))))
+        projected = bounds.projected_gradient(x, model.gradient)
+        measure = largest(projected)
         point = Point(x, model.cost, measure)
-        if measure <= tol * max(1.0, model.cost):
+        if small_enough(projected, x, measure, model.cost, tol):
             problem.run.conclude(point)
             return Status.CONVERGED
         problem.run.iterate(point)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from thalweg.optim.descent import begin, small_enough
+from thalweg.optim.descent import begin, largest, small_enough
 from thalweg.optim.layout import Vector
 from thalweg.optim.problem import Mask, Problem
 from thalweg.optim.result import Status
@@ -45,8 +45,9 @@ def scaled_conjugate_gradient(problem: Problem, x: Vector, tol: float) -> Status
     d = np.where(free, -here.gradient, 0.0)
     curvature, count, moved = None, 0, True
     while True:
-        measure = float(np.max(np.abs(bounds.projected_gradient(here.x, here.gradient))))
-        if small_enough(measure, here.value, tol):
+        projected = bounds.projected_gradient(here.x, here.gradient)
+        measure = largest(projected)
+        if small_enough(projected, here.x, measure, here.value, tol):
             problem.run.conclude(Point(here.x, here.value, measure))
             return Status.CONVERGED
         if moved:  # a refused trial is an evaluation, not an iteration

@@ -1,0 +1,115 @@
+"""Programs whose constraints leave no interior, depend on each other, or are badly scaled."""
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+import thalweg.numpy as tnp
+from thalweg.optim import Status
+from thalweg.optim.constrained.barrier import Barrier, Iterate
+from thalweg.optim.constrained.certificate import with_own_multipliers
+from thalweg.optim.constrained.program import SlackForm
+from thalweg.optim.functions import Traced
+from thalweg.optim.problem import Bounds, Problem, SmoothObjective
+
+
+def test_equations_whose_only_solution_lies_on_a_bound():
+    # The smallest eigenvalue of diag(1, 2) with its eigenvector: |entries| <= 1 leave no room.
+    result = tw.minimize(
+        lambda x: x[0],
+        [1.0, 0.8, 0.6],
+        equalities=lambda x: [
+            (1.0 - x[0]) * x[1], (2.0 - x[0]) * x[2], x[1] ** 2 + x[2] ** 2 - 1.0
+        ],
+        bounds=[(-1, 1)] * 3,
+    )  # fmt: skip
+    assert result.success and result.nit < 60
+    np.testing.assert_allclose(np.abs(result.x), [1.0, 1.0, 0.0], atol=1e-6)
+    assert np.max(np.abs(result.multipliers.equalities)) < 1e3  # they exist, and are found
+
+
+def test_a_feasible_set_of_one_point():
+    result = tw.minimize(
+        lambda x: tnp.exp(x[0]) + x[1] ** 2,
+        [3.0, 2.0],
+        equalities=lambda x: x[0] + x[1],
+        bounds=[(0, None), (0, None)],
+    )
+    assert result.success
+    np.testing.assert_allclose(result.x, 0.0, atol=1e-8)
+    np.testing.assert_allclose(result.fun, 1.0, rtol=1e-8)
+
+
+def test_multipliers_of_a_point_are_those_of_its_conditions():
+    # min ½‖x - (2, 1)‖² on x₁ ≤ 1, x₁ + x₂ = 1.5 ends at (1, ½): y = ½, z of the bound ½.
+    objective = SmoothObjective(Traced(lambda x: 0.5 * ((x - np.array([2.0, 1.0])) ** 2).sum(), 2))
+    problem = Problem(
+        objective,
+        Bounds(np.full(2, -np.inf), np.array([1.0, np.inf])),
+        Traced(lambda x: x[0] + x[1] - 1.5, 2),
+    )
+    w = np.array([1.0 - 1e-9, 0.5 + 1e-9])
+    program = SlackForm(problem, w)
+    wild = Iterate(
+        w, np.array([1e9]), np.zeros(2), np.array([1e9, 0.0]),
+        program.values(w), program.derivatives(w),
+    )  # fmt: skip
+    own = with_own_multipliers(Barrier(program), wild, 1e-6)
+    np.testing.assert_allclose(own.y, [0.5], atol=1e-6)
+    np.testing.assert_allclose(own.zu, [0.5, 0.0], atol=1e-6)
+
+
+def chain(x):
+    """A pendulum-like recursion: its constraints are curved where the objective is flat."""
+    n = x.shape[0] // 2
+    angle, control = x[:n], x[n:]
+    last = tnp.concatenate([np.zeros(1), angle[:-1]])
+    return angle - last - 0.5 * (control + tnp.sin(last))
+
+
+def test_flat_objectives_on_curved_constraints_do_not_creep():
+    n = 6
+    result = tw.minimize(
+        lambda x: -tnp.sum(x[:n] * x[n:]) / n,
+        np.zeros(2 * n),
+        equalities=chain,
+        bounds=[(-0.5, 0.5)] * n + [(0.0, 1.0)] * n,
+    )
+    assert result.success and result.nit < 100, result.message
+
+
+def test_a_far_start_does_not_hide_the_gradient_of_the_end():
+    def far(x):
+        return (
+            100.0 * (x[1] - x[0] ** 2) ** 2 + (1.0 - x[0]) ** 2 + x[2] ** 2 + x[3] ** 2
+        )  # 2e20 at the start
+
+    start = [-1.2, 1.0, 1e10, 1e10]
+    for method in ("newton", "lbfgs", "cg", "scg", "newton-line", "interior-point"):
+        result = tw.minimize(far, start, method)
+        assert result.success, (method, result.message)
+        np.testing.assert_allclose(result.x, [1.0, 1.0, 0.0, 0.0], atol=1e-5)
+    assert not tw.minimize(far, start, "gd", max_iterations=3).success
+
+
+def test_met_constraints_are_never_called_infeasible():
+    # Double roots: no step of the restoration gets any further, at a violation of nothing.
+    result = tw.minimize(
+        lambda x: 0.0 * x[0],
+        [0.3, 0.8],
+        equalities=lambda x: [(x[0] - x[1]) ** 4, (x[0] + x[1] - 1.0) ** 4],
+    )
+    assert result.violation > 1e-6 or result.status is not Status.INFEASIBLE
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_units_of_variables_and_functions_do_not_matter_much(factor):
+    result = tw.minimize(
+        lambda x: factor * ((x[0] / factor - 3.0) ** 2 + 2.0 * (x[1] - 1.0) ** 2),
+        [0.0, 0.0],
+        inequalities=lambda x: factor * (x[0] / factor + x[1] - 2.0),
+        bounds=[(0, None), (0, None)],
+    )
+    assert result.success, result.message
+    np.testing.assert_allclose(result.x[0] / factor, 5.0 / 3.0, rtol=1e-5)
+    np.testing.assert_allclose(result.x[1], 1.0 / 3.0, rtol=1e-5)
