@@ -90,6 +90,8 @@ class EpochWriter:
         self.given = Given(given["weights"], given["order"], given["keys"])
         self.losses, self.trail, self.work = given["losses"], given["trail"], given["work"]
         self.clock = self._clock(layout.clock, given) if layout.clock else None
+        for buffer in (layout.inverse, layout.total):  # every thread finds them by itself
+            self.places[buffer] = self._variable(buffer)
         if layout.unrolled:
             self._place_inside()
         else:
@@ -123,9 +125,7 @@ class EpochWriter:
 
     def _place_inside(self) -> None:
         """Let everything that is not the caller's be a variable of the function."""
-        layout = self.layout
-        shared = (layout.inverse, layout.total)
-        for buffer in (*layout.panel_inputs, *shared, *layout.memory.offsets):
+        for buffer in (*self.layout.panel_inputs, *self.layout.memory.offsets):
             self.places[buffer] = self._variable(buffer)
 
     def _variable(self, buffer: Buffer) -> Value:
@@ -138,14 +138,15 @@ class EpochWriter:
         self.code.do(f"call void @{name}({target}, {source}, i64 {buffer.bytes}, i1 false)")
 
     def _place(self) -> None:
-        """Lay out the workspace: barrier, what is shared, then panels (of each thread)."""
+        """Lay out the workspace: barrier, what is shared, then panels (of each thread).
+
+        Threads that need no panels of each other have them apart: where those of one end, the
+        processor would fetch ahead what the other is about to write.
+        """
         layout = self.layout
         self.room = Value("%block" if layout.blocked else "%size", "i64")
         self.most = self.whole.parts(self.room, layout.lanes)
         at = BARRIER_BYTES
-        for buffer in (layout.inverse, layout.total):
-            self.places[buffer] = self._inside(self.work, at)
-            at += LINE
         for part, stack in layout.stacks.items():
             self.places.later[stack] = partial(self._inside, self.work, at)
             self.places.later[part] = partial(self._part, part, at)
@@ -155,9 +156,10 @@ class EpochWriter:
                 self.places.later[buffer] = partial(self._inside, self.work, at + offset)
         at += layout.memory.fixed
         own = self._inside(self.work, at)
-        if layout.chunks:
+        if layout.chunks or layout.halves:
             each = self.whole.plus(self.whole.times(self.most, layout.panel_bytes), LINE)
-            own = self._inside(own, self.whole.times(THREAD, each))
+            number = THREAD if layout.chunks else self._of_two(THREAD, ZERO)
+            own = self._inside(own, self.whole.times(number, each))
         self.places[layout.keep] = own
         own = self._inside(own, LINE)
         size = 0
@@ -167,6 +169,13 @@ class EpochWriter:
         for buffer, (_, offset) in layout.memory.offsets.items():
             if buffer.panels:
                 self.places.later[buffer] = partial(self._of_panels, own, size + offset)
+
+    def _of_two(self, then: Value, otherwise: Value) -> Value:
+        """One of two numbers: for exactly two threads, and for any other number of them."""
+        if not self.layout.threaded:
+            return otherwise
+        two = self.code.emit("i1", f"icmp eq {THREADS}, 2")
+        return self.code.emit("i64", f"select {two}, {then}, {otherwise}")
 
     def _of_panels(self, base: Value, offset: int) -> Value:
         """An array of all panels that begins after `offset` bytes for each of them."""
@@ -192,13 +201,15 @@ class EpochWriter:
         self.left = self.whole.minus(count, first)
         samples = self.whole.smaller(self.left, size)
         total = self._numbers(index)
-        rows = self._row_writer(total)
+        rows = self._row_writer()
         if self.layout.unrolled:
             rows.write_panel(self.given, begin, samples)
+            self._leave_total(total)
             self._fetch(rows, begin, (ZERO, Value("1", "i64")))
             self._nests([*self.early, *self.late], WHOLE)
         else:
             rows.write_sum(self.given, begin, samples)
+            self._by_first(partial(self._leave_total, total))
             self._all_samples(rows, begin, samples)
         if self.layout.trained:
             self._leave_trail(epoch)
@@ -230,11 +241,24 @@ class EpochWriter:
                 self._copy(buffer, self.places[buffer], self._inside(self.trail, row))
                 row = self.whole.plus(row, buffer.bytes)
 
-        def by_one() -> None:
-            code.when(code.emit("i1", f"icmp eq {THREAD}, 0"), leave)
+        def by_first() -> None:
+            self._by_first(leave)
             self._barrier()
 
-        code.when(here, by_one if self.layout.threaded else leave)
+        code.when(here, by_first)
+
+    def _leave_total(self, place: Value) -> None:
+        """Note the sum of the weights of a batch where the caller wants it."""
+        element = llvm_type(self.layout.dtype)
+        total = self.code.emit(element, f"load {element}, {self.places[self.layout.total]}")
+        self.code.do(f"store {total}, {place}")
+
+    def _by_first(self, body: Callable[[], None]) -> None:
+        """What only the first thread does."""
+        if self.layout.threaded:
+            self.code.when(self.code.emit("i1", f"icmp eq {THREAD}, 0"), body)
+        else:
+            body()
 
     def _block(self, rows: RowWriter, begin: Value, samples: Value, nests: Sequence[Nest]) -> None:
         """Gather some samples and run nests over them; threads share the panels."""
@@ -266,11 +290,6 @@ class EpochWriter:
         """Of two threads each has half of the samples, and begins with the rows of the other."""
         code, whole = self.code, self.whole
         thread, threads = (THREAD, THREADS) if self.layout.threaded else (ZERO, ONE)
-        two = code.emit("i1", f"icmp eq {threads}, 2")
-
-        def of_two(then: Value, otherwise: Value) -> Value:
-            return code.emit("i64", f"select {two}, {then}, {otherwise}")
-
         self._block(rows, begin, samples, halves.before)
         if self.layout.threaded:
             code.when(code.emit("i1", f"icmp ne {threads}, 2"), self._barrier)
@@ -283,8 +302,8 @@ class EpochWriter:
             return []
 
         code.loop(*whole.share(TWO, thread, threads), 1, half)
-        first, second = (whole.share(panels, of_two(thread, n), 2) for n in (ZERO, ONE))
-        rest = of_two(whole.minus(1, thread), thread)
+        first, second = (whole.share(panels, self._of_two(thread, n), 2) for n in (ZERO, ONE))
+        rest = self._of_two(whole.minus(1, thread), thread)
         split = (rest, threads) if self.layout.threaded else None
         for nest in halves.first:
             write_nest(code, nest, self.places, Share(first, NONE, split), self.apart)
@@ -374,7 +393,7 @@ class EpochWriter:
         flag = self.code.emit(element, f"select {begun}, {element} 0.0, {element} 1.0")
         self.code.do(f"store {flag}, {self.places[self.layout.keep]}")
 
-    def _row_writer(self, total: Value) -> RowWriter:
+    def _row_writer(self) -> RowWriter:
         layout = self.layout
         return RowWriter(
             self.code,
@@ -383,7 +402,7 @@ class EpochWriter:
             rows=self.places[layout.rows],
             weight=self.places[layout.weight],
             keys=[self.places[key] for key in layout.keys],
-            totals=[self.places[layout.total], total],
+            total=self.places[layout.total],
             inverse=self.places[layout.inverse],
         )
 

@@ -114,8 +114,9 @@ class Layout:
         panels = -(-samples // self.lanes)
         each = self.panel_bytes * panels + LINE
         stacks = sum(rounded(b.bytes) for b in self.stacks.values())
-        shared = BARRIER_BYTES + 3 * LINE + self.memory.fixed + stacks
-        return shared + each * (threads if self.chunks else 1)
+        shared = BARRIER_BYTES + LINE + self.memory.fixed + stacks
+        regions = threads if self.chunks else min(threads, 2) if self.halves else 1
+        return shared + each * regions
 
 
 def rounded(count: int) -> int:

@@ -16,6 +16,9 @@ __all__ = ["Given", "RowWriter"]
 LINE = 64
 """Bytes of a cache line."""
 
+SUMS = 8
+"""Of weights, so that one addition need not wait for the other."""
+
 MOST_LINES = 4
 """Of a long row that are asked for; the processor itself sees where that leads."""
 
@@ -44,8 +47,8 @@ class RowWriter:
         Pointers: a row and a weight for each lane of each panel.
     keys : sequence of Value
         A pointer to the keys of the lanes, or none.
-    totals : sequence of Value
-        Pointers to where the sum of the weights is put,
+    total : Value
+        Pointer to where the sum of the weights is put,
     inverse : Value
         and one divided by it.
     """
@@ -56,7 +59,7 @@ class RowWriter:
     rows: Value
     weight: Value
     keys: Sequence[Value]
-    totals: Sequence[Value]
+    total: Value
     inverse: Value
 
     @property
@@ -66,23 +69,30 @@ class RowWriter:
 
     def write_sum(self, given: Given, begin: Value, samples: Value) -> None:
         """The total weight of the samples from `begin`, and one divided by it."""
-        code, element = self.code, llvm_type(self.dtype)
+        code, whole, element = self.code, self.whole, llvm_type(self.dtype)
 
-        def add(index: Value, carried: Sequence[Value]) -> list[Value]:
-            row = self._load("i64", given.order, self.whole.plus(begin, index))
-            weight = self._load(element, given.weights, row)
-            return [code.emit(element, f"fadd {element} {carried[0].text}, {weight.text}")]
+        def add(index: Value, sums: Sequence[Value]) -> list[Value]:
+            places = [whole.plus(begin, whole.plus(index, k)) for k in range(len(sums))]
+            rows = [self._load("i64", given.order, place) for place in places]
+            weights = [self._load(element, given.weights, row) for row in rows]
+            return [self._sum(a, b) for a, b in zip(sums, weights, strict=True)]
 
-        (total,) = code.loop(Value("0", "i64"), samples, 1, add, [Value("0.0", element)])
-        self._write_total(total)
+        zero = Value("0.0", element)
+        even = whole.times(whole.quotient(samples, SUMS), SUMS)
+        sums = code.loop(Value("0", "i64"), even, SUMS, add, [zero] * SUMS)
+        while len(sums) > 1:
+            sums = [self._sum(a, b) for a, b in zip(sums[::2], sums[1::2], strict=True)]
+        self._write_total(*code.loop(even, samples, 1, add, sums))
+
+    def _sum(self, a: Value, b: Value) -> Value:
+        return self.code.emit(a.type, f"fadd {a}, {b.text}")
 
     def _write_total(self, total: Value) -> None:
         code, element = self.code, llvm_type(self.dtype)
         positive = code.emit("i1", f"fcmp ogt {total}, 0.0")
         divisor = code.emit(element, f"select {positive}, {total}, {element} 1.0")
         inverse = code.emit(element, f"fdiv {element} 1.0, {divisor.text}")
-        for place in self.totals:
-            code.do(f"store {total}, {place}")
+        code.do(f"store {total}, {self.total}")
         code.do(f"store {inverse}, {self.inverse}")
 
     def write_panel(self, given: Given, begin: Value, samples: Value) -> None:
