@@ -25,7 +25,7 @@ import csv
 import glob
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -284,8 +284,7 @@ def _read(text: _Text, dialect: _Dialect) -> tuple[Column, ...]:
     """All columns; broken quotes and ragged lines are named."""
     import duckdb
 
-    with connect() as connection, tempfile.TemporaryDirectory(prefix="thalweg-") as folder:
-        path = text.path if text.plain else _as_utf8(text, Path(folder) / "table.csv")
+    with connect() as connection, _file(text) as path:
         fields = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(dialect.names)))
         try:
             connection.execute(
@@ -299,11 +298,18 @@ def _read(text: _Text, dialect: _Dialect) -> tuple[Column, ...]:
         return _typed(connection, len(dialect.names))
 
 
-def _as_utf8(text: _Text, path: Path) -> Path:
-    with text.open() as old, path.open("w", encoding="utf-8", newline="\n") as new:
-        while chunk := old.read(_CHUNK):
-            new.write(chunk)
-    return path
+@contextmanager
+def _file(text: _Text) -> Iterator[Path]:
+    """A file with the text in UTF-8."""
+    if text.plain:
+        yield text.path
+        return
+    with tempfile.TemporaryDirectory(prefix="thalweg-") as folder:
+        path = Path(folder) / "table.csv"
+        with text.open() as old, path.open("w", encoding="utf-8", newline="\n") as new:
+            while chunk := old.read(_CHUNK):
+                new.write(chunk)
+        yield path
 
 
 def _typed(connection: "duckdb.DuckDBPyConnection", width: int) -> tuple[Column, ...]:
