@@ -38,6 +38,12 @@ def test_quasi_newton_ends_after_n_exact_steps_too(make):
     assert np.max(np.abs(exact_run(make(), 6))) < 1e-7
 
 
+def moved(s, y, old=0.0):
+    """A step from a gradient to the one that differs by y, as far as it can be written."""
+    old = old + np.zeros_like(y)
+    return Move(s, (old + y) - old, old, old + y, s)
+
+
 def test_bfgs_has_learned_the_hessian_then():
     bfgs = BFGS()
     exact_run(bfgs, 6)
@@ -49,7 +55,7 @@ def test_the_secant_equation(make):
     direction = make()
     s, y = GENERATOR.normal(size=6), None
     y = MATRIX @ s
-    direction.learn(Move(s, y, s, s, s))
+    direction.learn(moved(s, y))
     np.testing.assert_allclose(direction.propose(s, y, FREE), -s, rtol=1e-12)
 
 
@@ -57,7 +63,7 @@ def test_lbfgs_with_enough_memory_is_bfgs():
     # They scale the first matrix differently (once against at every step), so one pair.
     a, b = BFGS(), LBFGS(5)
     s = GENERATOR.normal(size=6)
-    move = Move(s, MATRIX @ s, s, s, s)
+    move = moved(s, MATRIX @ s)
     a.learn(move)
     b.learn(move)
     g = GENERATOR.normal(size=6)
@@ -73,7 +79,7 @@ def test_lbfgs_is_bfgs_over_what_it_remembers(steps, held):
     direction, moves = LBFGS(4), []
     for _ in range(steps):
         s = rng.normal(size=6)
-        moves.append(Move(s, MATRIX @ s, s, s, s))
+        moves.append(moved(s, MATRIX @ s))
         direction.learn(moves[-1])
     assert len(direction.pairs) == min(steps, 4)
     cut = [(np.where(free, m.s, 0.0), np.where(free, m.y, 0.0)) for m in moves[-4:]]
@@ -95,13 +101,13 @@ def test_lbfgs_forgets():
     used, fresh = LBFGS(3), LBFGS(3)
     for _ in range(5):
         s = rng.normal(size=6)
-        used.learn(Move(s, MATRIX @ s, s, s, s))
+        used.learn(moved(s, MATRIX @ s))
     used.reset()
     assert not used.has_length and np.array_equal(used.propose(s, s, FREE), -s)
     for _ in range(2):
         s = rng.normal(size=6)
         for direction in (used, fresh):
-            direction.learn(Move(s, MATRIX @ s, s, s, s))
+            direction.learn(moved(s, MATRIX @ s))
     np.testing.assert_array_equal(used.propose(s, s, FREE), fresh.propose(s, s, FREE))
 
 
@@ -156,7 +162,9 @@ def test_the_compact_form_is_the_recursion_whatever_steps_come(memory):
         y = hessian @ s * (1.0, 1.0, -1.0, 0.0)[number % 4]  # curved, bent down, straight
         if number % 13 == 6 and pairs:
             s, y = pairs[-1]
-        lbfgs.learn(Move(s.copy(), y.copy(), s, s, s))
+        move = moved(s, y, rng.normal(size=6))
+        s, y = move.s.copy(), move.y.copy()
+        lbfgs.learn(move)
         if s @ y > 0.0:
             pairs = [*pairs, (s, y)][-memory:]
         gradient = rng.normal(size=6)

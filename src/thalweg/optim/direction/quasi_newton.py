@@ -7,7 +7,7 @@ Examples
 >>> bfgs, free = BFGS(), np.ones(2, dtype=bool)
 >>> for s in np.eye(2):                      # two steps on f = x² + 2y² teach its Hessian
 ...     y = np.array([2.0, 4.0]) * s
-...     bfgs.learn(Move(s, y, s, s, s))
+...     bfgs.learn(Move(s, y, 0 * y, y, s))
 >>> bfgs.propose(np.zeros(2), np.array([2.0, 4.0]), free)
 array([-1., -1.])
 """
@@ -105,6 +105,9 @@ class LBFGS(Direction):
     U, and the oldest one leaves with its row and column; so the pairs need not lie in order, and
     each new one takes the place of the oldest.
 
+    The products [S; Y]·g of the new gradient serve twice: less those of the old one they are the
+    products with y. What this rounds off is no more than what y has lost itself.
+
     J. Nocedal, Mathematics of Computation 35 (1980) 773-782. R. H. Byrd, J. Nocedal and
     R. B. Schnabel, Mathematical Programming 63 (1994) 129-156.
     """
@@ -117,6 +120,8 @@ class LBFGS(Direction):
         self.inverse, self.squares = np.zeros((memory, memory)), np.zeros((memory, memory))
         self.inner = np.zeros((memory, memory))  # D + γYYᵀ
         self.diagonal, self.gamma = np.zeros(memory), 1.0
+        self.known: tuple[Vector | None, Vector] = (None, np.zeros(2 * memory))  # g, [S; Y]·g
+        self.whole: Mask | None = None  # which was all True
 
     @property
     def has_length(self) -> bool:
@@ -132,10 +137,12 @@ class LBFGS(Direction):
         return [k % self.memory for k in range(max(0, self.count - self.memory), self.count)]
 
     def propose(self, x: Vector, gradient: Vector, free: Mask) -> Vector:
-        if free.all():
+        if free is self.whole or free.all():
+            self.whole = free
             if not self.count:
                 return -gradient
-            return _newton(self.rows, self.inverse, self.inner, self.gamma, gradient)
+            products = self._products(gradient)
+            return _newton(self.rows, self.inverse, self.inner, self.gamma, gradient, products)
         g, pairs = np.where(free, gradient, 0.0), np.array(self.pairs)
         if self.count:  # curvature within the free entries
             pairs = np.where(free, pairs, 0.0)
@@ -146,7 +153,8 @@ class LBFGS(Direction):
         upper, squares = np.triu(S @ Y.T), Y @ Y.T
         gamma = float(upper[-1, -1] / squares[-1, -1])
         inner = gamma * squares + np.diag(upper.diagonal())
-        return _newton(np.concatenate([S, Y]), np.linalg.inv(upper), inner, gamma, g)
+        rows = np.concatenate([S, Y])
+        return _newton(rows, np.linalg.inv(upper), inner, gamma, g, rows.dot(g))
 
     def learn(self, move: Move) -> None:
         if not _curved(move.s, move.y):
@@ -154,8 +162,10 @@ class LBFGS(Direction):
         m, k = self.memory, self.count % self.memory
         if self.rows.shape[1] != move.y.size:
             self.rows = np.zeros((2 * m, move.y.size))
+        before = self._products(move.old)
         self.rows[k], self.rows[m + k] = move.s, move.y
-        products = self.rows.dot(move.y)
+        products = self._products(move.new) - before
+        products[k], products[m + k] = move.s.dot(move.y), move.y.dot(move.y)
         self.squares[k] = self.squares[:, k] = products[m:]
         curvature, square = float(products[k]), float(products[m + k])
         products[k], self.inverse[k] = 0.0, 0.0  # the pair that was here has left
@@ -166,16 +176,26 @@ class LBFGS(Direction):
         self.inner.ravel()[:: m + 1] += self.diagonal
         self.count += 1
 
+    def _products(self, gradient: Vector) -> Vector:
+        """[S; Y]·g; of the gradient that was asked for last without further work."""
+        if self.known[0] is not gradient:
+            self.known = gradient, self.rows.dot(gradient)
+        return self.known[1]
+
     def reset(self) -> None:
-        self.count = 0
+        self.count, self.known = 0, (None, self.known[1])
         for a in (self.rows, self.inverse, self.squares, self.diagonal):
             a[...] = 0.0
 
 
-def _newton(rows: Matrix, inverse: Matrix, inner: Matrix, gamma: float, gradient: Vector) -> Vector:
-    """-H·g by the compact formula; `rows` are [S; Y], `inverse` is U, `inner` D + γYYᵀ."""
+def _newton(
+    rows: Matrix, inverse: Matrix, inner: Matrix, gamma: float, gradient: Vector, products: Vector
+) -> Vector:
+    """-H·g by the compact formula; `rows` are [S; Y], `inverse` is U, `inner` D + γYYᵀ.
+
+    By `dot` and not by @, which takes longer to begin than to compute.
+    """
     count = len(inverse)
-    products = rows.dot(gradient)  # `dot` and not @, which takes longer to begin than to compute
     p = inverse.dot(products[:count])
     factors = np.empty(2 * count)
     factors[:count] = (gamma * products[count:] - inner.dot(p)).dot(inverse)
