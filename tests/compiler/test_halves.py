@@ -74,7 +74,8 @@ def test_the_plan_looks_at_shapes_alone():
         assert chosen((8, 64, 64, 1), 64, threads) == (False, 2, threads)
         assert chosen((4, 32, 16, 4), 1000, threads) == (False, 2, threads)
         assert chosen((784, 256, 128, 10), 128, threads) == (False, 0, threads)  # many weights
-        assert chosen((4, 8, 4), 32, threads) == (False, 0, 1)  # little work
+        assert chosen((4, 8, 4), 128, threads) == (False, 0, 1)  # little work
+        assert chosen((64, 64, 64, 64), 16, threads)[1] == 0  # a single panel
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

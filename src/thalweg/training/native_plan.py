@@ -31,7 +31,7 @@ HALVES = 2
 WEIGHTS_PER_VALUE = 30
 """Weights for each value of a sample from which threads may share the samples of a batch."""
 
-WORK_PER_THREAD = 8e5
+WORK_PER_THREAD = 5e5
 """Floating-point operations of a step (in float32) from which another thread pays."""
 
 
@@ -126,8 +126,8 @@ def plan(
         block = min(block, -(-batch_size // (chunks * lanes)) * lanes)
     work = 6.0 * weights * batch_size * item / 4
     most = max(1, int(work / WORK_PER_THREAD))
-    if not blocked and most > 1 and weights <= batch_size * sum(widths):
-        chunks = HALVES
+    if not blocked and most > 1 and lanes < batch_size and weights <= batch_size * sum(widths):
+        chunks = HALVES  # sums are fewer than the values of the samples
     # Where threads share the samples of a batch, the values of half of them change cores before
     # the sums; a narrow network computes too little with each of them for that.
     apart = bool(chunks) or weights >= WEIGHTS_PER_VALUE * sum(widths)
