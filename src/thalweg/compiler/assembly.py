@@ -13,9 +13,11 @@ Examples
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 __all__ = ["Assembly", "Builder", "Value", "llvm_type"]
@@ -206,6 +208,22 @@ _SUFFIX = {"float32": "f32", "float64": "f64"}
 _FLAGS = "contract"
 
 
+@lru_cache(maxsize=512)
+def _literal(value: float, sign: float, dtype: str) -> str:
+    """A number of a dtype; the sign tells its zeros apart."""
+    if dtype == "float32":
+        value = struct.unpack("f", struct.pack("f", value))[0] if abs(value) < 3.5e38 else value
+    if dtype in ("float32", "float64"):
+        return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+    return str(int(value))
+
+
+@lru_cache(maxsize=512)
+def _lanes(one: str, width: int) -> str:
+    """The same in every lane."""
+    return f"<{', '.join([one] * width)}>"
+
+
 class Builder:
     """Instructions on vectors of one width and one floating-point dtype."""
 
@@ -226,21 +244,15 @@ class Builder:
     # -- constants ------------------------------------------------------------------------
     def literal(self, value: float) -> str:
         """A number as LLVM reads it exactly (float32 constants are written as doubles)."""
-        if self.dtype == "float32":
-            value = struct.unpack("f", struct.pack("f", value))[0] if abs(value) < 3.5e38 else value
-        if self.dtype in ("float32", "float64"):
-            return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
-        return str(int(value))
+        return _literal(value, math.copysign(1.0, value), self.dtype)
 
     def constant(self, value: float) -> Value:
         """The number in every lane."""
-        lanes = ", ".join([f"{self.element} {self.literal(value)}"] * self.width)
-        return Value(f"<{lanes}>", self.type)
+        return Value(_lanes(f"{self.element} {self.literal(value)}", self.width), self.type)
 
     def integer_constant(self, value: int) -> Value:
         """The integer (as wide as the dtype) in every lane."""
-        lanes = ", ".join([f"{_INTEGER[self.dtype]} {value}"] * self.width)
-        return Value(f"<{lanes}>", self.integer)
+        return Value(_lanes(f"{_INTEGER[self.dtype]} {value}", self.width), self.integer)
 
     # -- arithmetic -----------------------------------------------------------------------
     def _binary(self, name: str, a: Value, b: Value) -> Value:

@@ -7,10 +7,13 @@ are computed once as scalars and spread over the lanes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
+from operator import itemgetter
+from typing import Any
 
 from thalweg.compiler.assembly import Assembly, Value, llvm_type
 from thalweg.compiler.loops import (
@@ -298,7 +301,7 @@ class NestWriter:
 
     def forget(self) -> None:
         """Drop what was written for another place."""
-        self.memo: dict[tuple[int, Offsets, int], Value] = {}
+        self.memo: dict[tuple[int, Any, int], Value] = {}
         self.squares: dict[tuple[int, Offsets], list[Value]] = {}
 
     # -- one tile -------------------------------------------------------------------------
@@ -384,8 +387,8 @@ class NestWriter:
     def _invariant(self, expr: Expr) -> bool:
         return self.nest.vector is None or self.nest.vector not in expr.axes
 
-    def _key(self, expr: Expr, member: Offsets, width: int) -> tuple[int, Offsets, int]:
-        return id(expr), tuple([member[a] for a in expr.axes]), width
+    def _key(self, expr: Expr, member: Offsets, width: int) -> tuple[int, Any, int]:
+        return id(expr), _picked(expr.axes)(member), width
 
     def _part(self, expr: Expr, member: Offsets, width: int) -> None:
         key = self._key(expr, member, width)
@@ -481,6 +484,12 @@ def _repeatable(nest: Nest) -> bool:
     """Whether an index can be run twice: nothing is changed in place, no store hides another."""
     stores = [s.access.buffer for s in (*nest.inner, *nest.stores)]
     return len(set(stores)) == len(stores) and not set(stores) & nest.reads()
+
+
+@lru_cache(maxsize=256)
+def _picked(axes: frozenset[int]) -> Callable[[Offsets], Any]:
+    """What picks the offsets along some axes."""
+    return itemgetter(*axes) if axes else lambda member: ()
 
 
 def _alignment(access: Access) -> int:
