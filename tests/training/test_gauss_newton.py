@@ -107,6 +107,41 @@ def test_model_is_the_generalised_gauss_newton_model(name, final, kind, form, na
     assert model.top == pytest.approx(np.max(np.diag(curvature)), rel=1e-11)
 
 
+SINGLE = {
+    "wider": [Dense(3, 2, "tanh"), Dense(2, 6, "tanh"), Dense(6, 1)],
+    "narrower": [Dense(3, 7, "sigmoid"), Dense(7, 3, "tanh"), Dense(3, 1, "tanh")],
+    "no biases": [Dense(3, 4, "tanh", bias=False), Dense(4, 5, "tanh"), Dense(5, 1, bias=False)],
+    "one layer": [Dense(3, 1, "sigmoid")],
+}
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("name", SINGLE)
+def test_matrix_of_a_single_output_is_that_of_its_jacobian(name, native, monkeypatch):
+    monkeypatch.setattr("thalweg.training.primal.BLOCK_BYTES", 1)
+    network, rng = Network(SINGLE[name]), np.random.default_rng(4)
+    X, T, w = rng.normal(size=(150, 3)), rng.normal(size=(150, 1)), rng.uniform(0.0, 2.0, 150)
+    theta = rng.normal(size=network.count)
+    equations = NormalEquations(NetworkObjective(network, loss("mse")), X, T, w, native, "primal")
+
+    def outputs(point):
+        leaves, params = iter(equations.split(point)), []
+        for layer in network.layers:
+            params.append({key: next(leaves) for key in layer.shapes})
+        return network(params, X)[:, 0]
+
+    y, J = outputs(theta), tw.jacobian(outputs)(theta)
+    model = equations.at(theta)
+    wanted = 2.0 * (J.T * w) @ J / w.sum()
+    np.testing.assert_allclose(model.matrix(), wanted, rtol=1e-11, atol=1e-13)
+    np.testing.assert_array_equal(model.matrix(), model.matrix().T)
+    gradient = 2.0 * J.T @ (w * (y - T[:, 0])) / w.sum()
+    np.testing.assert_allclose(model.gradient, gradient, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(model.loss, w @ (y - T[:, 0]) ** 2 / w.sum(), rtol=1e-12)
+    step = np.linalg.solve(wanted + 1e-3 * np.eye(len(wanted)), -gradient)
+    np.testing.assert_allclose(model.step(1e-3), step, rtol=1e-8)
+
+
 CASES = {
     "mse": ("mse", "identity", lambda rng, n: rng.normal(size=(n, 2))),
     "cross entropy": ("cross_entropy", "softmax", lambda rng, n: np.eye(2)[rng.integers(0, 2, n)]),

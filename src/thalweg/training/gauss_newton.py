@@ -6,7 +6,7 @@ With outputs :math:`z_i = f(θ, x_i)`, their Jacobian :math:`J_i = ∂z_i/∂θ`
 .. math:: H = \frac{1}{\sum w_i} \sum_i w_i\, J_i^\top \frac{∂^2ℓ}{∂z^2} J_i
           + \frac{∂^2\,\text{penalty}}{∂θ^2} ,
 
-which is :math:`2 J^\top J / N` for the mean squared error. J is never formed. There are three
+which is :math:`2 J^\top J / N` for the mean squared error. J is never kept. There are three
 ways to solve :math:`(H + μI)\,s = -g`, for n samples of O outputs each and P parameters:
 
 ========== ================================ ================ ======================= ==========

@@ -16,6 +16,8 @@ Examples
 >>> pairs = LayerPairs(Places(Network([Dense(2, 3), Dense(3, 1)])))
 >>> [(pair.left, pair.right, pair.size) for pair in pairs]
 [(0, 0, 36), (0, 1, 36), (1, 1, 10)]
+>>> [(pair.left, pair.right, pair.shape) for pair in LayerPairs(pairs.places, rows=True)]
+[(0, 0, (6, 6)), (0, 1, (9, 4)), (1, 1, (4, 4))]
 """
 
 from __future__ import annotations
@@ -141,6 +143,8 @@ class LayerPairs:
         found = np.empty((count, count), np.intp)
         for pair, start in zip(self.pairs, self.starts, strict=False):
             own = start + pair.numbers(self.places)
+            if pair.left == pair.right:  # of two sums that differ by rounding, one for both places
+                own = np.minimum(own, own.T)
             found[self.span(pair.left), self.span(pair.right)] = own
             found[self.span(pair.right), self.span(pair.left)] = own.T
         return found

@@ -8,7 +8,8 @@ A block of it, for layers l and m, is a sum over samples of Kronecker products,
 and that is one matrix product: all products of two neurons' δ, by all products of two inputs,
 over the samples. Within a layer both are symmetric, which halves the work of the
 symmetric product JᵀSJ, and the outputs are summed before the product, which divides it by their
-number. Rows of J are never made.
+number. For a single output there is nothing to sum: between two layers the rows of J, made for a
+block of samples at a time, give as many sums, and fewer factors have to be made.
 """
 
 from __future__ import annotations
