@@ -79,7 +79,7 @@ def align(*operands: Any, inexact: bool = False) -> list[Node]:
 
 
 def _aligned_soon(operands: Sequence[Any], inexact: bool) -> Sequence[Node] | None:
-    """The same for the most frequent operands: like nodes, or one beside a Python float."""
+    """The same for the most frequent operands: like nodes, or one beside a Python number."""
     if len(operands) > 2:
         return None
     first, last = operands[0], operands[-1]
@@ -87,13 +87,14 @@ def _aligned_soon(operands: Sequence[Any], inexact: bool) -> Sequence[Node] | No
         if type(last) is Node:
             same = first.shape == last.shape and first.dtype is last.dtype
             return operands if same and (first.dtype.kind == "f" or not inexact) else None
-        if type(last) is float and first.dtype.kind == "f":
-            return first, _full(last, first)
-    elif type(first) is float and type(last) is Node and last.dtype.kind == "f":
-        return _full(first, last), last
+        if type(last) in _WEAK and first.dtype.kind == "f":
+            return first, _full(float(last), first)
+    elif type(first) in _WEAK and type(last) is Node and last.dtype.kind == "f":
+        return _full(float(first), last), last
     return None
 
 
+_WEAK = (float, int)
 _TYPED = (Node, float, int, bool)  # NumPy's own numbers are not weak, Python's are
 
 
