@@ -28,21 +28,30 @@ array([[2., 0.],
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 import thalweg.numpy as tnp
-from thalweg.errors import DifferentiationError, ShapeError, TracingError
+from thalweg.errors import DifferentiationError, OptionError, ShapeError, TracingError
 from thalweg.graph import Node
 from thalweg.optim.derived import Evaluator, derived, evaluator
 from thalweg.optim.layout import Matrix, Vector
 from thalweg.tracing import trace_tree
 from thalweg.trees import flatten
 
-__all__ = ["Evaluator", "Given", "Smooth", "Traced", "evaluator", "numerical_jacobian", "smooth"]
+__all__ = [
+    "Evaluator",
+    "Given",
+    "Smooth",
+    "Traced",
+    "evaluator",
+    "laid_out",
+    "numerical_jacobian",
+    "smooth",
+]
 
 
 class Smooth(ABC):
@@ -97,7 +106,7 @@ class Traced(Smooth):
 
     def __init__(self, function: Callable[[Any], Any], n: int) -> None:
         self.n = n
-        graph = trace_tree(lambda x: _laid_out(function(x)), (np.zeros(n),), ["x"]).graph
+        graph = trace_tree(lambda x: laid_out(function(x)), (np.zeros(n),), ["x"]).graph
         self._derived, self._arrays = derived(graph)
         self.m = self._derived.m
 
@@ -178,7 +187,9 @@ class Given(Smooth):
     ) -> None:
         self._function, self._jacobian, self._second = function, derivative, second
         self.n = x0.size
-        self.m = _numbers(function(x0)).size
+        first = function(x0)
+        _refuse_truth(flatten(first)[0])
+        self.m = _numbers(first).size
         self.has_curvature = second is not None
 
     def value(self, x: Vector) -> Vector:
@@ -275,6 +286,8 @@ def smooth(
     if jac is None:
         try:
             return Traced(function, x0.size)
+        except OptionError:
+            raise
         except Exception as error:
             function(x0.copy())  # the user's own mistakes surface as they are
             raise TracingError(
@@ -301,6 +314,16 @@ def _numerical_curvature(
     return second
 
 
+def _refuse_truth(leaves: Sequence[Any]) -> None:
+    """A constraint written as a comparison is true or false everywhere: it has no slope."""
+    for leaf in leaves:
+        if isinstance(leaf, bool) or getattr(leaf, "dtype", None) == np.bool_:
+            raise OptionError(
+                "a function returned true or false, and numbers are needed: write x[0] <= 1 as "
+                "x[0] - 1, which must be <= 0."
+            )
+
+
 def _numbers(result: Any) -> Vector:
     """All numbers of a result as a vector."""
     if result is None:
@@ -311,9 +334,10 @@ def _numbers(result: Any) -> Vector:
     )
 
 
-def _laid_out(result: Any) -> Any:
-    """The same for traced results."""
+def laid_out(result: Any) -> Any:
+    """The same for traced results, which may be ordinary ones."""
     leaves = flatten(result)[0]
+    _refuse_truth(leaves)
     if not leaves:
         return np.zeros(0)
     flat = [

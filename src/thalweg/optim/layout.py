@@ -11,6 +11,7 @@ np.float64(3.0)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from thalweg.errors import ShapeError
 from thalweg.tracing import as_array
-from thalweg.trees import flatten, paths, unflatten
+from thalweg.trees import Structure, flatten, paths, unflatten
 
 __all__ = ["Layout", "Matrix", "Vector", "same_point"]
 
@@ -38,12 +39,11 @@ class Layout:
     Parameters
     ----------
     tree : array-like, or dict, list or tuple of array-likes
-        An example; a list of numbers counts as one vector.
+        An example; a list of numbers counts as one vector, wherever it stands.
     """
 
     def __init__(self, tree: Any) -> None:
-        tree = np.asarray(tree, dtype=np.float64) if _is_number_list(tree) else tree
-        leaves, self.structure = flatten(tree)
+        leaves, self.structure = flatten(_with_vectors(tree))
         arrays = [np.asarray(as_array(leaf), dtype=np.float64) for leaf in leaves]
         self.shapes = [a.shape for a in arrays]
         self.plain = self.structure.kind is None and arrays[0].ndim == 1
@@ -56,9 +56,7 @@ class Layout:
 
     def ravel(self, tree: Any) -> Vector:
         """The entries of a tree of the same structure as one vector."""
-        if _is_number_list(tree):
-            tree = np.asarray(tree, dtype=np.float64)
-        leaves, structure = flatten(tree)
+        leaves, structure = flatten(_with_vectors(tree))
         arrays = [np.asarray(leaf, dtype=np.float64) for leaf in leaves]
         if structure != self.structure or [a.shape for a in arrays] != self.shapes:
             raise ShapeError(
@@ -78,7 +76,8 @@ class Layout:
             tree = np.array([fill if v is None else v for v in tree], dtype=np.float64)
         if isinstance(tree, np.ndarray) and tree.size == self.size:
             return np.where(np.isnan(tree), fill, tree).astype(np.float64).ravel()
-        return self.ravel(tree)
+        shapes = iter(self.shapes)
+        return self._join(list(_spread(self.structure, tree, fill, shapes)))
 
     def unravel(self, vector: Any) -> Any:
         """The tree of a vector, which may be traced."""
@@ -106,6 +105,50 @@ class Layout:
         if not arrays:
             return np.zeros(0)
         return np.concatenate([a.ravel() for a in arrays])
+
+
+def _with_vectors(tree: Any) -> Any:
+    """The same tree with lists of numbers as vectors."""
+    if _is_number_list(tree):
+        return np.asarray(tree, dtype=np.float64)
+    if isinstance(tree, dict):
+        return {key: _with_vectors(child) for key, child in tree.items()}
+    if isinstance(tree, list | tuple):
+        children = [_with_vectors(child) for child in tree]
+        return type(tree)(*children) if hasattr(tree, "_fields") else type(tree)(children)
+    return tree
+
+
+def _spread(
+    structure: Structure, tree: Any, fill: float, shapes: Iterator[tuple[int, ...]]
+) -> Iterator[Vector]:
+    """An array for every leaf; None, or one number, for a whole branch or in an array."""
+    if structure.kind is None:
+        yield _filled(tree, fill, next(shapes))
+        return
+    names: list[Any] = list(structure.keys) or list(range(len(structure.children)))
+    whole = tree is None or np.isscalar(tree)
+    if not whole:
+        found = list(tree) if isinstance(tree, dict) else list(range(len(tree)))
+        if sorted(map(str, found)) != sorted(map(str, names)):
+            raise ShapeError("expected the structure of x0, found {tree!r:.60}", tree=tree)
+    for name, child in zip(names, structure.children, strict=True):
+        yield from _spread(child, tree if whole else tree[name], fill, shapes)
+
+
+def _filled(given: Any, fill: float, shape: tuple[int, ...]) -> Vector:
+    """One array of a shape from a number, or from an array with gaps."""
+    found = np.asarray(np.array(fill if given is None else given, dtype=object))
+    numbers = np.array([fill if v is None else v for v in found.ravel()], dtype=np.float64)
+    if found.ndim == 0:
+        return np.full(shape, numbers[0])
+    if found.shape != shape:
+        raise ShapeError(
+            "expected an array of shape {shape}, as in x0, found {found}",
+            shape=shape,
+            found=found.shape,
+        )
+    return numbers.reshape(shape)
 
 
 def _is_number_list(tree: Any) -> bool:

@@ -23,7 +23,7 @@ from thalweg.optim.layout import Layout, Vector
 from thalweg.optim.problem import Problem, SmoothObjective
 from thalweg.optim.result import Iteration, Result
 from thalweg.optim.run import Limits, Run
-from thalweg.optim.scipy_style import split_bounds, split_constraints
+from thalweg.optim.scipy_style import given_constraints, split_bounds, split_constraints
 from thalweg.optim.solution import method_named, solve
 from thalweg.phrases import Phrase
 
@@ -72,13 +72,15 @@ def minimize(
     inequalities, equalities : callable or sequence of callables, optional
         ``g(x)``, which must be ≤ 0, and ``h(x)``, which must be 0; each returns a number, an
         array or a list of them.
-    constraints : dict or sequence of dicts, optional
+    constraints : dict, constraint object or sequence of them, optional
         SciPy's form, with SciPy's sign: ``{"type": "ineq", "fun": c}`` means c(x) ≥ 0.
+        `scipy.optimize.LinearConstraint` and `NonlinearConstraint` are accepted.
     args : tuple
         Further arguments of `f`.
     jac : callable, True or "numerical", optional
         The gradient ``jac(x, *args)`` of a plain function; True if `f` returns value and
-        gradient; ``"numerical"`` for central differences.
+        gradient; ``"numerical"`` for central differences, also of constraints that cannot be
+        traced.
     hess : callable or "numerical", optional
         The Hessian ``hess(x, *args)``, for plain functions.
     tol : float, optional
@@ -164,8 +166,11 @@ def _optimise(
     x = layout.start
     function = objective_function(f, layout, given)
     equal, unequal = split_constraints(given["constraints"])
-    eq = constraint_function([*_listed(given["equalities"]), *equal], layout, "an equality")
-    ineq = constraint_function([*_listed(given["inequalities"]), *unequal], layout, "an inequality")
+    jac = difference(given["jac"])
+    eq = constraint_function([*_listed(given, "equalities"), *equal], layout, "an equality", jac)
+    ineq = constraint_function(
+        [*_listed(given, "inequalities"), *unequal], layout, "an inequality", jac
+    )
     if given["check_derivatives"]:
         for constraint in (eq, ineq):
             if isinstance(constraint, Given):
@@ -185,7 +190,7 @@ def _optimise(
             "or method='augmented-lagrangian', inner={name!r}.",
             name=name,
         )
-    tol = TOLERANCE.get(name, 1e-8) if given["tol"] is None else given["tol"]
+    tol = TOLERANCE.get(name, 1e-8) if given["tol"] is None else not_negative(given["tol"], "tol")
     return solve(problem, x, name, tol, layout, options)
 
 
@@ -203,14 +208,32 @@ def default_method(problem: Problem) -> str:
     return "bfgs" if n <= MANY else "lbfgs"
 
 
+def not_negative(value: Any, name: str) -> Any:
+    """The number of a limit or tolerance.
+
+    Raises
+    ------
+    OptionError
+        If it is none, or below zero.
+    """
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not value >= 0:
+        raise OptionError("{name}={value!r} must be a number from 0 up.", name=name, value=value)
+    return value
+
+
 def make_run(given: Mapping[str, Any], layout: Layout, sign: float = 1.0) -> Run:
     """Limits and callback from the keywords of the entry points."""
     standard = Limits()
     goal = given["goal"]
+
+    def limit(name: str, otherwise: Any) -> Any:
+        return otherwise if given[name] is None else not_negative(given[name], name)
+
     limits = Limits(
-        standard.iterations if given["max_iterations"] is None else given["max_iterations"],
-        standard.evaluations if given["max_evaluations"] is None else given["max_evaluations"],
-        standard.seconds if given["max_time"] is None else given["max_time"],
+        limit("max_iterations", standard.iterations),
+        limit("max_evaluations", standard.evaluations),
+        limit("max_time", standard.seconds),
         standard.goal if goal is None else sign * goal,
     )
     return Run(limits, given["callback"], layout.unravel, sign)
@@ -219,6 +242,11 @@ def make_run(given: Mapping[str, Any], layout: Layout, sign: float = 1.0) -> Run
 def objective_function(f: Callable[..., Any], layout: Layout, given: Mapping[str, Any]) -> Smooth:
     """The user's function of a tree as a `Smooth` function of one vector."""
     args, jac, hess = given["args"], given["jac"], given["hess"]
+    if not callable(f):
+        raise OptionError("the first argument must be a function, not {f!r:.60}.", f=f)
+    args = args if isinstance(args, tuple) else (args,)
+    jac = jac if jac is True or callable(jac) else difference(jac)
+    hess = hess if callable(hess) else difference(hess, "hess")
     if jac is True:
         pair = f
         f, jac = (lambda *a: pair(*a)[0]), (lambda *a: pair(*a)[1])
@@ -295,23 +323,56 @@ def _check_curvature(function: Smooth, x: Vector, layout: Layout) -> None:
         )
 
 
-def _listed(constraints: Any) -> list[Any]:
+def difference(derivative: Any, name: str = "jac") -> str | None:
+    """``"numerical"`` where differences are asked for, in whatever words.
+
+    Raises
+    ------
+    OptionError
+        For what is neither that nor a derivative.
+    """
+    if derivative is None or derivative is False or callable(derivative) or derivative is True:
+        return None
+    if isinstance(derivative, str) and derivative in DIFFERENCES:
+        return "numerical"
+    raise OptionError(
+        "{name}={derivative!r:.60} is no derivative: give a function, or 'numerical' for "
+        "central differences, or leave it away to have it derived.",
+        name=name,
+        derivative=derivative,
+    )
+
+
+DIFFERENCES = ("numerical", "2-point", "3-point")
+
+
+def _listed(given: Mapping[str, Any], name: str) -> list[Any]:
+    constraints = given[name]
     if constraints is None:
         return []
-    return [constraints] if callable(constraints) else list(constraints)
+    listed = list(constraints) if isinstance(constraints, list | tuple) else [constraints]
+    for one in listed:
+        if not callable(one):
+            raise OptionError(
+                "{name} takes functions of x, not {one!r:.60}. SciPy's dictionaries go to "
+                "constraints=...",
+                name=name,
+                one=one,
+            )
+    return listed
 
 
-def constraint_function(parts: Sequence[Any], layout: Layout, name: str) -> Smooth | None:
+def constraint_function(
+    parts: Sequence[Any], layout: Layout, name: str, jac: str | None = None
+) -> Smooth | None:
     """Constraints, callables or (fun, jac) pairs with a sign, as one `Smooth` function."""
     if not parts:
         return None
-    if all(callable(part) for part in parts):
+    if jac is None and all(callable(part) for part in parts):
 
         def together(x: Any) -> Any:
             tree = layout.unravel(x)
             return [part(tree) for part in parts]
 
         return smooth(together, layout.start, name=name + " constraint")
-    from thalweg.optim.scipy_style import given_constraints
-
-    return given_constraints(parts, layout, name)
+    return given_constraints(parts, layout, name + " constraint", jac)

@@ -54,6 +54,13 @@ class Bounds:
     upper: Vector
 
     def __post_init__(self) -> None:
+        blank = np.flatnonzero(np.isnan(self.lower) | np.isnan(self.upper))
+        if blank.size:
+            raise OptionError(
+                "bounds: entry {k} of x has a bound that is not a number (entries counted from "
+                "0). Where there is none, write None or infinity.",
+                k=int(blank[0]),
+            )
         crossed = np.flatnonzero(~(self.lower <= self.upper))
         if crossed.size:
             k = int(crossed[0])

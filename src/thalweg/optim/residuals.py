@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.optim.layout import Layout
-from thalweg.optim.minimisation import make_run, objective_function
+from thalweg.optim.minimisation import make_run, not_negative, objective_function
 from thalweg.optim.problem import Problem, SmoothLeastSquares
 from thalweg.optim.result import Iteration, Result
 from thalweg.optim.scipy_style import split_bounds
@@ -101,7 +101,7 @@ def least_squares(
         split_bounds(bounds, layout, pairs=False),
         run=make_run(given, layout),
     )
-    result = solve(problem, layout.start, method, tol, layout, options)
+    result = solve(problem, layout.start, method, not_negative(tol, "tol"), layout, options)
     value, slopes = objective.derivative(layout.ravel(result.x))
     result.cost = float(result.fun)
     result.fun, result.jac = np.asarray(value), slopes

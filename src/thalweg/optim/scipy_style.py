@@ -15,12 +15,69 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.errors import OptionError
-from thalweg.optim.functions import Given, Smooth, numerical_jacobian
+from thalweg.errors import OptionError, TracingError, suggest
+from thalweg.optim.functions import Given, Smooth, laid_out, smooth
 from thalweg.optim.layout import Layout, Vector
 from thalweg.optim.problem import Bounds
+from thalweg.phrases import Phrase
 
-__all__ = ["given_constraints", "split_bounds", "split_constraints"]
+__all__ = [
+    "given_constraints",
+    "method_hint",
+    "option_hint",
+    "split_bounds",
+    "split_constraints",
+]
+
+METHODS = {
+    **dict.fromkeys(("slsqp", "trust-constr", "cobyla", "cobyqa"), "interior-point"),
+    **dict.fromkeys(("trust-ncg", "trust-krylov", "tnc"), "newton-cg"),
+    **dict.fromkeys(("nelder-mead", "powell"), "bfgs"),
+    **dict.fromkeys(("trf", "dogbox"), "lm"),
+    "l-bfgs-b": "lbfgs",
+    "trust-exact": "newton",
+    "dogleg": "newton-dogleg",
+}
+"""Names of SciPy's methods, and what comes nearest."""
+
+OPTIONS = {
+    "maxiter": "max_iterations",
+    **dict.fromkeys(("maxfun", "maxfev", "max_nfev"), "max_evaluations"),
+    **dict.fromkeys(("ftol", "gtol", "xtol", "eps"), "tol"),
+    **dict.fromkeys(("disp", "verbose", "iprint"), "callback"),
+    "maxcor": "memory",
+}
+"""Names of SciPy's options, and the keywords here."""
+
+
+def method_hint(name: str, known: Mapping[str, Any]) -> Phrase:
+    """What to write instead of a method's name that is not known.
+
+    Examples
+    --------
+    >>> method_hint("SLSQP", {})
+    " Of SciPy's 'SLSQP' the nearest here is method='interior-point'."
+    """
+    ours = name.lower() if name.lower() in known else METHODS.get(name.lower())
+    if ours is None:
+        return suggest(name, known)
+    return Phrase(" Of SciPy's {name!r} the nearest here is method={ours!r}.", name=name, ours=ours)
+
+
+def option_hint(name: str) -> Phrase | None:
+    """What to write instead of an option of SciPy's; None if it is none.
+
+    Examples
+    --------
+    >>> option_hint("maxiter")
+    " SciPy's maxiter is the keyword max_iterations here."
+    """
+    if name == "options":
+        return Phrase(" Options are keywords of their own here, such as max_iterations=100.")
+    if name not in OPTIONS:
+        return None
+    ours = OPTIONS[name]
+    return Phrase(" SciPy's {name} is the keyword {ours} here.", name=name, ours=ours)
 
 
 @dataclass(frozen=True)
@@ -32,31 +89,68 @@ class _WithJacobian:
 
 
 def split_constraints(constraints: Any) -> tuple[list[Any], list[Any]]:
-    """SciPy's dictionaries as equalities h = 0 and inequalities g ≤ 0.
+    """SciPy's dictionaries and constraint objects as equalities h = 0 and inequalities g ≤ 0.
 
     Raises
     ------
     OptionError
-        For other things than dictionaries of type "eq" or "ineq".
+        For other things.
     """
     if constraints is None:
         return [], []
-    given = [constraints] if isinstance(constraints, Mapping) else list(constraints)
+    single = isinstance(constraints, Mapping) or _is_object(constraints)
     equal: list[Any] = []
     unequal: list[Any] = []
-    for one in given:
+    for one in [constraints] if single else list(constraints):
+        if _is_object(one):
+            _between(one, equal, unequal)
+            continue
         kind = one.get("type") if isinstance(one, Mapping) else None
-        if kind not in ("eq", "ineq"):
+        if kind not in ("eq", "ineq") or not callable(one.get("fun")):
             raise OptionError(
-                "constraints takes SciPy's dictionaries with type 'eq' or 'ineq' (fun >= "
-                "0), not {one!r:.60}. Or pass equalities=h (h = 0) and inequalities=g (g "
-                "<= 0).",
+                "constraints takes SciPy's dictionaries with type 'eq' or 'ineq' and a function "
+                "fun (fun >= 0), LinearConstraint and NonlinearConstraint, not {one!r:.60}. Or "
+                "pass equalities=h (h = 0) and inequalities=g (g <= 0).",
                 one=one,
             )
-        assert isinstance(one, Mapping)
         sign = 1.0 if kind == "eq" else -1.0
         (equal if kind == "eq" else unequal).append(_signed(one, sign))
     return equal, unequal
+
+
+def _is_object(one: Any) -> bool:
+    """Whether this is a LinearConstraint or a NonlinearConstraint."""
+    return hasattr(one, "lb") and hasattr(one, "ub") and (hasattr(one, "A") or hasattr(one, "fun"))
+
+
+def _between(one: Any, equal: list[Any], unequal: list[Any]) -> None:
+    """Constraints of both kinds of lb ≤ c(x) ≤ ub."""
+    if hasattr(one, "A"):
+        matrix = one.A.toarray() if hasattr(one.A, "toarray") else np.atleast_2d(one.A)
+        fun, jac = (lambda x: matrix @ x), None
+    else:
+        fun, jac = one.fun, one.jac
+    low, high = np.broadcast_arrays(*(np.asarray(b, dtype=np.float64) for b in (one.lb, one.ub)))
+    same = low == high
+    for wanted, bound, sign, kind in (
+        (same, low, 1.0, equal),
+        (np.isfinite(low) & ~same, low, -1.0, unequal),
+        (np.isfinite(high) & ~same, high, 1.0, unequal),
+    ):
+        if np.any(wanted):
+            rows = np.flatnonzero(wanted) if wanted.ndim else slice(None)
+            kind.append(_beyond(fun, jac, rows, bound[rows] if bound.ndim else bound, sign))
+
+
+def _beyond(fun: Any, jac: Any, rows: Any, bound: Vector, sign: float) -> Any:
+    """sign·(c(x) - bound) of some rows of c."""
+
+    def value(x: Any) -> Any:
+        return sign * (laid_out(fun(x))[rows] - bound)
+
+    if not callable(jac):
+        return value if jac is None else _WithJacobian(value, jac)
+    return _WithJacobian(value, lambda x: sign * np.atleast_2d(np.asarray(jac(x)))[rows])
 
 
 def _signed(one: Mapping[str, Any], sign: float) -> Any:
@@ -76,25 +170,22 @@ def _signed(one: Mapping[str, Any], sign: float) -> Any:
     return _WithJacobian(times_sign(fun), times_sign(jac) if callable(jac) else jac)
 
 
-def given_constraints(parts: Sequence[Any], layout: Layout, name: str) -> Smooth:
-    """Constraints of which some have given Jacobians, stacked; second derivatives by differences.
+def given_constraints(parts: Sequence[Any], layout: Layout, name: str, jac: Any) -> Smooth:
+    """Constraints of which some have Jacobians or differences, stacked.
 
     Parameters
     ----------
     parts : sequence of callable or constraint with Jacobian
     layout : Layout
     name : str
+    jac : str, optional
+        ``"numerical"`` for differences of those that have no Jacobian and cannot be traced.
     """
-    from thalweg.optim.functions import smooth
-
     pieces: list[Smooth] = []
     for part in parts:
-        if callable(part):
-            pieces.append(smooth(_on_vector(part, layout), layout.start, name=name))
-            continue
-        fun = _on_vector(part.fun, layout)
-        jac = numerical_jacobian(fun) if not callable(part.jac) else _on_vector(part.jac, layout)
-        pieces.append(Given(fun, jac, None, layout.start))
+        fun, given = (part, jac) if callable(part) else (part.fun, part.jac)
+        given = _on_vector(given, layout) if callable(given) else given
+        pieces.append(_piece(_on_vector(fun, layout), layout.start, given, name))
 
     def value(x: Vector) -> Vector:
         return np.concatenate([p.value(x) for p in pieces])
@@ -102,7 +193,25 @@ def given_constraints(parts: Sequence[Any], layout: Layout, name: str) -> Smooth
     def jacobian(x: Vector) -> Any:
         return np.concatenate([p.derivative(x)[1] for p in pieces])
 
-    return Given(value, jacobian, None, layout.start)
+    def curvature(x: Vector, u: Vector) -> Any:
+        ends = np.cumsum([p.m for p in pieces])[:-1]
+        weights = np.split(u, ends)
+        return sum(p.curvature(x, w) for p, w in zip(pieces, weights, strict=True))
+
+    second = curvature if all(p.has_curvature for p in pieces) else None
+    return Given(value, jacobian, second, layout.start)
+
+
+def _piece(fun: Callable[[Vector], Any], x0: Vector, jac: Any, name: str) -> Smooth:
+    """One constraint; where differences are asked for, derived all the same if it can be."""
+    if callable(jac):
+        return Given(fun, jac, None, x0)
+    try:
+        return smooth(fun, x0, name=name)
+    except TracingError:
+        if jac is None:
+            raise
+        return smooth(fun, x0, "numerical", name=name)
 
 
 def _on_vector(function: Callable[[Any], Any], layout: Layout) -> Callable[[Vector], Any]:

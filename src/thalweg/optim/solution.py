@@ -15,6 +15,7 @@ from thalweg.optim.methods import METHODS, Method, options_of
 from thalweg.optim.problem import Problem
 from thalweg.optim.result import KKT, Multipliers, Result, Status
 from thalweg.optim.run import Halt, Point
+from thalweg.optim.scipy_style import method_hint, option_hint
 
 __all__ = ["method_named", "solve"]
 
@@ -28,7 +29,8 @@ def method_named(name: str) -> Method:
         With the nearest known name.
     """
     if name not in METHODS:
-        raise OptionError("unknown method {name!r}.{hint}", name=name, hint=suggest(name, METHODS))
+        hint = method_hint(str(name), METHODS)
+        raise OptionError("unknown method {name!r}.{hint}", name=name, hint=hint)
     return METHODS[name]
 
 
@@ -81,7 +83,7 @@ def _check(options: Mapping[str, Any], method: str) -> None:
                 "method {method!r} has no option {name!r}.{hint}",
                 method=method,
                 name=name,
-                hint=suggest(name, known) if known else "",
+                hint=option_hint(name) or (suggest(name, known) if known else ""),
             )
 
 
