@@ -18,6 +18,7 @@ from thalweg.nn.losses import loss
 from thalweg.nn.network import Dense, Network
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.rules import Adam
+from thalweg.training import native_plan
 from thalweg.training.batches import Samples
 from thalweg.training.native_program import NativeProgram
 from thalweg.training.native_sums import NativeSums
@@ -69,16 +70,16 @@ def test_an_interrupt_leaves_long_work_behind(threads):
 
 # -- training --------------------------------------------------------------------------------------
 RNG = np.random.default_rng(3)
-WIDTHS = {"chunked": 64, "blocked": 128}
+CHUNK_BYTES = {"chunked": 1 << 20, "blocked": 0}
 
 
 @unix
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("kind", WIDTHS)
+@pytest.mark.parametrize("kind", CHUNK_BYTES)
 def test_an_interrupted_batch_is_given_up(kind, threads, monkeypatch):
     monkeypatch.setattr(Pace, "threads", property(lambda self: self.most))
-    width = WIDTHS[kind]
-    net = Network([Dense(8, width, "tanh"), Dense(width, width, "tanh"), Dense(width, 1)])
+    monkeypatch.setattr(native_plan, "CHUNK_BYTES", CHUNK_BYTES[kind])
+    net = Network([Dense(8, 64, "tanh"), Dense(64, 64, "tanh"), Dense(64, 1)])
     program = NativeProgram(NetworkObjective(net, loss("mse")), Adam(), threads=threads)
     X, T, weights = RNG.normal(size=(1000, 8)), RNG.normal(size=(1000, 1)), np.ones(1000)
     state, order, rate = program.start(net.initial(0)), np.arange(1000), np.array([0.01])

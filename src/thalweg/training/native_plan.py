@@ -20,10 +20,11 @@ CACHE_BYTES = 1 << 20
 """Workspace of a block of samples; a larger batch is worked off in blocks."""
 
 CHUNKS = 16
-"""Parts of a large batch whose sums are kept apart, so that threads can take whole parts."""
+"""Parts of a large batch whose sums are kept apart, so that threads can take whole parts; fewer
+where"""
 
 CHUNK_BYTES = 1 << 20
-"""What the sums of all chunks may take."""
+"""is what the sums of all chunks may take."""
 
 HALVES = 2
 """The same parts where a batch is not worked off in blocks: see `thalweg.compiler.halves`."""
@@ -121,7 +122,9 @@ def plan(
     room = max(CACHE_BYTES, 4 * weights * item)
     blocked = batch_size * sample_bytes > room
     block = max(1, room // (sample_bytes * lanes)) * lanes if blocked else batch_size
-    chunks = CHUNKS if blocked and CHUNKS * weights * item <= CHUNK_BYTES else 0
+    chunks = CHUNKS if blocked else 0
+    while chunks * weights * item > CHUNK_BYTES:
+        chunks = chunks // 2 if chunks > 2 else 0
     if chunks:
         block = min(block, -(-batch_size // (chunks * lanes)) * lanes)
     work = 6.0 * weights * batch_size * item / 4
