@@ -269,7 +269,7 @@ class EpochWriter:
         rows.write_lanes(self.given, begin, samples, own)
         if not self.layout.blocked:
             self._fetch(rows, begin, own)
-        self._nests(nests, Share((ZERO, panels), own))
+        self._nests(nests, Share((ZERO, panels), own, samples=samples))
 
     def _fetch(self, rows: RowWriter, begin: Value, own: tuple[Value, Value]) -> None:
         """Ask for the rows of the next batch, if the table is larger than the caches."""
@@ -297,7 +297,7 @@ class EpochWriter:
 
         def half(number: Value, carried: Sequence[Value]) -> list[Value]:
             self.chunk = number
-            share = Share(whole.share(panels, number, 2), NONE)
+            share = Share(whole.share(panels, number, 2), NONE, samples=samples)
             write_nests(code, halves.small, self.places, share, self.apart)
             return []
 
@@ -306,9 +306,10 @@ class EpochWriter:
         rest = self._of_two(whole.minus(1, thread), thread)
         split = (rest, threads) if self.layout.threaded else None
         for nest in halves.first:
-            write_nest(code, nest, self.places, Share(first, NONE, split), self.apart)
+            share = Share(first, NONE, split, samples)
+            write_nest(code, nest, self.places, share, self.apart)
         self._barrier()
-        self._nests(halves.after, Share(second, NONE))
+        self._nests(halves.after, Share(second, NONE, samples=samples))
 
     def _blocks(self, rows: RowWriter, begin: Value, samples: Value) -> None:
         def block(start: Value, carried: Sequence[Value]) -> list[Value]:
@@ -349,7 +350,7 @@ class EpochWriter:
                 number = self.whole.parts(left, self.layout.lanes)
                 rows.write_lanes(self.given, self.whole.plus(begin, start), left, (ZERO, number))
                 for nest in self.sampled:
-                    share = Share((ZERO, number), (ZERO, number))
+                    share = Share((ZERO, number), (ZERO, number), samples=left)
                     write_nest(code, nest, self.places, share, self.apart)
                 return []
 

@@ -127,11 +127,14 @@ class Share:
         The panels of this thread.
     rows : tuple of Value or None
         Number of the thread and number of threads, where the first axis is split.
+    samples : Value or None
+        How many there are in all panels; the last one may not be full.
     """
 
     panels: tuple[Value, Value]
     own: tuple[Value, Value]
     rows: tuple[Value, Value] | None = None
+    samples: Value | None = None
 
 
 NONE = (Value("0", "i64"), Value("0", "i64"))
@@ -187,7 +190,8 @@ def _write_apart(
     mine = (inside(share.own[0]), inside(share.own[1]))
     rows = None if share.rows is None else (inside(share.rows[0]), inside(share.rows[1]))
     body = Assembly(declared=code.declared, defined=code.defined, sharing=code.sharing)
-    NestWriter(body, nest, places, Share(panels, mine, rows)).write()
+    samples = None if share.samples is None else inside(share.samples)
+    NestWriter(body, nest, places, Share(panels, mine, rows, samples)).write()
     name = f"nest{len(code.defined)}"
     parameters = ", ".join(f"{v.type} %a{k}" for k, v in enumerate(outside, start=1))
     head = f"define internal void @{name}({parameters}) #0 {{"

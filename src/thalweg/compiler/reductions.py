@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from thalweg.compiler.assembly import Assembly, Builder, Value
 from thalweg.compiler.loops import PANELS, Apply, Reduction
 from thalweg.compiler.lowering import identity
+from thalweg.compiler.whole import Whole
 
 if TYPE_CHECKING:
     from thalweg.compiler.llvm import NestWriter
@@ -30,6 +31,7 @@ class ReductionWriter:
         self.w = writer
         self.nest = writer.nest
         self.members = members
+        self.panel: Value | None = None
         nest = self.nest
         count = len(nest.axes)
         self.horizontal = nest.vector is not None and nest.vector >= count
@@ -96,6 +98,7 @@ class ReductionWriter:
                 start, stop = self.w.share.panels
 
             def body(index: Value, carried: Sequence[Value]) -> Sequence[Value]:
+                self.panel = index if extent == PANELS else self.panel
                 with self.w.at(axis, index):
                     return self._loops(level + 1, list(carried))
 
@@ -109,6 +112,10 @@ class ReductionWriter:
         if extent == PANELS:
             start, stop = self.w.share.panels
             return self._run(axis, start, stop, (step, 1, self.wide), main)
+        samples = self.w.share.samples
+        if self.panel is not None and samples is not None and step == self.unroll == 1:
+            zero, stop = Value("0", "i64"), self._left(samples, extent)
+            return self._run(axis, zero, stop, (1, 1, self.wide), main)
         cut = extent // (step * self.unroll) * step * self.unroll
         full = extent // step * step
         zero, middle, end = (Value(str(n), "i64") for n in (0, cut, full))
@@ -120,6 +127,13 @@ class ReductionWriter:
             last = Value(str(extent), "i64")
             rest = self._run(axis, end, last, (1, 1, 1), rest)
         return [*main, *rest]
+
+    def _left(self, samples: Value, lanes: int) -> Value:
+        """How many samples there are in this panel."""
+        whole = Whole(self.w.code)
+        assert self.panel is not None
+        left = whole.minus(samples, whole.times(self.panel, lanes))
+        return whole.smaller(left, Value(str(lanes), "i64"))
 
     def _run(
         self,
