@@ -86,9 +86,10 @@ class BlockSums:
         self.rows = workspace(self.slots * pitch * ITEM).view(np.float64).reshape(-1, pitch)
         results = [np.split(row[: self.size], ends[:-1]) for row in self.rows]
         known = [native.cells([*r, *kernel.fixed]) for r in results]
-        self.tables = np.array(
-            [[*native.cells(b), *known[k % self.slots], 0] for k, b in enumerate(blocks)], np.int64
-        )
+        width = len(graph.inputs) + len(known[0]) + 1
+        self.tables = np.zeros((len(blocks), width), np.int64)
+        for k, block in enumerate(blocks):
+            self.tables[k, :-1] = [*native.cells(block), *known[k % self.slots]]
         self.pointers, self.task = self._task(results, blocks)
 
     def _task(self, *kept: object) -> tuple[Array, NativeTask]:
