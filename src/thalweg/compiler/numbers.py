@@ -2,7 +2,7 @@
 
 Adam's ``1 - β₁ᵏ`` needs a power at every step k. Such numbers are a small graph of their own here,
 in float64 whatever the program's dtype; `thalweg.compiler.clock` computes it beside the loops. A
-power of the step is a product of two table entries, ``βᵏ = β^(64 q) · βʳ``, each of which NumPy's
+power of the step is a product of two table entries, ``βᵏ = β^(256 q) · βʳ``, each of which NumPy's
 power gives: so it does not depend on which steps are run in one call, and errors do not add up.
 
 Examples
@@ -12,8 +12,8 @@ Examples
 ...                            step, rate, [beta])
 >>> len(numbers.powers), len(numbers.once), len(numbers.each)
 (1, 0, 1)
->>> numbers.table(0, 1000, [0.9]).shape  # steps before, β, 64 powers, 16 powers of β⁶⁴
-(82,)
+>>> numbers.table(0, 1000, [0.9]).shape  # steps before, β, 256 powers, 4 powers of β²⁵⁶
+(262,)
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from thalweg.ops import Elementwise
 
 __all__ = ["TABLE", "Numbers", "numbers_first"]
 
-TABLE = 64
+TABLE = 256
 """Consecutive powers that share a factor."""
 
 Column = NDArray[np.float64]
