@@ -31,6 +31,7 @@ from thalweg.compiler.kernel import WORK_PER_THREAD, kernel_of
 from thalweg.compiler.memory import workspace
 from thalweg.compiler.pace import Pace
 from thalweg.compiler.patience import run_patiently
+from thalweg.compiler.results import Results
 from thalweg.compiler.target import Target, available_threads, host
 from thalweg.differentiation.evaluation import finish
 from thalweg.errors import CompilerError, OptionError, ShapeError
@@ -46,6 +47,8 @@ PLAIN = {float, int, np.float64}
 
 SLOWEST = 1e8
 """Operations a second that any machine makes."""
+
+_results = Results()
 
 
 @lru_cache(maxsize=1)
@@ -134,7 +137,7 @@ class NativeGraph:
 
     def blank(self) -> list[Array]:
         """Arrays for the results."""
-        return [np.empty(shape, dtype) for shape, dtype in self.kernel.made]
+        return [_results.array(shape, dtype) for shape, dtype in self.kernel.made]
 
     def into(self, results: Sequence[Array], *arguments: Any) -> list[Any]:
         """Evaluate at arrays of the inputs' shapes, into what `blank` made.
