@@ -45,7 +45,9 @@ class PartlyCurved(NetworkProblem, LeastSquares):
         return self._few.at(x).matrix() if self.rough else super().hessian(x)
 
     def linearise(self, x: Vector) -> Normal:
-        """The quadratic model of Levenberg-Marquardt."""
+        """The quadratic model of Levenberg-Marquardt; while `rough`, curved as some rows are."""
+        if self.rough:
+            return Normal(*self.value_and_gradient(x), self._few.at(x).matrix())
         model = self._normal.at(x)
         return Normal(model.value, model.gradient, model.matrix())
 

@@ -18,13 +18,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.errors import ThalwegError
 from thalweg.optim.first_order import follow
 from thalweg.optim.problem import Bounds, Problem
 from thalweg.optim.result import Iteration, Result, Status
@@ -35,6 +33,8 @@ from thalweg.training.constraints.bound import ConstraintSet
 from thalweg.training.constraints.curvature import PartlyCurved
 from thalweg.training.constraints.prices import reported
 from thalweg.training.constraints.report import ConstraintReport
+from thalweg.training.constraints.signs import kept_by_signs, sign_bounds
+from thalweg.training.constraints.start import reflected, trained_freely
 from thalweg.training.constraints.working_set import FINAL, LOOKED, WorkingSet
 from thalweg.training.engines import make_program
 from thalweg.training.loop import Book, Outcome, Task
@@ -45,9 +45,14 @@ __all__ = ["run_constrained"]
 
 Vector = NDArray[np.float64]
 
-MARGIN, WIDEST = 1e-5, 0.02
+MARGIN, WIDEST, TOGETHER = 1e-5, 0.02, 0.1
 """What constraints over regions are tightened by, in the size of their quantity: in the last
-rounds, and at most in those before."""
+rounds, and at most in those before, one of them and all of them together."""
+APPROACH = 20
+"""The most rounds on the way from the start to weights that nearly hold the constraints."""
+FEW, SIGNS = 4, 1e-4
+"""Conditions over regions up to which the solver begins at weights of a training without them, and
+the tolerance among weights whose signs keep what is to be monotone."""
 ROUNDS, EVERY = 200, 8
 """The most rounds, and how many iterations pass between two looks in a round."""
 LONGEST = {"interior-point": 100, "augmented-lagrangian": 1000}
@@ -66,19 +71,6 @@ MANY = 150
 FEASIBLE = 1e-7
 MEANT = 1.0
 """Stationarity above which multipliers say nothing."""
-WARM_EPOCHS, WARM_PARAMETERS = 50, 2000
-LEFT_OUT: Mapping[str, Any] = MappingProxyType(
-    {
-        "learning_rate": None,
-        "schedule": "constant",
-        "clip_norm": None,
-        "clip_value": None,
-        "min_gradient": 0.0,
-    }
-)
-"""What the methods of that training cannot have."""
-SMOOTH = 3e-3
-"""Penalty on squares of weights at the start: what is smooth violates less."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +114,7 @@ class _Rounds:
         program, self.engine = make_program(task)
         self.problem = PartlyCurved(task.objective, task.train, program)
         self.working = WorkingSet(self.constraints)
+        self.lower, self.upper = self.constraints.lower, self.constraints.upper
         self.margin, self.roomy = MARGIN, True
         self.rounds, self.warm, self.tol = 0, True, FIRST[name]
         self.result: Result | None = None
@@ -142,12 +135,49 @@ class _Rounds:
         try:
             if self.book.stop is None:
                 self._start()
+                self._by_signs()
                 self.working.begin()
                 self.working.look(self.theta, LOOKED, 0)
+                if self.name == "interior-point" and self.many:
+                    self._approach(FIRST["augmented-lagrangian"])
                 solved = self._path()
         except KeyboardInterrupt:
             self.book.interrupt()
         return self._outcome(solved)
+
+    def _by_signs(self) -> None:
+        """From the start to weights whose signs keep what is to be monotone, the best of these."""
+        found = sign_bounds(self.constraints, self.theta)
+        if found is None or self.constraints.start_given or not self.many:
+            return
+        self.lower, self.upper = found
+        self.theta = np.clip(self.theta, *found)
+        self.working.begin(kept_by_signs(self.constraints))
+        self._approach(SIGNS)
+        self.lower, self.upper = self.constraints.lower, self.constraints.upper
+        self.working.forget_bounds()
+
+    def _approach(self, tol: float) -> None:
+        """To weights that nearly hold the constraints, by the augmented Lagrangian.
+
+        The interior point does not like to begin where much is violated. The augmented Lagrangian
+        does not mind: its squares join those of the data in Gauss-Newton's matrix.
+        """
+        own = self.name, self.options
+        if self.name == "interior-point":
+            self.name, self.options = "augmented-lagrangian", {"inner": "marquardt"}
+        for _ in range(APPROACH):
+            if self.over or self._out_of_patience() is not None:
+                break
+            self.rounds += 1
+            result = self._solved(tol)
+            if result.status in (Status.INFEASIBLE, Status.NOT_FINITE, Status.DIVERGED):
+                break
+            self._clean(False)
+            if max(self.working.worst, result.violation) <= self._slack(tol):
+                break
+        self.name, self.options = own
+        self.patient = self.patient[0], len(self.book.history)
 
     def _path(self) -> bool:
         """Rounds of falling tolerance; whether the last one met it and nothing is violated."""
@@ -177,6 +207,11 @@ class _Rounds:
             else:
                 tol = max(last, min(FALL * tol, (0.1 * tol) ** FASTER * 10.0))
         return False
+
+    @property
+    def many(self) -> bool:
+        """Whether points are found too slowly where many conditions are violated at the start."""
+        return self.working.regions > FEW
 
     @property
     def over(self) -> bool:
@@ -218,7 +253,9 @@ class _Rounds:
         """Wider in rough rounds, so that their weights hold between the points, too."""
         if tol <= TOLERANCE[self.name] or not self.roomy:
             return self.margin
-        return max(self.margin, min(WIDEST, self._slack(tol)))
+        return max(
+            self.margin, min(WIDEST, TOGETHER / max(1, self.working.regions), self._slack(tol))
+        )
 
     @staticmethod
     def _slack(tol: float) -> float:
@@ -240,9 +277,9 @@ class _Rounds:
         """Weights to start from: trained without constraints, or drawn within bounds."""
         constraints = self.constraints
         if constraints.bounded or constraints.start_given:
-            self.theta = _reflected(self.theta, constraints.lower, constraints.upper)
+            self.theta = reflected(self.theta, constraints.lower, constraints.upper)
             return
-        trained = self._unconstrained()
+        trained = trained_freely(self.task)
         if trained is None:
             return
         self.book.history = trained.history
@@ -252,30 +289,6 @@ class _Rounds:
         if trained.stop.kind in ("interrupted", "callback", "time"):
             self.book.stop = trained.stop
         self.theta = self.problem.vector(trained.params)
-
-    def _unconstrained(self) -> Outcome | None:
-        """A short training by Levenberg-Marquardt, or L-BFGS where that does not serve."""
-        from thalweg.training.methods import method, settle
-
-        options = self.task.options
-        epochs = min(WARM_EPOCHS, (options.epochs or WARM_EPOCHS) // 2)
-        patience = 6 if self.task.validation is not None else 0
-        options = replace(options, epochs=epochs, patience=patience, keep=None, **LEFT_OUT)
-        penalty = replace(
-            self.task.objective.penalty, l2=max(SMOOTH, self.task.objective.penalty.l2)
-        )
-        objective = replace(self.task.objective, penalty=penalty)
-        free = replace(self.task, objective=objective, constraints=None, rule=None, options=options)
-        small = self.constraints.frame.network.count <= WARM_PARAMETERS
-        for name in ("lm", "lbfgs") if small else ("lbfgs",):
-            chosen = method(name)
-            try:
-                outcome = chosen.run(settle(chosen, free))
-            except ThalwegError:
-                continue
-            if outcome.stop.kind != "diverged":
-                return outcome
-        return None
 
     def _pace(self) -> float:
         """The part of the learning rate that the schedule leaves to the present step."""
@@ -289,7 +302,7 @@ class _Rounds:
         from thalweg.optim.solution import solve
 
         equal, unequal = self.working.functions(self._margin(tol))
-        bounds = Bounds(self.constraints.lower, self.constraints.upper)
+        bounds = Bounds(self.lower, self.upper)
         self.tol = tol
         self.problem.rough = tol > TOLERANCE[self.name] and len(self.theta) > MANY
         run = Run(self._limits(), self._iteration, feasible=FEASIBLE)
@@ -436,10 +449,3 @@ class _Rounds:
         if kept == epoch:
             return StopReason.of(kind, **values)
         return StopReason.of(f"{kind}_best", **values, best=kept)
-
-
-def _reflected(theta: Vector, lower: Vector, upper: Vector) -> Vector:
-    """Weights outside their bounds mirrored at them: projected, they would all be the same."""
-    mirrored = np.where(theta < lower, 2.0 * lower - theta, theta)
-    mirrored = np.where(mirrored > upper, 2.0 * upper - mirrored, mirrored)
-    return np.clip(mirrored, lower, upper)

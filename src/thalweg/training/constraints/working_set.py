@@ -31,8 +31,11 @@ Matrix = NDArray[np.float64]
 FIRST, MOST_FIRST, LOOKED, FINAL = 32, 128, 2048, 16384
 """Points at the start for each input, and the most of them; looked at in each round, and before a
 solution is accepted."""
-CLIMBS, ADDED, MANY = 24, 16, 300
-"""Points climbed from, points added in a round, and points that are too many."""
+CLIMBS, ADDED, MANY = 24, 16, 1000
+"""Points climbed from, points added in a round, and points that are too many, for a region."""
+BEGUN, JOINED, IN_ALL, FEW = 512, 128, 2400, 16
+"""The first points, those added in a round and those that are too many, for all regions together;
+and how many each may have at least."""
 GOLDEN = 0.3819660113
 
 
@@ -79,11 +82,11 @@ class Spot:
         self.points = np.concatenate([self.points, points])
         self.prices = np.concatenate([self.prices, np.full(len(points), np.nan)])
 
-    def thin(self, theta: Vector) -> None:
-        """Forget points far from being active once there are many."""
-        if len(self.points) > MANY:
+    def thin(self, theta: Vector, share: int) -> None:
+        """Forget points far from being active once there are many, or more than its share."""
+        if len(self.points) > (most := min(MANY, share)):
             order = np.argsort(-self.condition.excess(theta, self.points), kind="stable")
-            kept = np.sort(order[: MANY // 2])
+            kept = np.sort(order[: most // 2])
             self.points, self.prices = self.points[kept], self.prices[kept]
 
 
@@ -109,6 +112,11 @@ class WorkingSet:
     def size(self) -> int:
         """How many points stand for regions."""
         return sum(len(spot.points) for spot in self._everywhere)
+
+    @property
+    def regions(self) -> int:
+        """How many conditions are to hold over regions."""
+        return sum(1 for _ in self._everywhere)
 
     @property
     def worst(self) -> float:
@@ -164,13 +172,21 @@ class WorkingSet:
         self.bounds = np.stack([found.lower, found.upper])
 
     # -- between the points -----------------------------------------------------------------------
-    def begin(self) -> None:
-        """Spread the first points over every region."""
+    def begin(self, left_out: Sequence[Condition] = ()) -> None:
+        """Spread the first points over every region that has none, but for some."""
         for number, spot in enumerate(self.spots):
             region = spot.condition.region
-            if region is not None:
-                count = min(MOST_FIRST, FIRST * (1 + len(region.moving)))
+            if region is not None and not len(spot.points) and spot.condition not in left_out:
+                count = min(MOST_FIRST, FIRST * (1 + len(region.moving)), self._share(BEGUN, FEW))
                 spot.join(np.unique(region.spread(count, 0.5 + 0.1 * number), axis=0))
+
+    def _share(self, whole: int, least: int) -> int:
+        """What every region gets of a number of points."""
+        return max(least, whole // max(1, self.regions))
+
+    def forget_bounds(self) -> None:
+        """Forget the multipliers of bounds, which are others from now on."""
+        self.bounds[:] = np.nan
 
     def holds(self, theta: Vector, number: int, slack: float = 0.0) -> bool:
         """Whether a quick look, without climbing, finds no violation above some slack."""
@@ -209,9 +225,10 @@ class WorkingSet:
             spot.violated_at = X[bad]
             if bad.any():
                 clean = False
-                spot.thin(theta)
+                spot.thin(theta, self._share(IN_ALL, 2 * FEW))
                 assert spot.condition.region is not None
-                spot.join(spot.condition.region.distinct(X[bad], values[bad], ADDED, spot.points))
+                most = min(ADDED, self._share(JOINED, 4))
+                spot.join(spot.condition.region.distinct(X[bad], values[bad], most, spot.points))
         return clean
 
     def _seen(self, theta: Vector, count: int, number: int) -> list[tuple[Matrix, Vector]]:
