@@ -68,3 +68,48 @@ def test_restarts_name_the_best_seed(rising, call):
     )  # fmt: skip
     assert answer.code == 0
     assert "3 starts" in answer.out
+
+
+def test_methods_are_raced_under_constraints(rising, call):
+    answer = call(
+        "compare", rising, "-t", "price", "--monotone=+size,-age", "--bound-output=-2,",
+        "--methods", "lm,interior-point", "--hidden", "2", "--epochs", "60", "--engine", "numpy",
+        "--json",
+    )  # fmt: skip
+    assert answer.code == 0
+    found = json.loads(answer.out)["methods"]
+    assert [one["method"] for one in found] == ["lm", "interior-point"]
+    assert [one["violation"] for one in found] == [0.0, 0.0]
+
+
+def test_a_race_says_who_does_not_hold_them(rising, call):
+    answer = call(
+        "compare", rising, "-t", "price", "--bound-output", "0,0.001", "--methods", "lm",
+        "--hidden", "2", "--epochs", "3", "--engine", "numpy",
+    )  # fmt: skip
+    assert "lm: The constraints are not met" in " ".join(answer.out.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("-m", "lm", "--batch-size", "5"), "leave out batch_size"),
+        (("-m", "lbfgs", "--learning-rate", "0.1"), "Leave out learning_rate"),
+        (("-m", "scg", "--schedule", "cosine"), "Leave out schedule"),
+        (("--monotone=+size", "--schedule", "cosine"), "Leave out schedule"),
+    ],
+)
+def test_nothing_that_is_given_is_ignored(rising, call, options, said):
+    answer = call("fit", rising, "-t", "price", *options)
+    assert answer.code == 2
+    assert said in " ".join(answer.err.split())
+
+
+def test_a_goal_ends_training_where_constraints_hold(rising, call):
+    answer = call(
+        "fit", rising, "-t", "price", "--monotone=+size,-age", "--goal", "0.2", "--hidden", "2",
+        "--engine", "numpy", "--json",
+    )  # fmt: skip
+    report = json.loads(answer.out)
+    assert answer.code == 0 and report["stop"]["kind"] == "goal"
+    assert [held["violation"] for held in report["constraints"]["held"]] == [0.0, 0.0]

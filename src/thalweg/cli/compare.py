@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
+from thalweg.cli.constraints import constraints_of
 from thalweg.cli.failures import DIVERGED, INTERRUPTED, capitalised, complain
 from thalweg.cli.fit_report import digits
 from thalweg.cli.given import hidden_layers, preparation_of, table_of, target_of
@@ -72,16 +73,17 @@ def _picture(order: Compare) -> Path | None:
 def _race(screen: Screen, order: Compare, interruption: Interruption) -> Comparison:
     what = screen.say("progress_data", data=order.data)
     with LiveProgress(screen, what, order.time_limit) as progress:
-        from thalweg.training.compare import DEFAULT_METHODS, compare
+        from thalweg.training.compare import compare
         from thalweg.training.tabular import Design
 
         given = {name: getattr(order, name) for name in TRAINING}
         return compare(
             table_of(order),
             target_of(order),
-            methods=DEFAULT_METHODS if order.methods is None else _names(order.methods),
+            methods=None if order.methods is None else _names(order.methods),
             task=order.task,
             design=Design(hidden_layers(order.hidden), order.activation, order.loss, l2=order.l2),
+            constraints=constraints_of(order),
             split=order.split,
             seed=order.seed,
             preparation=preparation_of(order),
@@ -121,6 +123,9 @@ def _report(screen: Screen, order: Compare, race: Comparison) -> list[Any]:
     for entry in race.entries:
         if entry.failure:
             parts.append(Text(f"{entry.method}: {_failure(screen, entry)}", style="yellow"))
+        if entry.violation:
+            unmet = say("constraints_unmet", worst=f"{entry.violation:.3g}")
+            parts.append(Text(f"{entry.method}: {unmet}", style="yellow"))
     return parts
 
 

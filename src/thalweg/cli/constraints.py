@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from thalweg.cli.orders import Fit
+from thalweg.cli.orders import Compare, Fit
 from thalweg.errors import OptionError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["constraints_of"]
 
 
-def constraints_of(order: Fit) -> tuple[Constraint, ...]:
+def constraints_of(order: Fit | Compare) -> tuple[Constraint, ...]:
     """What the network is to be held to.
 
     Raises

@@ -83,6 +83,10 @@ class Compare(Training):
     hidden: o.ComparedHidden = None
     activation: o.ComparedActivation = None
     l2: o.ComparedL2 = None
+    monotone: o.Monotone = None
+    convex: o.Convex = None
+    bound_output: o.BoundOutput = None
+    weights_nonnegative: o.WeightsNonnegative = False
     methods: o.Methods = None
     patience: o.ComparedPatience = None
     time_limit: o.ComparedTimeLimit = None

@@ -39,16 +39,20 @@ import numpy as np
 
 from thalweg.errors import CompilerError, DivergedError, OptionError
 from thalweg.nn.network import Params
+from thalweg.training.constraints.kinds import Constraint
 from thalweg.training.data import Data
 from thalweg.training.encoding import Preparation
-from thalweg.training.fit import Recipe, train
+from thalweg.training.fit import Recipe, default_l2, train
+from thalweg.training.methods import Method, method_under_constraints
 from thalweg.training.methods import method as find_method
 from thalweg.training.model import Model
 from thalweg.training.tabular import Design, recipe, table_data
 
-__all__ = ["DEFAULT_METHODS", "Comparison", "Entry", "compare"]
+__all__ = ["CONSTRAINED_METHODS", "DEFAULT_METHODS", "Comparison", "Entry", "compare"]
 
 DEFAULT_METHODS = ("adam", "rprop", "scg", "cg", "lbfgs", "bfgs", "lm")
+CONSTRAINED_METHODS = ("adam", "scg", "lbfgs", "lm", "interior-point")
+"""Under constraints, where the others work inside the augmented Lagrangian."""
 MARKS = 4
 INF = float("inf")
 
@@ -92,6 +96,12 @@ class Entry:
         return self.model.loss.sign * self.model.history["training_loss"]
 
     @property
+    def violation(self) -> float | None:
+        """The largest violation of the constraints; None without any."""
+        held = None if self.model is None else self.model.constraints
+        return None if held is None else held.worst
+
+    @property
     def iterations(self) -> int:
         """Epochs of a first-order method, iterations of a solver."""
         return 0 if self.model is None else len(self.model.history)
@@ -119,6 +129,7 @@ class Entry:
         return {
             **record,
             "stop": self.model.stop.kind,
+            "violation": self.violation,
             "figures": {p: dict(found) for p, found in self.model.origin.figures.items()},
             "history": {name: history[name].tolist() for name in ("training_loss", "seconds")},
         }
@@ -173,9 +184,10 @@ def compare(
     source: Any,
     target: str | Sequence[str],
     *,
-    methods: Iterable[str] = DEFAULT_METHODS,
+    methods: Iterable[str] | None = None,
     task: str | None = None,
     design: Design | None = None,
+    constraints: Sequence[Constraint] = (),
     split: str | Sequence[Any] = "70/15/15",
     seed: int = 0,
     preparation: Preparation | None = None,
@@ -189,11 +201,15 @@ def compare(
     ----------
     source : path, Table, dataframe, mapping of arrays
     target : str or sequence of str
-    methods : iterable of str
+    methods : iterable of str, optional
+        `DEFAULT_METHODS`, or with constraints `CONSTRAINED_METHODS`.
     task : {"regression", "classification"}, optional
     design : Design, optional
         Network and objective of all methods: ``Design(network=net)`` for one of your own. By
-        default one layer of 10 tanh neurons, and no penalty.
+        default one layer of 10 tanh neurons, and no penalty but that of `thalweg.fit` under
+        constraints.
+    constraints : sequence of Constraint
+        What every method holds the network to, as in `thalweg.fit`.
     split, seed, preparation, engine
         As in `thalweg.fit_table`.
     params : list of dict, optional
@@ -212,22 +228,35 @@ def compare(
         If there is no such method or option, or the table cannot be learned from. A method that
         cannot train this network is an entry that says so, not an error.
     """
-    chosen = [find_method(name) for name in dict.fromkeys(methods)]
+    if methods is None:
+        methods = CONSTRAINED_METHODS if constraints else DEFAULT_METHODS
+    chosen = [_chosen(name, constraints) for name in dict.fromkeys(methods)]
     if not chosen:
         raise OptionError("There is nothing to compare: name methods, such as adam,lm.")
     data = table_data(source, target, task=task, split=split, seed=seed, preparation=preparation)
     shared = design or Design()
-    shared = replace(shared, l2=shared.l2 or 0.0)
+    shared = replace(shared, l2=default_l2(constraints) if shared.l2 is None else shared.l2)
     first = recipe(data, shared, find_method("lm"), seed, engine, options)
     shared = replace(shared, network=first.network)
     entries: list[Entry] = []
     for one in chosen:
-        plan = replace(recipe(data, shared, one, seed, engine, options), params=params)
-        entries.append(_raced(one.name, data, plan))
+        plan = recipe(data, shared, one, seed, engine, options)
+        plan = replace(plan, params=params, constraints=tuple(constraints))
+        entries.append(_raced(_own_name(one), data, plan))
         model = entries[-1].model
         if model is not None and model.stop.kind == "interrupted":
             break
     return _judged(entries, data)
+
+
+def _chosen(name: str, constraints: Sequence[Constraint]) -> Method:
+    """The method of a name; with constraints as large networks have it, which name no default."""
+    return method_under_constraints(name, 0) if constraints else find_method(name)
+
+
+def _own_name(method: Method) -> str:
+    """What it was called: that of a method inside the augmented Lagrangian is in brackets."""
+    return method.name.removeprefix("augmented-lagrangian(").removesuffix(")")
 
 
 def _raced(name: str, data: Data, plan: Recipe) -> Entry:
