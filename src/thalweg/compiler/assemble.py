@@ -23,6 +23,7 @@ from thalweg.compiler.loops import (
     Reduction,
     Store,
 )
+from thalweg.compiler.pieces import assemble_pieces, is_piece
 from thalweg.compiler.views import Index, View, unit
 from thalweg.graph import Node
 
@@ -72,6 +73,9 @@ def _assemble_concatenate(fusion: Fusion, node: Node) -> None:
 
 
 def _assemble_place(fusion: Fusion, node: Node) -> None:
+    if is_piece(node):
+        assemble_pieces(fusion, node)
+        return
     buffer = fusion.buffer_for(node)
     a = node.attributes
     _fill(fusion, node, buffer, 0.0)

@@ -26,6 +26,7 @@ from thalweg.compiler.loops import (
     Reduction,
     Store,
 )
+from thalweg.compiler.pieces import assemble_pieces, inlined_pieces
 from thalweg.compiler.views import VIEW_RULES, Index, View, unit, unit_reshape
 from thalweg.graph import Node, topological
 from thalweg.ops import Elementwise
@@ -51,19 +52,28 @@ class Fusion:
         Nodes that have a value for every sample (see `thalweg.compiler.program`).
     destinations : dict of Node to Buffer
         Where results belong that are put together in place.
+    inlined : set of Node
+        Pieces of sums and sums of them that are terms of larger ones; see `pieces`.
     """
 
     buffers: dict[Node, Buffer]
     lanes: int = 0
     sampled: set[Node] = field(default_factory=set)
     destinations: dict[Node, Buffer] = field(default_factory=dict)
+    inlined: set[Node] = field(default_factory=set)
     nests: list[Nest] = field(default_factory=list)
     temporaries: int = 0
 
     # -- which nodes are in memory ----------------------------------------------------------
+    def put_together(self, node: Node) -> bool:
+        """Whether a node is stored part by part, and not computed entry by entry."""
+        return node.name in ASSEMBLERS or not self.inlined.isdisjoint(node.inputs)
+
     def prepare(self, outputs: Sequence[Node], themselves: bool = False) -> None:
         """Write nests for everything in memory that the outputs need (and `themselves`)."""
         nodes = topological(outputs)
+        self.inlined |= inlined_pieces(nodes, set(outputs))
+        self.destinations = {n: b for n, b in self.destinations.items() if self.put_together(n)}
         roots = self._roots(nodes) | set(outputs if themselves else ())
         for node in nodes:
             if node in roots and node not in self.buffers and node.primitive is not None:
@@ -122,7 +132,7 @@ class Fusion:
             name = node.name
             if name == "gather" and node in seen and uses[node] == 1:
                 pass  # picked where it is used
-            elif (name in REDUCTIONS and not _is_outer(node)) or name in ASSEMBLERS:
+            elif (name in REDUCTIONS and not _is_outer(node)) or self.put_together(node):
                 roots.add(node)
             if name in ("gather", "cumsum", "argmax", "argmin", "scatter_add"):
                 roots.update(node.inputs)
@@ -141,7 +151,7 @@ class Fusion:
                 roots.add(node)
                 deepest = 0
             depth[node] = 0 if node in roots else deepest + 1
-        return {n for n in roots if n.primitive is not None}
+        return {n for n in roots if n.primitive is not None} - self.inlined
 
     def _constant(self, node: Node) -> None:
         value = node.attributes["value"]
@@ -200,6 +210,9 @@ class Fusion:
     def _root(self, node: Node) -> None:
         if node.name in ASSEMBLERS:
             ASSEMBLERS[node.name](self, node)
+            return
+        if not self.inlined.isdisjoint(node.inputs):
+            assemble_pieces(self, node)
             return
         buffer = self.buffer_for(node)
         if node.name in REDUCTIONS and not _is_outer(node):

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.compiler.assemble import ASSEMBLERS
 from thalweg.compiler.assembly import Assembly, Value
 from thalweg.compiler.decompose import decompose
 from thalweg.compiler.fuse import Fusion
@@ -111,9 +110,7 @@ class Kernel:
             Buffer(f"out{k}", node.shape, node.dtype.name, "output")
             for k, node in enumerate(outputs)
         ]
-        fusion.destinations = {
-            n: b for n, b in zip(outputs, results, strict=True) if n.name in ASSEMBLERS
-        }
+        fusion.destinations = dict(zip(outputs, results, strict=True))
         fusion.prepare(outputs)
         for node, buffer in zip(outputs, results, strict=True):
             fusion.copy(node, buffer)
