@@ -18,6 +18,8 @@ from thalweg.compiler.loops import (
     Store,
 )
 from thalweg.compiler.pace import Pace
+from thalweg.compiler.target import host
+from thalweg.compiler.vectorise import vectorise
 from thalweg.nn.losses import loss
 from thalweg.nn.network import Dense, Network
 from thalweg.nn.objective import NetworkObjective, Penalty
@@ -48,9 +50,13 @@ def sum_nest(axes):
 def test_sums_by_rows_are_stored_and_then_added_to():
     halves = in_halves([sum_nest((70, 64))])
     assert not halves.before and not halves.small and not halves.stacks
-    assert str(halves.first[0]).endswith("half0_0[64*i0 + i1] = r0")
+    assert str(halves.first[0]).endswith("half0[64*i0 + i1] = r0")
     assert str(halves.after[0]).endswith("out[64*i0 + i1] = add(v0, v0)")
-    assert "v0 = add(half0_0[64*i0 + i1], r0)" in str(halves.after[0])
+    assert "v0 = add(half0[64*i0 + i1], r0)" in str(halves.after[0])
+    vectorise([*halves.first, *halves.after], host())
+    (first,), (after,) = halves.first, halves.after
+    assert first.tiles == after.tiles and max(first.tiles) > 1
+    assert (first.vector, first.axes) == (after.vector, after.axes)
 
 
 def test_small_sums_of_both_halves_lie_side_by_side():

@@ -23,9 +23,6 @@ from thalweg.ops.families import cast_to
 
 __all__ = ["Clock", "ClockWriter", "clock"]
 
-DOUBLE = 8
-"""Bytes of a number."""
-
 
 @dataclass(frozen=True)
 class Clock:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from thalweg.compiler.loops import (
     PANELS,
@@ -53,17 +53,34 @@ class Halves:
         Sums over one half, to be run for each of them,
     stacks : dict of Buffer to Buffer
         and for where they go, where those of both halves are.
-    first : list of Nest
-        Sums over one half that are shared by rows.
     after : list of Nest
-        The same over the other half, and all that needs sums.
+        Sums over one half that are shared by rows, and all that needs sums,
+    others : set of Buffer
+        and where they find what they add: sums over the other half.
     """
 
     before: list[Nest]
     small: list[Nest] = field(default_factory=list)
     stacks: dict[Buffer, Buffer] = field(default_factory=dict)
-    first: list[Nest] = field(default_factory=list)
     after: list[Nest] = field(default_factory=list)
+    others: set[Buffer] = field(default_factory=set)
+
+    @property
+    def first(self) -> list[Nest]:
+        """What comes before `after`: its sums over samples, for the other half.
+
+        They are taken from there, so that threads share the rows of both alike.
+        """
+        return [self._sums_of(nest) for nest in self.after if PANELS in nest.reduced]
+
+    def _sums_of(self, nest: Nest) -> Nest:
+        stores = {}
+        for expr in nest.walk():
+            if isinstance(expr, Apply) and isinstance(expr.args[0], Load):
+                access = expr.args[0].access
+                if access.buffer in self.others:
+                    stores[access.buffer] = Store(access, expr.args[1])
+        return replace(nest, stores=list(stores.values()))
 
     @property
     def nests(self) -> list[Nest]:
@@ -96,14 +113,13 @@ def in_halves(nests: Sequence[Nest]) -> Halves:
 
 
 def _share_rows(halves: Halves, nest: Nest) -> None:
-    """One nest stores the sums over a half; the other adds those over the other half to them."""
-    strides = row_major(nest.axes)
-    names = [f"half{len(halves.first)}_{k}" for k in range(len(nest.reductions))]
-    places = [
-        Access(Buffer(name, nest.axes, r.value.dtype, "temporary"), strides)
-        for name, r in zip(names, nest.reductions, strict=True)
-    ]
-    halves.first.append(_sums_only(nest, places))
+    """Add what is stored before of the sums over the other half."""
+    places: list[Access] = []
+    for reduction in nest.reductions:
+        name = f"half{len(halves.others)}"
+        buffer = Buffer(name, nest.axes, reduction.value.dtype, "temporary")
+        halves.others.add(buffer)
+        places.append(Access(buffer, row_major(nest.axes)))
     stores = _with_sums(nest, lambda own: _added(Load(places[own.number]), own))
     halves.after.append(Nest(nest.axes, stores, nest.reduced, list(nest.reductions)))
 
@@ -118,7 +134,9 @@ def _stack(halves: Halves, nest: Nest) -> None:
         halves.stacks[part] = Buffer(name, (2, *nest.axes), dtype, "input")
         parts.append(Access(part, strides))
         stacks.append(halves.stacks[part])
-    halves.small.append(_sums_only(nest, parts))
+    axes = frozenset(range(len(nest.axes)))
+    stores = [Store(part, Reduced(k, part.buffer.dtype, axes)) for k, part in enumerate(parts)]
+    halves.small.append(Nest(nest.axes, stores, nest.reduced, list(nest.reductions)))
 
     def of_both(own: Reduced) -> Expr:
         one, other = (Load(Access(stacks[own.number], strides, at)) for at in (0, size))
@@ -129,12 +147,6 @@ def _stack(halves: Halves, nest: Nest) -> None:
 
 def _added(one: Expr, other: Expr) -> Expr:
     return Apply("add", (one, other), other.dtype)
-
-
-def _sums_only(nest: Nest, places: Sequence[Access]) -> Nest:
-    axes = frozenset(range(len(nest.axes)))
-    stores = [Store(place, Reduced(k, place.buffer.dtype, axes)) for k, place in enumerate(places)]
-    return Nest(nest.axes, stores, nest.reduced, list(nest.reductions))
 
 
 def _with_sums(nest: Nest, total: Callable[[Reduced], Expr]) -> list[Store]:

@@ -280,6 +280,8 @@ class BatchProgram:
             nests = [one_panel(nest) for nest in nests]
             verify(nests, "one panel")
         vectorise(nests, self.target, self.unrolled)
+        if self.halves:
+            nests = self.halves.nests
         verify(nests, "vectorise")
         return nests
 
