@@ -45,6 +45,7 @@ ARRIVED = 1e-6  # the optimality measure with which an attempt has not got stuck
 RUNAWAY = 1e8  # so far from the start another attempt is made
 LOST = 1e30  # and so far this one ends
 DEAD = 1e-8  # columns of J that have shrunk so much more than others belong to a plateau
+VANISHED = 1e-16  # residuals so much smaller than at the start may be rounding
 ESCAPES = 3  # from saddle points
 PATIENCE = 300
 BEND = 0.75  # the longest acceleration, relative to the step
@@ -163,7 +164,7 @@ def _attempt(
 ) -> _Place:
     """Damped steps until only polishing is left, none is accepted, or patience ends."""
     model, start = problem.linearise(x), x
-    norms = _norms(model)
+    norms, first_cost = _norms(model), model.cost
     region = _Region(0.0, 0.0, np.where(norms > 0, norms, 1.0), columns, not columns)
     if not columns:
         region.scale = np.ones_like(x)
@@ -173,7 +174,8 @@ def _attempt(
         measure = _measure(problem, x, model)
         if model.cost == 0.0 or not free.any():
             return _Place(x, model, columns, arrived=True)
-        if measure <= tol or _ran_away(x, start, LOST):
+        vanished = model.cost <= VANISHED * first_cost and _rounding(x, model) >= 1.0
+        if measure <= tol or vanished or _ran_away(x, start, LOST):
             break
         step_of = model.prepare(region.scale, free)
         if model.predicted(step_of(0.0)) <= max(SWITCH, tol) * model.cost:
@@ -219,7 +221,7 @@ def _accepted_step(
             region.radius, first = min(region.radius, length), False
         there = problem.bounds.project(x + step + _bend(problem, x, step, region, step_of))
         straight = problem.bounds.project(x + step) - x
-        if not np.any(there != x):
+        if _same(x, there):
             return None
         cost, predicted = problem.value(there), model.predicted(straight)
         actual = model.cost - cost if np.isfinite(cost) else -np.inf
@@ -237,6 +239,12 @@ def _accepted_step(
                 return there, following
             region.radius = 0.25 * length
     return None
+
+
+def _same(x: Vector, there: Vector) -> bool:
+    """Whether two points differ by rounding alone, entry by entry."""
+    size = np.abs(x)
+    return bool(np.all(np.abs(there - x) <= 1e-16 * size + 1e-20 * np.max(size)))
 
 
 def _bend(problem: Problem, x: Vector, step: Vector, region: _Region, step_of: StepOf) -> Vector:
