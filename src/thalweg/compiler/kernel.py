@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from thalweg.compiler.assembly import Assembly, Value
 from thalweg.compiler.decompose import decompose
+from thalweg.compiler.elementary import ELEMENTARY, ELEMENTARY_2
 from thalweg.compiler.fuse import Fusion
 from thalweg.compiler.guards import guards
 from thalweg.compiler.llvm import MANY_NESTS
-from thalweg.compiler.loops import Buffer, Nest
+from thalweg.compiler.loops import Apply, Buffer, Expr, Nest
 from thalweg.compiler.lowering import elementary_count
 from thalweg.compiler.mailbox import PARAMETERS
 from thalweg.compiler.memory import plan_memory
@@ -49,6 +50,9 @@ MOST_WRITTEN = 150
 
 WORK_PER_THREAD = 1.5e6
 """Operations of a call from which another thread pays."""
+
+FUNCTION, CALL = 5, 50
+"""How many of them an elementary function counts for, and one of the C library."""
 
 LARGEST_BLOCK = 512
 """Numbers up to which arguments, results and temporaries are passed as one block."""
@@ -215,5 +219,11 @@ class Kernel:
 
 
 def _work(nest: Nest) -> int:
-    """About the operations of a nest, a load counted as one."""
-    return math.prod(nest.extents) * sum(1 for _ in nest.walk())
+    """About the operations of a nest; a load counts as one, a function as several."""
+    return math.prod(nest.extents) * sum(_cost(e) for e in nest.walk())
+
+
+def _cost(expr: Expr) -> int:
+    if isinstance(expr, Apply) and expr.op in ELEMENTARY_2:
+        return CALL
+    return FUNCTION if isinstance(expr, Apply) and expr.op in ELEMENTARY else 1
