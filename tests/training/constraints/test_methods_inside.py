@@ -51,6 +51,13 @@ def test_rules_hold_constraints_and_say_how_far_they_came(method):
     assert np.all(model.predict([[2.0], [8.0]]) <= 20.0 + 1e-5)
 
 
+@pytest.mark.parametrize(("rule", "near"), [("adam", 0.1), ("rprop", 0.1), ("lion", 0.3)])
+def test_multipliers_are_looked_at_while_rules_are_on_their_way(rule, near):
+    model = fitted(rule, epochs=3000)
+    losses = [m.origin.figures["training"]["loss"] for m in (model, EXACT)]
+    assert losses[1] * (1.0 - 1e-6) <= losses[0] <= losses[1] * (1.0 + near)
+
+
 def test_what_is_reported_of_a_rule_is_what_it_did():
     rates = {"adam": 0.01, Adam(): 0.001, Adam(learning_rate=0.05): 0.05}
     models = [fitted(method, epochs=12) for method in rates]

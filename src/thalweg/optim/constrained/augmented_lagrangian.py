@@ -13,7 +13,6 @@ Conn, N. I. M. Gould, Ph. L. Toint, SIAM J. Numer. Anal. 28 (1991) 545-572.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
@@ -29,7 +28,7 @@ from thalweg.phrases import Phrase
 
 __all__ = ["augmented_lagrangian"]
 
-ROUNDS = 60
+ROUNDS, STEPS = 60, 400  # of rules at most so many steps, until the multipliers are looked at
 LARGEST_PENALTY = 1e12
 LARGEST_PRESSURE = 1e6  # multipliers beyond are no excuse for a gradient that does not vanish
 NOT_INNER = ("interior-point", "augmented-lagrangian")
@@ -182,11 +181,12 @@ def _rounds(
         problem.run.iterate(point)
         if point.violation > 0.9 * last and _cannot_be_met(problem, point.x):
             return Status.INFEASIBLE
-        if point.violation > 0.25 * last:
-            rho *= 10.0
+        unfinished = status is Status.ITERATIONS_USED_UP
+        if point.violation > (0.9 if unfinished else 0.25) * last:
+            rho *= 2.0 if unfinished else 10.0
         if rho > LARGEST_PENALTY:
             break
-        last, exact = min(last, point.violation), 0.1 * exact
+        last, exact = min(last, point.violation), exact if unfinished else 0.1 * exact
     if problem.violation(x) <= problem.run.feasible:
         problem.run.conclude(point)
     elif _cannot_be_met(problem, x):
@@ -230,16 +230,16 @@ def _inner_method(problem: Problem, inner: str | Rule | Inner) -> Inner:
     OptionError
         If there is none of this name, or it needs residuals where there are none.
     """
-    from thalweg.optim.first_order import brisk, follow
+    from thalweg.optim.first_order import Follower, brisk
     from thalweg.optim.methods import METHODS
     from thalweg.optim.rules import RULES
 
     if isinstance(inner, Rule):
-        return partial(follow, rule=inner)
+        return Follower(inner, longest=STEPS)
     if not isinstance(inner, str):
         return inner
     if inner in RULES and inner not in METHODS:
-        return partial(follow, rule=brisk(inner))
+        return Follower(brisk(inner), longest=STEPS)
     if inner not in METHODS or inner in NOT_INNER:
         raise OptionError(
             "inner={inner!r} is no method for bounds: try 'lbfgs' or 'newton'.",

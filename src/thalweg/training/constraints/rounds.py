@@ -17,13 +17,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.optim.first_order import follow
+from thalweg.optim.constrained.augmented_lagrangian import STEPS
+from thalweg.optim.first_order import Follower
 from thalweg.optim.problem import Bounds, Problem
 from thalweg.optim.result import Iteration, Result, Status
 from thalweg.optim.rules import GD, Rule
@@ -125,7 +125,7 @@ class _Rounds:
         self.book = Book(replace(task, options=quiet), task.params)
         if isinstance(rule := self.options.get("inner"), Rule):
             seen = task.options.conditioning
-            self.options["inner"] = partial(follow, rule=rule, conditioning=seen, pace=self._pace)
+            self.options["inner"] = Follower(rule, seen, self._pace, STEPS)
         self.diary = SolverDiary(self.book, self.problem, Patience())
 
     # -- the whole ----------------------------------------------------------------------------
