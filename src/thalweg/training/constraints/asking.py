@@ -305,6 +305,13 @@ def _points(
         for end, fill in zip(ends, (-INF, INF), strict=True)
     ]
     first, last = np.broadcast_arrays(*sides)
+    for value in (v for v in (equals, low, high) if v is not None):
+        if not np.all(np.isfinite(np.asarray(value, np.float64))):
+            raise OptionError(
+                "constraint: {value} is nothing to hold: give finite numbers, and leave out "
+                "at_least or at_most where there is no bound.",
+                value=value,
+            )
     if not np.all(first <= last):
         raise OptionError("constraint: at_least is above at_most.")
     return Points(points, tuple(first.tolist()), tuple(last.tolist()), along, output)

@@ -72,7 +72,7 @@ class Condition:
     def excess(self, theta: Vector, X: Matrix) -> Vector:
         """By how much it is violated at points; negative where it holds."""
         found = self.quantity.values(theta, X) - self.limits
-        return np.abs(found) if self.sign == 0 else self.sign * found
+        return _or_infinite(np.abs(found) if self.sign == 0 else self.sign * found)
 
     def at(self, X: Matrix, margin: float) -> PointConstraint:
         """The constraint at points, as a solver takes it."""
@@ -89,7 +89,7 @@ class Condition:
     def violation(self, theta: Vector, X: Matrix) -> float:
         """The largest at points, in the unit in which it was asked; 0 where it is rounding."""
         found = self.stated.values(theta, X) - self.stated_limits
-        excess = np.abs(found) if self.sign == 0 else self.sign * found
+        excess = _or_infinite(np.abs(found) if self.sign == 0 else self.sign * found)
         largest = float(np.max(excess, initial=0.0))
         return largest * self.stated.size if largest > HELD else 0.0
 
@@ -143,6 +143,15 @@ class ConstraintSet:
     def bounded(self) -> bool:
         """Whether there are bounds of weights."""
         return bool(np.any(np.isfinite(self.lower)) or np.any(np.isfinite(self.upper)))
+
+    def custom_violations(self, theta: Vector) -> list[tuple[int, float]]:
+        """For every function of one's own its constraint, and by how much it is violated."""
+        found = []
+        for number, function, equal in self.customs:
+            values = function.value(theta)
+            excess = _or_infinite(np.abs(values) if equal else values)
+            found.append((number, float(np.max(excess, initial=0.0))))
+        return found
 
     def _bind(self, number: int, one: Constraint) -> None:
         match one:
@@ -312,3 +321,8 @@ class ConstraintSet:
                 error=error,
             ) from error
         self.customs.append((number, traced, one.equal))
+
+
+def _or_infinite(excess: Vector) -> Vector:
+    """What is not a number is not held."""
+    return np.where(np.isnan(excess), np.inf, excess)

@@ -70,9 +70,8 @@ def _violations(
         if spot.everywhere or _above(own.excess(theta, points), slack):
             worst[own.asked] = max(worst[own.asked], own.violation(theta, points))
         looked[own.asked] += spot.looked_at
-    for number, function, equal in working.constraints.customs:
-        values = function.value(theta)
-        worst[number] = _above(np.abs(values) if equal else values, slack)
+    for number, violation in working.constraints.custom_violations(theta):
+        worst[number] = violation if violation > slack else 0.0
     return worst, looked
 
 

@@ -313,12 +313,12 @@ class _Rounds:
         result = solve(question, self.theta, self.name, tol, options=options)
         if result.status is Status.INTERRUPTED:
             raise KeyboardInterrupt
-        if result.status is Status.TIME_USED_UP and not self.over:
-            limit = self.task.options.time_limit
-            self.book.stop = StopReason.of("time", epoch=len(self.book.history), limit=limit)
         if result.status is not Status.STOPPED_BY_CALLBACK:
             self.theta = np.asarray(result.x)
             self.diary.take(self.theta, float(result.fun))
+        if result.status is Status.TIME_USED_UP and not self.over:
+            limit = self.task.options.time_limit
+            self.book.stop = StopReason.of("time", epoch=len(self.book.history), limit=limit)
         if result.multipliers is not None and result.kkt.stationarity <= MEANT:
             self.working.take(result.multipliers)
         self.result = result

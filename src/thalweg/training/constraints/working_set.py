@@ -206,11 +206,7 @@ class WorkingSet:
             allowed = HELD if spot.everywhere else slack
             if np.max(spot.condition.excess(theta, spot.points), initial=0.0) > allowed:
                 return False
-        for _, function, equal in self.constraints.customs:
-            values = function.value(theta)
-            if np.max(np.abs(values) if equal else values, initial=0.0) > slack:
-                return False
-        return True
+        return all(v <= slack for _, v in self.constraints.custom_violations(theta))
 
     def look(self, theta: Vector, count: int, number: int) -> bool:
         """Look at so many points and climb from the worst; what violates joins the set.

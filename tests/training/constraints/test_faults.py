@@ -1,0 +1,92 @@
+"""What cannot be held, makes no sense, or is broken off: a truthful status each time."""
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+import thalweg.numpy as tnp
+from thalweg.errors import DataError, OptionError
+
+RNG = np.random.default_rng(0)
+X = np.sort(RNG.uniform(0.0, 10.0, 120))
+Y = np.log1p(X) + RNG.normal(0.0, 0.1, 120)
+METHODS = (None, "lm", "adam")
+
+
+def fitted(*constraints, net=None, x=X, y=Y, **options):
+    net = net or tw.Network([tw.Dense(1, 4, "tanh"), tw.Dense(4, 1)])
+    options = {"split": "none", "seed": 1, "engine": "numpy", "epochs": 200, **options}
+    return tw.fit(net, x, y, constraints=constraints, **options)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("asked", "least"),
+    [
+        ((tw.value_at(5.0, 1.0), tw.value_at(5.0, 2.0)), 0.49),
+        ((tw.slope_at(5.0, 0, at_least=1.0), tw.slope_at(5.0, 0, at_most=-1.0)), 0.99),
+        ((tw.output_between(3, None), tw.output_between(None, 2)), 0.49),
+        ((tw.nonnegative_weights(), tw.slope_at(5.0, 0, at_most=-1.0)), 0.99),
+    ],
+)
+def test_constraints_that_contradict_each_other_are_never_met(method, asked, least):
+    model = fitted(*asked, method=method)
+    assert model.stop.kind in ("infeasible", "violated") and not model.stop.regular
+    assert model.constraints.worst >= least
+
+
+def test_one_parameter():
+    line = tw.Network([tw.Dense(1, 1, bias=False)])
+    model = fitted(tw.output_between(None, 1.0), net=line)
+    assert model.stop.kind == "infeasible"  # through the mean of the targets, which is above 1
+    falling = fitted(tw.monotone(0, increasing=False), net=line)
+    assert falling.stop.kind == "constrained"
+    assert falling.params[0]["W"][0, 0] == pytest.approx(0.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("method", [None, "lm"])
+def test_the_same_point_twice(method):
+    model = fitted(tw.value_at([[5.0], [5.0]], 1.5), method=method)
+    assert model.constraints.worst == 0.0
+    assert model.predict([[5.0]])[0] == pytest.approx(1.5, abs=1e-6)
+
+
+def test_rows_at_the_same_inputs():
+    model = fitted(tw.monotone(0), x=np.repeat(X[:30], 4), epochs=400)
+    assert model.constraints.worst == 0.0
+
+
+def test_a_function_that_is_not_a_number_does_not_hold():
+    model = fitted(tw.inequality(lambda f, params: tnp.log(f(1.0) - 100.0), name="log"))
+    assert model.stop.kind == "violated"
+    assert model.constraints.worst == np.inf
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_ctrl_c_and_time(method):
+    def press(progress):
+        if progress.epoch.epoch == 30:
+            raise KeyboardInterrupt
+
+    model = fitted(tw.monotone(0), method=method, callbacks=[press])
+    assert model.stop.kind == "interrupted" and len(model.history) == 30
+    assert model.constraints.worst == 0.0
+    late = fitted(tw.monotone(0), method=method, time_limit=0.02)
+    assert late.stop.kind == "time"
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "match"),
+    [
+        (lambda: tw.value_at(1.0, np.nan), OptionError, "finite numbers"),
+        (lambda: tw.value_at(1.0, np.inf), OptionError, "finite numbers"),
+        (lambda: tw.slope_at(1.0, 0, at_most=np.nan), OptionError, "finite numbers"),
+        (lambda: tw.output_between(np.nan, 1), OptionError, "leave nothing to hold"),
+        (lambda: fitted(tw.value_at(np.nan, 1.0)), DataError, "missing value"),
+        (lambda: fitted(tw.monotone(0), x=np.r_[np.nan, X[1:]]), DataError, "missing value"),
+        (lambda: fitted(tw.monotone(0), y=np.r_[np.nan, Y[1:]]), DataError, "missing value"),
+    ],
+)
+def test_what_is_not_a_number_is_refused(asked, error, match):
+    with pytest.raises(error, match=match):
+        asked()
