@@ -154,7 +154,8 @@ def _beyond(fun: Any, jac: Any, rows: Any, bound: Vector, sign: float) -> Any:
 
 
 def _signed(one: Mapping[str, Any], sign: float) -> Any:
-    fun, jac, args = one["fun"], one.get("jac"), tuple(one.get("args", ()))
+    fun, jac, given = one["fun"], one.get("jac"), one.get("args", ())
+    args = tuple(given) if isinstance(given, list | tuple) else (given,)
 
     def times_sign(function: Callable[..., Any]) -> Callable[[Any], Any]:
         def of(x: Any) -> Any:

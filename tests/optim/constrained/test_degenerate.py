@@ -6,6 +6,7 @@ import pytest
 import thalweg as tw
 import thalweg.numpy as tnp
 from thalweg.optim import Status
+from thalweg.optim.constrained import solver
 from thalweg.optim.constrained.barrier import Barrier, Iterate
 from thalweg.optim.constrained.certificate import with_own_multipliers
 from thalweg.optim.constrained.program import SlackForm
@@ -113,3 +114,21 @@ def test_units_of_variables_and_functions_do_not_matter_much(factor):
     assert result.success, result.message
     np.testing.assert_allclose(result.x[0] / factor, 5.0 / 3.0, rtol=1e-5)
     np.testing.assert_allclose(result.x[1], 1.0 / 3.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("patience", [0, 3, 10])
+def test_both_barrier_updates_take_turns_and_go_on_where_they_were(patience, monkeypatch):
+    def solved():
+        return tw.minimize(
+            lambda x: (1.0 - x[0]) ** 2 + 100.0 * (x[1] - x[0] ** 2) ** 2 + x[2] ** 4,
+            [-1.2, 1.0, 2.0],
+            inequalities=lambda x: [x[0] ** 2 + x[1] ** 2 - 1.0, 0.3 - x[2]],
+            equalities=lambda x: x[0] + x[2] - 1.0,
+        )
+
+    at_once = solved()
+    monkeypatch.setattr(solver, "PATIENCE", patience)
+    in_turn = solved()
+    assert at_once.success and in_turn.success, in_turn.message
+    assert in_turn.nit > at_once.nit
+    np.testing.assert_allclose(in_turn.x, at_once.x, atol=1e-8)

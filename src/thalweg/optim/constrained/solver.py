@@ -136,7 +136,7 @@ class _Attempt:
                     self.found, self.prices = (run.best, run.kkt, run.multipliers), run.multipliers
                     self._rescale(point)
                     status = None
-            elif status is Status.STEP_TOO_SMALL and self.found is not None:
+            elif self.found is not None and status not in (None, Status.CONVERGED):
                 run.best, run.kkt, run.multipliers = self.found
                 status = Status.CONVERGED
             self.status = status
