@@ -193,7 +193,7 @@ def _rows(nest: Nest, target: Target, loads: Sequence[Access]) -> None:
         if axis != nest.vector
         and nest.extents[axis] != PANELS
         and nest.extents[axis] > 1
-        and any(axis not in a.axes for a in body)
+        and any(a.axes and axis not in a.axes for a in body)  # a lone number is there anyway
     ]
     if reuse and len(nest.reductions) == 1:
         if vertical or len(reuse) == 1:
