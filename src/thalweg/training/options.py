@@ -35,6 +35,7 @@ class Training:
     batch_size : int, optional
         Rows for one step; the rule's full batch, or 32 and fewer in small tables, by default.
     learning_rate : float, optional
+        Of first-order methods, as are the schedule and the limits of gradients.
     schedule : str or Schedule
         What becomes of the learning rate: ``"constant"``, ``"cosine"``, ``"step(every=20)"``, ...
     patience : int, optional
@@ -43,11 +44,12 @@ class Training:
     min_change : float
         By how much a loss must be lower to count.
     goal : float, optional
-        A loss, in the target's own unit, that is good enough.
+        A loss, in the target's own unit, that is good enough; under constraints, where they hold.
     time_limit : float, optional
         Seconds.
     min_gradient : float
-        Norm of the gradient below which training stops; 0 never looks.
+        Norm of the gradient below which training stops; 0 never looks. Under constraints the
+        largest entry of the Lagrangian's gradient, where they hold.
     mu, mu_dec, mu_inc, mu_max : float, optional
         Of Levenberg-Marquardt's damping: where μ starts (1e-3), as part of the largest diagonal
         entry of H; the least factor after an accepted step (0.1), which the gain may raise; the
