@@ -253,9 +253,8 @@ class _Rounds:
         """Wider in rough rounds, so that their weights hold between the points, too."""
         if tol <= TOLERANCE[self.name] or not self.roomy:
             return self.margin
-        return max(
-            self.margin, min(WIDEST, TOGETHER / max(1, self.working.regions), self._slack(tol))
-        )
+        share = TOGETHER / max(1, self.working.regions)
+        return max(self.margin, min(WIDEST, share, self._slack(tol)))
 
     @staticmethod
     def _slack(tol: float) -> float:
