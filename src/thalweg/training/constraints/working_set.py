@@ -31,7 +31,7 @@ Matrix = NDArray[np.float64]
 FIRST, MOST_FIRST, LOOKED, FINAL = 32, 128, 2048, 16384
 """Points at the start for each input, and the most of them; looked at in each round, and before a
 solution is accepted."""
-CLIMBS, ADDED, MANY = 24, 16, 1000
+CLIMBS, ADDED, MANY = 24, 16, 300
 """Points climbed from, points added in a round, and points that are too many, for a region."""
 BEGUN, JOINED, IN_ALL, FEW = 512, 128, 2400, 16
 """The first points, those added in a round and those that are too many, for all regions together;
