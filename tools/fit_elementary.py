@@ -235,6 +235,12 @@ FITS: dict[str, Fit] = {
         {"float32": (3, 0), "float64": (6, 0)},
         weight=lambda u: 1 / _away(u, 1e-4),
     ),
+    # (2 artanh(s) − 2s − 2s³/3) / s⁵ of u = s²
+    "artanh_rest": Fit(
+        lambda u: sum(2 * u**k / (2 * k + 5) for k in range(60)),
+        (0.0, 0.02946),
+        {"float64": (6, 0)},
+    ),
     # (sin(r) − r) / r³ of u = r²
     "sin": Fit(
         lambda u: sum((-1) ** (k + 1) * u**k / mp.factorial(2 * k + 3) for k in range(30)),

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from thalweg.compiler.assembly import Assembly, Builder, Value
-from thalweg.compiler.elementary import BOUNDS, ELEMENTARY, ELEMENTARY_2
+from thalweg.compiler.binary import BOUNDS_2, ELEMENTARY_2
+from thalweg.compiler.elementary import BOUNDS, ELEMENTARY
 from thalweg.compiler.native import module_text
 
 DTYPES = ("float32", "float64")
@@ -341,3 +342,56 @@ def test_two_arguments_as_numpy(name: str, dtype: str) -> None:
     np.testing.assert_array_equal(
         np.signbit(result[expected == 0]), np.signbit(expected[expected == 0])
     )
+
+
+def powers(dtype: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Bases and exponents of every size whose powers are numbers, and near 1."""
+    rng = np.random.default_rng(7)
+    largest = 700.0 if dtype == "float64" else 86.0
+    log = np.concatenate([
+        rng.uniform(-largest, largest, count), rng.normal(size=count),
+        rng.choice([-1, 1], count) * 10.0 ** rng.uniform(-15, 0, count),
+    ])  # fmt: skip
+    x = np.exp(log).astype(dtype)
+    target = rng.uniform(-largest, largest, len(x)) * rng.choice([1.0, 0.1, 1e-3], len(x))
+    with np.errstate(all="ignore"):
+        y = np.where(x == 1, 2.5, target / np.log(x.astype(float))).astype(dtype)
+    whole = np.arange(-20, 21).astype(dtype)
+    few = rng.uniform(0.1, 9.0, len(whole)).astype(dtype)
+    tiny = np.asarray([5e-324, 3e-310, 1e-308] if dtype == "float64" else [1e-45, 3e-40], dtype)
+    return np.concatenate([x, few, tiny]), np.concatenate([y, whole, 0.7 + 0 * tiny])
+
+
+@pytest.mark.parametrize("machine", machines())
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_powers_are_within_their_bound(dtype: str, machine: str) -> None:
+    x, y = powers(dtype, 700)
+    with mp.workprec(200):
+        exact = [mp.mpf(float(a)) ** mp.mpf(float(c)) for a, c in zip(x, y, strict=True)]
+        high = np.asarray([float(v) for v in exact])
+        low = np.asarray([float(v - mp.mpf(h)) for v, h in zip(exact, high, strict=True)])
+    for width in (1, 8, 16):
+        found = native("power", dtype, width, machine)(x, y)
+        assert np.max(ulps(found, high, low)) <= BOUNDS_2["power"][dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_power_does_not_depend_on_its_neighbours(dtype: str) -> None:
+    x, y = powers(dtype, 100)
+    alone = native("power", dtype, 1)(x, y)
+    odd = x.copy()
+    odd[::3] = -2.0
+    beside = native("power", dtype, 8)(odd, y)
+    kept = np.arange(len(x)) % 3 != 0
+    np.testing.assert_array_equal(beside[kept], alone[kept])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_powers_overflow_and_vanish(dtype: str) -> None:
+    x = np.asarray([10.0, 10.0, 0.1, 0.1, 0.0, 0.0, -0.0, 0.0, 1.0, 2.0], dtype)
+    y = np.asarray([3e38, -3e38, 3e38, -3e38, 0.5, 0.0, 3.0, -1.5, 3e38, -160.0], dtype)
+    with np.errstate(all="ignore"):
+        expected = np.power(x, y)
+    found = native("power", dtype)(x, y)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))

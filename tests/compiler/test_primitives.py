@@ -7,8 +7,9 @@ import pytest
 
 import thalweg as tw
 from thalweg.compiler.assemble import ASSEMBLERS
+from thalweg.compiler.binary import ELEMENTARY_2
 from thalweg.compiler.decompose import RULES as DECOMPOSED
-from thalweg.compiler.elementary import BOUNDS, ELEMENTARY, ELEMENTARY_2
+from thalweg.compiler.elementary import BOUNDS, ELEMENTARY
 from thalweg.compiler.fuse import REDUCTIONS as REDUCTIONS_AND_PRODUCTS
 from thalweg.compiler.lowering import LOWERING
 from thalweg.compiler.views import VIEW_RULES

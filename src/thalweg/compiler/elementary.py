@@ -31,10 +31,9 @@ from thalweg.compiler.assembly import Assembly, Builder, Value
 from thalweg.compiler.coefficients import COEFFICIENTS
 from thalweg.compiler.formats import FORMATS, Format
 
-__all__ = ["BOUNDS", "ELEMENTARY", "ELEMENTARY_2"]
+__all__ = ["BOUNDS", "ELEMENTARY", "exp_of_two", "log_parts"]
 
 Unary = Callable[[Builder, Value], Value]
-Binary = Callable[[Builder, Value, Value], Value]
 
 
 _LN2 = math.log(2.0)
@@ -110,9 +109,17 @@ def _scaled_expm1(b: Builder, x: Value, exponent: int) -> Value:
 
 
 def _exp(b: Builder, x: Value) -> Value:
-    """2ⁿ eʳ, with 2ⁿ in two factors: either may not be a normal number, but both halves are."""
     f = _format(b)
-    r, bits = _reduced(b, _clamp(b, x, f.smallest_log, f.largest_log), 2 * f.bias)
+    return exp_of_two(b, _clamp(b, x, f.smallest_log, f.largest_log))
+
+
+def exp_of_two(b: Builder, x: Value, low: Value | None = None) -> Value:
+    """2ⁿ eʳ, with 2ⁿ in two factors: either may not be a normal number, but both halves are.
+
+    Of the sum of two numbers if there is a second one, below half a unit of the first.
+    """
+    r, bits = _reduced(b, x, 2 * _format(b).bias)
+    r = r if low is None else b.fadd(r, low)
     half = b.integer_op("lshr", bits, b.integer_constant(1))
     other = b.integer_op("sub", bits, half)
     result = b.fmul(_exp_reduced(b, r), _power_of_two(b, half))
@@ -236,16 +243,19 @@ def _log_domain(b: Builder, x: Value, pole: float, result: Value) -> Value:
     return b.select(b.fcmp("ult", x, b.constant(math.inf)), result, x)
 
 
-def _log(b: Builder, x: Value) -> Value:
-    """Log of x = 2ᵏ m; denormal numbers are first scaled up."""
+def log_parts(b: Builder, x: Value) -> tuple[Value, Value]:
+    """The f and k of x = 2ᵏ (1 + f), √½ ≤ 1 + f < √2; denormal numbers are first scaled up."""
     f = _format(b)
     up = f.mantissa + 2
     small = b.fcmp("olt", x, b.constant(2.0 ** (1 - f.bias)))
     scaled = b.select(small, b.fmul(x, b.constant(2.0**up)), x)
     k, _, m = _exponent(b, b.to_bits(scaled))
     k = b.fsub(k, b.select(small, b.constant(up), b.constant(0.0)))
-    result = _log_reduced(b, b.fsub(b.from_bits(m), b.constant(1.0)), k)
-    return _log_domain(b, x, 0.0, result)
+    return b.fsub(b.from_bits(m), b.constant(1.0)), k
+
+
+def _log(b: Builder, x: Value) -> Value:
+    return _log_domain(b, x, 0.0, _log_reduced(b, *log_parts(b, x)))
 
 
 def _log1p(b: Builder, x: Value) -> Value:
@@ -422,16 +432,6 @@ def _arccos(b: Builder, x: Value) -> Value:
     return b.select(far, b.select(right, double, left), near)
 
 
-# -- two arguments ----------------------------------------------------------------------------
-def _remainder(b: Builder, x: Value, y: Value) -> Value:
-    """The remainder with the sign of the divisor."""
-    zero = b.constant(0.0)
-    rest = b.per_lane("fmod", x, y)
-    opposite = b.fcmp("olt", b.fmul(b.copysign(b.constant(1.0), rest), y), zero)
-    moved = b.select(opposite, b.fadd(rest, y), rest)
-    return b.select(b.fcmp("oeq", rest, zero), b.copysign(zero, y), moved)
-
-
 _FUNCTIONS: dict[str, Unary] = {
     "exp": _exp, "expm1": _expm1, "log": _log, "log1p": _log1p,
     "tanh": _tanh, "sigmoid": _sigmoid, "softplus": _softplus, "erf": _erf,
@@ -443,12 +443,6 @@ _FUNCTIONS: dict[str, Unary] = {
 }  # fmt: skip
 
 ELEMENTARY: dict[str, Unary] = {name: _strict(emit) for name, emit in _FUNCTIONS.items()}
-
-ELEMENTARY_2: dict[str, Binary] = {
-    "power": lambda b, x, y: b.per_lane("pow", x, y),
-    "arctan2": lambda b, y, x: b.per_lane("atan2", y, x),
-    "remainder": lambda b, x, y: _remainder(b.strict(), x, y),
-}
 
 #: The largest error in units in the last place; for sin, cos and tan up to |x| = 10⁵, beyond
 #: which it is that of the C library.

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.compiler.assembly import Assembly, Value
+from thalweg.compiler.binary import ELEMENTARY_2
 from thalweg.compiler.decompose import decompose
-from thalweg.compiler.elementary import ELEMENTARY, ELEMENTARY_2
+from thalweg.compiler.elementary import ELEMENTARY
 from thalweg.compiler.fuse import Fusion
 from thalweg.compiler.guards import guards
 from thalweg.compiler.llvm import MANY_NESTS
@@ -52,7 +53,7 @@ WORK_PER_THREAD = 1.5e6
 """Operations of a call from which another thread pays."""
 
 FUNCTION, CALL = 5, 50
-"""How many of them an elementary function counts for, and one of the C library."""
+"""How many of them an elementary function counts for, and one of two numbers."""
 
 LARGEST_BLOCK = 512
 """Numbers up to which arguments, results and temporaries are passed as one block."""

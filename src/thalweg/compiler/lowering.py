@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from thalweg.compiler.assembly import Assembly, Builder, Value, llvm_type
-from thalweg.compiler.elementary import ELEMENTARY, ELEMENTARY_2
+from thalweg.compiler.binary import ELEMENTARY_2
+from thalweg.compiler.elementary import ELEMENTARY
 from thalweg.compiler.loops import Apply, Expr, Nest, Number
 from thalweg.errors import CompilerError
 
