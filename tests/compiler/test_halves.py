@@ -88,7 +88,11 @@ def test_the_plan_looks_at_shapes_alone():
 @pytest.mark.parametrize("rule", ["adam", "nadam", "rprop"])
 @pytest.mark.parametrize(
     ("penalty", "conditioning", "dropout"),
-    [(None, None, 0.3), (Penalty(0.01, 0.02), Conditioning(clip_norm=0.5), 0.0)],
+    [
+        (None, None, 0.3),
+        (Penalty(0.01, 0.02), Conditioning(clip_norm=0.5), 0.0),
+        (None, Conditioning(0.5, 0.05, 0.01), 0.0),
+    ],
 )
 def test_bits_and_values(dtype, rule, penalty, conditioning, dropout, monkeypatch):
     monkeypatch.setattr(Pace, "threads", property(lambda self: self.most))

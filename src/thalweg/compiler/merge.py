@@ -173,14 +173,15 @@ def _together(first: Nest, second: Nest) -> Nest | None:
 
 def _into_reduction(one: _Part, other: _Part) -> Nest | None:
     first, second = one.nest, other.nest
-    values = _forwarded([Store(_NOWHERE, r.value) for r in second.reductions], one)
+    terms = [Store(_NOWHERE, r.value) for r in second.reductions]
+    stores = _forwarded([*terms, *second.inner], one)
     late = postorder([s.value for s in second.stores])
-    if values is None or any(_reads_any(e, one.writes) for e in late):
+    if stores is None or any(_reads_any(e, one.writes) for e in late):
         return None
     reductions = [
-        Reduction(r.kind, v.value) for r, v in zip(second.reductions, values, strict=True)
+        Reduction(r.kind, s.value) for r, s in zip(second.reductions, stores, strict=False)
     ]
-    inner = [*first.stores, *second.inner]
+    inner = [*first.stores, *stores[len(terms) :]]
     return Nest(second.axes, second.stores, second.reduced, reductions, inner)
 
 
