@@ -61,6 +61,14 @@ def test_constants_count_bit_by_bit(one, other):
     assert pair[0] != pair[1]
 
 
+def test_constants_are_told_apart_in_either_order_of_bytes():
+    data = np.arange(1.0, 4.0).astype(">f8")  # as read from files of other machines
+    pair = [form(lambda x, c=c: (x, c), np.ones(3)) for c in (data, data.view("<f8"))]
+    assert pair[0] != pair[1]
+    both = tw.compile(lambda x: tnp.concatenate([x, data, data.view("<f8")]))(np.ones(3))
+    np.testing.assert_array_equal(both, [1, 1, 1, *data, *data.view("<f8")])
+
+
 def test_which_input_is_used_counts():
     assert form(lambda x, y: x * 2.0, 1.0, 1.0) != form(lambda x, y: y * 2.0, 1.0, 1.0)
     assert form(lambda x, y: (x, y), 1.0, 1.0) != form(lambda x, y: (y, x), 1.0, 1.0)

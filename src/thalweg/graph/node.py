@@ -48,7 +48,7 @@ Shape = tuple[int, ...]
 
 DTYPES = {name: np.dtype(name) for name in ("float32", "float64", "int64", "int32", "bool")}
 
-_NUMBERS = frozenset(dtype.num for dtype in DTYPES.values())
+_NATIVE = {dtype.num: dtype for dtype in DTYPES.values()}
 
 _interned: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
 _serial = itertools.count()
@@ -228,9 +228,13 @@ def _constant_of(array: np.ndarray[Any, Any]) -> Node:
 
 
 def supported_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Map a NumPy dtype to one that graphs have; small ints and float16 are widened."""
-    if dtype.num in _NUMBERS:
-        return dtype
+    """Map a NumPy dtype to one that graphs have; small ints and float16 are widened.
+
+    In this machine's order of bytes: constants are told apart by their bytes.
+    """
+    native = _NATIVE.get(dtype.num)
+    if native is not None:
+        return native
     if dtype.name in DTYPES:
         return DTYPES[dtype.name]
     if dtype.kind in "iu":
