@@ -171,8 +171,10 @@ def test_a_batch_of_no_weight():
     data.order = np.arange(16)
     data.weights = np.where(np.arange(16) < 8, 0.0, 1.0)
     compare(net, data=data, batch_size=8)
-    data.weights[:] = 0
-    compare(net, data=data, batch_size=8, penalty=Penalty(l2=0.1))
+    for weights in (data.weights, np.zeros(16)):
+        data.weights = weights
+        for shared in (False, True):
+            compare(net, data=data, batch_size=8, penalty=Penalty(l2=0.1, shared=shared))
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100, 1000])

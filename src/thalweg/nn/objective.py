@@ -67,7 +67,7 @@ class Penalty:
         return self.l1 > 0.0 or self.l2 > 0.0
 
     def __call__(self, params: Params, total: Any = 1.0) -> Any:
-        """The penalty; `total` is the sum of the sample weights."""
+        """The penalty; `total` is the sum of the sample weights, or 1 if that is 0."""
         weights = [layer["W"] for layer in params]
         price: Any = 0.0
         if self.l1:
@@ -159,7 +159,8 @@ class NetworkObjective:
         w = variable((samples,), dtype)
         each = along_samples(one.outputs, rows)[one.outputs[0]]
         total = tnp.sum(w)
-        mean = tnp.sum(w * each) / tnp.where(total > 0.0, total, 1.0)
+        total = tnp.where(total > 0.0, total, 1.0)
+        mean = tnp.sum(w * each) / total
         if self.loss.maximise:
             mean = -mean
         params = self.as_params(leaves)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+import thalweg.numpy as tnp
 from thalweg.compiler.pace import Pace
 from thalweg.compiler.program import Batches, BatchProgram, Call, Step
 from thalweg.compiler.target import available_threads
@@ -254,7 +255,8 @@ class NativeProgram:
         return Step(sample, flat, update, 2 + len(self._hyper()), price, sign, drops)
 
     def _price(self, parameters: Sequence[Node], total: Node) -> Any:
-        return self.objective.penalty(self.objective.as_params(parameters), total)
+        divisor = tnp.where(total > 0.0, total, 1.0)
+        return self.objective.penalty(self.objective.as_params(parameters), divisor)
 
     def loss(self, params: Params, X: Array, T: Array, weights: Array) -> float:
         """The weighted mean loss at some parameters, without the penalty."""
