@@ -102,3 +102,13 @@ def test_very_large_functions_are_not_kept():
     form = Form(tw.trace(deep, 1.0))
     assert form.heavy
     assert not form.light
+
+
+def test_a_function_of_numbers_keeps_its_code():
+    call = native(lambda x: x * x + 1.0, 2.0).quickest
+    shared_kernel.cache_clear()
+    for k in range(70):  # more than one linker holds
+        native(lambda x, k=k: x * (k + 2.0), 1.0).quickest(1.0)
+        shared_kernel.cache_clear()
+    gc.collect()
+    assert call(3.0) == [10.0]

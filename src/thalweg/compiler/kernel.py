@@ -197,7 +197,8 @@ class Kernel:
         inputs, outputs = len(self.graph.inputs), len(self.graph.outputs)
         size = inputs + outputs + -(-self.memory.size() // FLOAT.itemsize)
         block_type = ctypes.c_double * size
-        function = ctypes.PYFUNCTYPE(None, block_type)(self.code.address)
+        function: Any = ctypes.PYFUNCTYPE(None, block_type)(self.code.address)
+        function.code = self.code  # it may be kept longer than the kernel
         last = inputs + outputs
         number = np.float64
 
