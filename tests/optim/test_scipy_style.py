@@ -79,11 +79,79 @@ def test_differences_are_taken_of_constraints_too(jac):
         ({"constraints": [3]}, "LinearConstraint"),
         ({"bounds": [(float("nan"), 1.0), (0, 1)]}, "not a number"),
         ({"bounds": [(0, 1)]}, "2 pairs"),
+        ({"bounds": Bounds([0.0, 0.0, 0.0], 1.0)}, "2 pairs"),
+        ({"goal": "low"}, "no value"),
+        ({"goal": float("nan")}, "no value"),
+        ({"callback": 3}, "takes a function"),
+        ({"constraints": 3}, "LinearConstraint"),
+        ({"constraints": {"type": "ineq", "fun": rosenbrock, "arg": 1}}, "Did you mean 'args'"),
+        ({"constraints": LinearConstraint(np.eye(2), np.nan, 1.0)}, "row 0 .* between nan and 1"),
+        ({"constraints": LinearConstraint(np.eye(2), [0, 3], [1, 2])}, "row 1 .* between 3 and 2"),
+        ({"constraints": LinearConstraint(np.eye(2), np.inf, np.inf)}, "write infinity"),
+        ({"constraints": LinearConstraint(np.eye(3), 0.0, 1.0)}, "3 columns"),
+        ({"constraints": LinearConstraint(np.eye(2), 0, 1, keep_feasible=True)}, "keep_feasible"),
+        ({"constraints": NonlinearConstraint(lambda x: x, [0] * 3, [1] * 3)}, "3 rows.*returns 2"),
+        (
+            {"constraints": NonlinearConstraint(lambda x: x, [0] * 3, [1] * 2)},
+            "3 lower and 2 upper",
+        ),
+        ({"method": "lbfgs", "memory": "5"}, "memory='5'"),
+        ({"method": "lbfgs", "memory": None}, "memory=None"),
     ],
 )
 def test_what_cannot_be_meant_is_an_error_that_says_what_to_write(keywords, said):
     with pytest.raises(OptionError, match=said):
         tw.minimize(rosenbrock, [0.0, 0.0], **keywords)
+
+
+def test_one_limit_in_a_list_holds_all_rows():
+    held = NonlinearConstraint(lambda x: x, [-1.0], [0.5])
+    result = tw.minimize(lambda x: ((x - 2.0) ** 2).sum(), np.zeros(3), constraints=held)
+    np.testing.assert_allclose(result.x, 0.5, atol=1e-8)
+    short = NonlinearConstraint(lambda x: x, [-1.0, -1.0], [0.5, 0.5])
+    with pytest.raises(OptionError, match="2 rows, and its function returns 3"):
+        tw.minimize(lambda x: ((x - 2.0) ** 2).sum(), np.zeros(3), constraints=short)
+
+
+@pytest.mark.parametrize("limits", [(1.0, 2.0), ([-np.inf, 0.1], [1.0, 0.1])])
+def test_hessians_of_constraints_are_used(limits):
+    def fun(x):
+        return np.array([x[0] ** 2 + x[1] ** 2, x[0] * x[1]])[: np.size(limits[0])]
+
+    def jac(x):
+        return np.array([[2.0 * x[0], 2.0 * x[1]], [x[1], x[0]]])[: np.size(limits[0])]
+
+    seen = []
+
+    def hess(x, v):
+        seen.append(v)
+        bent = np.array([[0.0, 1.0], [1.0, 0.0]])
+        return 2.0 * v[0] * np.eye(2) + (v[1] * bent if v.size > 1 else 0.0)
+
+    start = [0.9, 0.6]
+    given = NonlinearConstraint(fun, *limits, jac=jac, hess=hess)
+    wanted = tw.minimize(rosenbrock, start, constraints=NonlinearConstraint(fun, *limits, jac=jac))
+    found = tw.minimize(rosenbrock, start, constraints=given, check_derivatives=True)
+    assert found.success and seen and {v.shape for v in seen} == {(np.size(limits[0]),)}
+    np.testing.assert_allclose(found.x, wanted.x, atol=1e-6)
+
+
+def test_functions_may_change_what_they_are_given():
+    def bowl(x):
+        x[0] = x[0] - 2.0
+        return float(x @ x)
+
+    def slopes(x):
+        x[0] = x[0] - 2.0
+        x *= 2.0
+        return x
+
+    start = np.zeros(3)
+    for jac in (slopes, "numerical"):
+        result = tw.minimize(bowl, start, "bfgs", jac=jac)
+        assert result.success
+        np.testing.assert_allclose(result.x, [2.0, 0.0, 0.0], atol=1e-6)
+    np.testing.assert_array_equal(start, 0.0)
 
 
 def test_functions_that_are_none():

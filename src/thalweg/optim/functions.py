@@ -166,6 +166,8 @@ class Traced(Smooth):
 class Given(Smooth):
     """A plain function with the derivatives its author gives.
 
+    It is handed copies of x, so that nothing happens to the solver's point if it changes them.
+
     Parameters
     ----------
     function : callable
@@ -187,18 +189,18 @@ class Given(Smooth):
     ) -> None:
         self._function, self._jacobian, self._second = function, derivative, second
         self.n = x0.size
-        first = function(x0)
+        first = function(x0.copy())
         _refuse_truth(flatten(first)[0])
         self.m = _numbers(first).size
         self.has_curvature = second is not None
 
     def value(self, x: Vector) -> Vector:
         with np.errstate(all="ignore"):
-            return _numbers(self._function(x))
+            return _numbers(self._function(x.copy()))
 
     def derivative(self, x: Vector) -> tuple[Vector, Matrix]:
         with np.errstate(all="ignore"):
-            slopes = _numbers(self._jacobian(x))
+            slopes = _numbers(self._jacobian(x.copy()))
         if slopes.size != self.m * self.n:
             raise ShapeError(
                 "the given derivative has {size} entries, not {m} x {n}",
@@ -214,7 +216,8 @@ class Given(Smooth):
                 "this method needs second derivatives, and the function is given with first "
                 "ones only. Pass hess=..., hess='numerical', or choose a method such as 'bfgs'."
             )
-        matrix = np.asarray(self._second(x, u), dtype=np.float64).reshape(self.n, self.n)
+        found = np.asarray(self._second(x.copy(), u.copy()), dtype=np.float64)
+        matrix = found.reshape(self.n, self.n)
         return 0.5 * (matrix + matrix.T)
 
     def curvature_product(self, x: Vector, u: Vector, v: Vector) -> Vector:

@@ -216,16 +216,23 @@ def not_negative(value: Any, name: str) -> Any:
     OptionError
         If it is none, or below zero.
     """
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not value >= 0:
+    if not _is_number(value) or not value >= 0:
         raise OptionError("{name}={value!r} must be a number from 0 up.", name=name, value=value)
     return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def make_run(given: Mapping[str, Any], layout: Layout, sign: float = 1.0) -> Run:
     """Limits and callback from the keywords of the entry points."""
     standard = Limits()
-    goal = given["goal"]
+    goal, callback = given["goal"], given["callback"]
+    if goal is not None and not (_is_number(goal) and goal == goal):
+        raise OptionError("goal={goal!r} is no value of the objective.", goal=goal)
+    if callback is not None and not callable(callback):
+        raise OptionError("callback takes a function, not {callback!r:.60}.", callback=callback)
 
     def limit(name: str, otherwise: Any) -> Any:
         return otherwise if given[name] is None else not_negative(given[name], name)
@@ -236,7 +243,7 @@ def make_run(given: Mapping[str, Any], layout: Layout, sign: float = 1.0) -> Run
         limit("max_time", standard.seconds),
         standard.goal if goal is None else sign * goal,
     )
-    return Run(limits, given["callback"], layout.unravel, sign)
+    return Run(limits, callback, layout.unravel, sign)
 
 
 def objective_function(f: Callable[..., Any], layout: Layout, given: Mapping[str, Any]) -> Smooth:

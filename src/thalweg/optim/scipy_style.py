@@ -9,7 +9,7 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,9 @@ OPTIONS = {
 }
 """Names of SciPy's options, and the keywords here."""
 
+KEYS = ("type", "fun", "jac", "args")
+"""What a constraint's dictionary may hold."""
+
 
 def method_hint(name: str, known: Mapping[str, Any]) -> Phrase:
     """What to write instead of a method's name that is not known.
@@ -82,10 +85,11 @@ def option_hint(name: str) -> Phrase | None:
 
 @dataclass(frozen=True)
 class _WithJacobian:
-    """A plain constraint with its Jacobian, in this library's sign."""
+    """A plain constraint with its derivatives, in this library's sign."""
 
     fun: Callable[[Any], Any]
     jac: Any
+    hess: Callable[[Any, Vector], Any] | None = None
 
 
 def split_constraints(constraints: Any) -> tuple[list[Any], list[Any]]:
@@ -94,14 +98,14 @@ def split_constraints(constraints: Any) -> tuple[list[Any], list[Any]]:
     Raises
     ------
     OptionError
-        For other things.
+        For other things, and for limits and keys that mean nothing.
     """
     if constraints is None:
         return [], []
-    single = isinstance(constraints, Mapping) or _is_object(constraints)
+    single = isinstance(constraints, Mapping) or not isinstance(constraints, Iterable)
     equal: list[Any] = []
     unequal: list[Any] = []
-    for one in [constraints] if single else list(constraints):
+    for one in [constraints] if single else constraints:
         if _is_object(one):
             _between(one, equal, unequal)
             continue
@@ -113,6 +117,13 @@ def split_constraints(constraints: Any) -> tuple[list[Any], list[Any]]:
                 "pass equalities=h (h = 0) and inequalities=g (g <= 0).",
                 one=one,
             )
+        for key in one:
+            if key not in KEYS:
+                raise OptionError(
+                    "a constraint's dictionary has no {key!r}.{hint}",
+                    key=key,
+                    hint=suggest(str(key), KEYS),
+                )
         sign = 1.0 if kind == "eq" else -1.0
         (equal if kind == "eq" else unequal).append(_signed(one, sign))
     return equal, unequal
@@ -125,12 +136,8 @@ def _is_object(one: Any) -> bool:
 
 def _between(one: Any, equal: list[Any], unequal: list[Any]) -> None:
     """Constraints of both kinds of lb ≤ c(x) ≤ ub."""
-    if hasattr(one, "A"):
-        matrix = one.A.toarray() if hasattr(one.A, "toarray") else np.atleast_2d(one.A)
-        fun, jac = (lambda x: matrix @ x), None
-    else:
-        fun, jac = one.fun, one.jac
-    low, high = np.broadcast_arrays(*(np.asarray(b, dtype=np.float64) for b in (one.lb, one.ub)))
+    part = _linear(one.A) if hasattr(one, "A") else _nonlinear(one)
+    low, high = _limits(one)
     same = low == high
     for wanted, bound, sign, kind in (
         (same, low, 1.0, equal),
@@ -138,19 +145,90 @@ def _between(one: Any, equal: list[Any], unequal: list[Any]) -> None:
         (np.isfinite(high) & ~same, high, 1.0, unequal),
     ):
         if np.any(wanted):
-            rows = np.flatnonzero(wanted) if wanted.ndim else slice(None)
-            kind.append(_beyond(fun, jac, rows, bound[rows] if bound.ndim else bound, sign))
+            kind.append(_beyond(part, wanted, bound, sign))
 
 
-def _beyond(fun: Any, jac: Any, rows: Any, bound: Vector, sign: float) -> Any:
-    """sign·(c(x) - bound) of some rows of c."""
+def _linear(A: Any) -> _WithJacobian:
+    """A·x."""
+    matrix = A.toarray() if hasattr(A, "toarray") else np.atleast_2d(A)
+
+    def product(x: Any) -> Any:
+        shape = getattr(x, "shape", None)
+        if shape != matrix.shape[1:]:
+            raise OptionError(
+                "a LinearConstraint with {columns} columns needs x to be one vector of as many "
+                "entries, as x0 is not. Write inequalities=... or equalities=... instead.",
+                columns=matrix.shape[1],
+            )
+        return matrix @ x
+
+    return _WithJacobian(product, None)
+
+
+def _nonlinear(one: Any) -> _WithJacobian:
+    hess = getattr(one, "hess", None)
+    return _WithJacobian(one.fun, one.jac, hess if callable(hess) else None)
+
+
+def _limits(one: Any) -> tuple[Vector, Vector]:
+    """Lower and upper limits of all rows; without axes where one number stands for all."""
+    if np.any(getattr(one, "keep_feasible", False)):
+        raise OptionError(
+            "keep_feasible=True of a constraint cannot be kept: on the way to the solution "
+            "constraints may be violated, bounds are not. Leave it away."
+        )
+    low, high = (np.asarray(b, dtype=np.float64) for b in (one.lb, one.ub))
+    try:
+        low, high = np.broadcast_arrays(low, high)
+    except ValueError:
+        raise OptionError(
+            "a constraint has {lower} lower and {upper} upper limits.",
+            lower=low.size,
+            upper=high.size,
+        ) from None
+    if low.size == 1:
+        low, high = low.reshape(()), high.reshape(())
+    empty = np.flatnonzero(~(low <= high) | (low == np.inf) | (high == -np.inf))
+    if empty.size:
+        k = int(empty[0])
+        raise OptionError(
+            "a constraint's row {k} (counted from 0) is to lie between {lower:g} and {upper:g}, "
+            "and nothing does. Where there is no limit, write infinity.",
+            k=k,
+            lower=low.flat[k],
+            upper=high.flat[k],
+        )
+    return low, high
+
+
+def _beyond(part: _WithJacobian, wanted: Any, bound: Vector, sign: float) -> Any:
+    """sign·(c(x) - bound) of the wanted rows of c."""
+    rows = np.flatnonzero(wanted) if wanted.ndim else slice(None)
+    limits = bound[rows] if bound.ndim else bound
 
     def value(x: Any) -> Any:
-        return sign * (laid_out(fun(x))[rows] - bound)
+        c = laid_out(part.fun(x))
+        if bound.ndim and c.shape != bound.shape:
+            raise OptionError(
+                "a constraint has limits for {limits} rows, and its function returns {rows}.",
+                limits=bound.size,
+                rows=c.size,
+            )
+        return sign * (c[rows] - limits)
 
-    if not callable(jac):
-        return value if jac is None else _WithJacobian(value, jac)
-    return _WithJacobian(value, lambda x: sign * np.atleast_2d(np.asarray(jac(x)))[rows])
+    def second(x: Any, u: Vector) -> Any:
+        weights = np.zeros(bound.shape or u.shape)
+        weights[rows] = sign * u
+        return part.hess(x, weights) if part.hess else None
+
+    if not callable(part.jac):
+        return value if part.jac is None else _WithJacobian(value, part.jac)
+    slopes = part.jac
+    return _WithJacobian(
+        value,
+        lambda x: sign * np.atleast_2d(np.asarray(slopes(x)))[rows],
+        second if part.hess else None,
+    )
 
 
 def _signed(one: Mapping[str, Any], sign: float) -> Any:
@@ -184,9 +262,8 @@ def given_constraints(parts: Sequence[Any], layout: Layout, name: str, jac: Any)
     """
     pieces: list[Smooth] = []
     for part in parts:
-        fun, given = (part, jac) if callable(part) else (part.fun, part.jac)
-        given = _on_vector(given, layout) if callable(given) else given
-        pieces.append(_piece(_on_vector(fun, layout), layout.start, given, name))
+        one = _WithJacobian(part, jac) if callable(part) else part
+        pieces.append(_piece(_on_vectors(one, layout), layout.start, name))
 
     def value(x: Vector) -> Vector:
         return np.concatenate([p.value(x) for p in pieces])
@@ -203,20 +280,27 @@ def given_constraints(parts: Sequence[Any], layout: Layout, name: str, jac: Any)
     return Given(value, jacobian, second, layout.start)
 
 
-def _piece(fun: Callable[[Vector], Any], x0: Vector, jac: Any, name: str) -> Smooth:
+def _piece(part: _WithJacobian, x0: Vector, name: str) -> Smooth:
     """One constraint; where differences are asked for, derived all the same if it can be."""
-    if callable(jac):
-        return Given(fun, jac, None, x0)
+    if callable(part.jac):
+        return Given(part.fun, part.jac, part.hess, x0)
     try:
-        return smooth(fun, x0, name=name)
+        return smooth(part.fun, x0, name=name)
     except TracingError:
-        if jac is None:
+        if part.jac is None:
             raise
-        return smooth(fun, x0, "numerical", name=name)
+        return smooth(part.fun, x0, "numerical", name=name)
 
 
-def _on_vector(function: Callable[[Any], Any], layout: Layout) -> Callable[[Vector], Any]:
-    return lambda x: function(layout.unravel(x))
+def _on_vectors(part: _WithJacobian, layout: Layout) -> _WithJacobian:
+    """The same constraint of one vector."""
+
+    def of_vector(function: Any) -> Any:
+        if not callable(function):
+            return function
+        return lambda x, *more: function(layout.unravel(x), *more)
+
+    return _WithJacobian(*map(of_vector, (part.fun, part.jac, part.hess)))
 
 
 def split_bounds(bounds: Any, layout: Layout, pairs: bool = True) -> Bounds:
@@ -241,9 +325,9 @@ def split_bounds(bounds: Any, layout: Layout, pairs: bool = True) -> Bounds:
     if isinstance(bounds, Bounds):
         return bounds
     if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
-        bounds = (np.asarray(bounds.lb), np.asarray(bounds.ub))
-        lower, upper = (np.broadcast_to(b, layout.size).astype(np.float64) for b in bounds)
-        return Bounds(lower, upper)
+        sides = [np.asarray(b, dtype=np.float64).ravel() for b in (bounds.lb, bounds.ub)]
+        if all(side.size in (1, layout.size) for side in sides):
+            return Bounds(*(np.broadcast_to(side, layout.size).copy() for side in sides))
     given = list(bounds) if isinstance(bounds, list | tuple | np.ndarray) else []
     if (pairs or len(given) != 2) and _are_pairs(given, layout.size):
         lower = np.array([-np.inf if a is None else a for a, _ in given], dtype=np.float64)

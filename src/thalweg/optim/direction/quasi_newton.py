@@ -15,6 +15,7 @@ array([-1., -1.])
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -112,10 +113,12 @@ class LBFGS(Direction):
     R. B. Schnabel, Mathematical Programming 63 (1994) 129-156.
     """
 
-    def __init__(self, memory: int = 20) -> None:
-        if memory % 1 or memory < 1:
+    def __init__(self, memory: Any = 20) -> None:
+        number = isinstance(memory, int | float | np.integer) and not isinstance(memory, bool)
+        if not number or memory % 1 or memory < 1:
             raise OptionError("memory={memory!r} is no number of steps from 1.", memory=memory)
-        self.memory, self.count = int(memory), 0
+        self.memory = memory = int(memory)
+        self.count = 0
         self.rows = np.zeros((2 * memory, 0))  # S, and Y below
         self.inverse, self.squares = np.zeros((memory, memory)), np.zeros((memory, memory))
         self.inner = np.zeros((memory, memory))  # D + γYYᵀ
