@@ -37,6 +37,10 @@ def test_sums_are_those_of_numpy(threads, count):
         W *= 0.5
 
 
+def test_the_sum_of_no_blocks_is_zero():
+    np.testing.assert_array_equal(BlockSums(_graph(), [], 2).total(), np.zeros(29))
+
+
 def test_bits_do_not_depend_on_threads():
     W, blocks = RNG.normal(size=(5, 7)), RNG.normal(size=(11, 40, 7))
     given = [[W, x] for x in blocks]

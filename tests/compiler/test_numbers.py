@@ -33,13 +33,13 @@ class Own(Rule):
     second: float = 0.3
 
     def init(self, parameter):
-        return {}
+        return {"rate": np.zeros((), parameter.dtype)}
 
     def update(self, parameter, gradient, state, step):
         rate = self.learning_rate * self.first**step / tnp.sqrt(1.0 + self.second * step)
         other = 0.99**step * self.second ** (0.1 * step) + (self.first - 0.5) ** step
         kept = tnp.where(step < 5.0, 0.5, tnp.exp(-self.first) * 1.25)
-        return kept * parameter - (rate + other) * gradient / (self.first + step), {}
+        return kept * parameter - (rate + other) * gradient / (self.first + step), {"rate": rate}
 
 
 def trained(program, network, cuts, before=0, dtype=np.float64):

@@ -107,7 +107,7 @@ class BlockSums:
 
     def total(self) -> Array:
         """All results, one behind the other, added up over the blocks."""
-        sums, words, count = np.empty(self.rows.shape[1]), self.task.words, len(self.tables)
+        sums, words, count = np.zeros(self.rows.shape[1]), self.task.words, len(self.tables)
         self.pointers[SUMS] = sums.ctypes.data
         for start in range(0, count, self.slots):
             self.pointers[TABLES] = self.tables.ctypes.data + start * self.tables.strides[0]

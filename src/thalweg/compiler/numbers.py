@@ -147,11 +147,8 @@ def numbers_first(
     inputs = (step, rate, *settings)
     outputs = _with_reciprocals(outputs, _alone(outputs, inputs))
     alone = _alone(outputs, inputs)
-    wanted: dict[Node, Node] = {}
-    for node in topological(outputs):
-        for i in node.inputs:
-            if i in alone and node not in alone and i not in wanted:
-                wanted[i] = variable((), i.dtype)
+    used = [i for node in topological(outputs) if node not in alone for i in node.inputs]
+    wanted = {i: variable((), i.dtype) for i in dict.fromkeys([*used, *outputs]) if i in alone}
     image = substitute(outputs, wanted)
     numbers = _in_double(wanted, inputs, _alone(list(wanted), settings))
     return numbers, [image.get(node, node) for node in outputs]
