@@ -90,3 +90,12 @@ def test_ctrl_c_and_time(method):
 def test_what_is_not_a_number_is_refused(asked, error, match):
     with pytest.raises(error, match=match):
         asked()
+
+
+def test_broken_off_during_the_first_solve_nothing_is_said_of_prices(tmp_path):
+    model = fitted(tw.monotone(0), time_limit=1e-9)
+    assert not model.constraints.solved
+    assert len(model.constraints.rows("en")) == 1
+    assert "nan" not in str(model.constraints) and "active" not in str(model.constraints)
+    model.save(tmp_path / "model.thalweg")
+    assert str(tw.load(tmp_path / "model.thalweg").constraints) == str(model.constraints)

@@ -6,6 +6,7 @@ import pytest
 import thalweg as tw
 from thalweg.errors import OptionError
 from thalweg.nn.activations import activation
+from thalweg.training.constraints.frame import Frame
 from thalweg.training.constraints.links import LINKS
 
 RNG = np.random.default_rng(4)
@@ -89,3 +90,11 @@ def test_softmax_is_bounded_and_monotone():
     found = model.predict_proba(line)[:, 2]
     assert model.constraints.worst == 0.0
     assert found.max() <= 0.9 + 1e-9 and np.diff(found).min() >= -1e-9
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_an_output_is_flat_to_the_last_digit_no_price_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(Frame, "link_slopes", lambda self, theta, X, output: np.zeros(len(X)))
+    model = fitted(tw.output_between(0.2, 0.6), epochs=30)
+    assert model.constraints.held[0].active == ()
+    model.save(tmp_path / "model.thalweg")

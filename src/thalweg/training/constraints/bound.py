@@ -94,10 +94,14 @@ class Condition:
         return largest * self.stated.size if largest > HELD else 0.0
 
     def price(self, theta: Vector, X: Matrix, price: Vector) -> Vector:
-        """Multipliers at points for a limit in the unit in which it was asked."""
+        """Multipliers at points for a limit in the unit in which it was asked.
+
+        Infinite where the last activation has no slope left.
+        """
         family = self.quantity.family
         linked = family.frame.link_slopes(theta, X, family.output) if family.linked else 1.0
-        return price / (self.quantity.size * linked)
+        with np.errstate(divide="ignore"):
+            return price / (self.quantity.size * linked)
 
 
 class ConstraintSet:

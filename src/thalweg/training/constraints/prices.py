@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -99,7 +100,8 @@ def _active(
         loud = np.abs(spot.prices) > least
         prices = unit * own.price(theta, spot.points[loud], spot.prices[loud])
         for place, price in zip(spot.points[loud].tolist(), prices.tolist(), strict=True):
-            active[own.asked].append(Active(tuple(place), price))
+            if math.isfinite(price):  # where an output is flat to the last digit it has no price
+                active[own.asked].append(Active(tuple(place), price))
     for (number, _, _), prices in zip(constraints.customs, working.own, strict=True):
         for place in np.flatnonzero(np.abs(prices) > least).tolist():
             active[number].append(Active((float(place),), float(prices[place]) * unit))

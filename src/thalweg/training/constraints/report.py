@@ -67,7 +67,7 @@ class ConstraintReport:
         One for each constraint, in the order in which they were asked for.
     stationarity, violation, complementarity : float
         Residuals of the Karush-Kuhn-Tucker conditions of the last solve, as it was solved: scaled,
-        with the points that stood for the regions.
+        with the points that stood for the regions; nan where training was stopped during the first.
     rounds : int
         How often points were added and the problem was solved.
     points : int
@@ -86,6 +86,11 @@ class ConstraintReport:
         """The largest violation of all."""
         return max((one.violation for one in self.held), default=0.0)
 
+    @property
+    def solved(self) -> bool:
+        """Whether a solve came to an end, so that multipliers and residuals are known."""
+        return math.isfinite(self.stationarity)
+
     def rows(self, lang: str | None = None) -> list[tuple[str, str]]:
         """Pairs of a constraint and how it holds, for people."""
         found = []
@@ -96,9 +101,12 @@ class ConstraintReport:
             text = tr(f"training.constraint_{state}", lang, violation=f"{one.violation:.2g}")
             if one.looked_at:
                 text += tr("training.constraint_points", lang, **values)
-            key = "active" if one.active else "idle"
-            text += tr(f"training.constraint_{key}", lang, largest=f"{largest:.3g}", **values)
+            if self.solved:
+                key = "active" if one.active else "idle"
+                text += tr(f"training.constraint_{key}", lang, largest=f"{largest:.3g}", **values)
             found.append((one.asked.said(lang), text))
+        if not self.solved:
+            return found
         kkt = {
             "stationarity": f"{self.stationarity:.1e}",
             "violation": f"{self.violation:.1e}",
