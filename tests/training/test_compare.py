@@ -2,6 +2,7 @@
 
 import builtins
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,6 +52,20 @@ def test_marks_are_passed_in_order_and_when_the_history_says(race):
             first = np.argmax(entry.losses <= mark)
             assert (seconds is None) == (entry.loss > mark)
             assert seconds is None or seconds == entry.model.history["seconds"][first]
+
+
+@pytest.mark.parametrize(
+    ("lowest", "wanted"),
+    [
+        ((0.02, 0.01, 1e-18), (0.22, 0.047, 0.01, 1e-18)),  # one far below: the others have marks
+        ((0.0001,), (0.1, 0.01, 0.001, 0.0001)),
+        ((0.01, 0.01), (0.32, 0.1, 0.032, 0.01)),
+        ((1.0, 1.0, 0.5, 2.0), (0.85, 0.71, 0.6, 0.5)),  # half of them never got anywhere
+    ],
+)
+def test_marks_lead_to_what_half_of_the_methods_reach(lowest, wanted):
+    runs = [SimpleNamespace(losses=np.array([1.0, low])) for low in lowest]
+    assert _marks(runs) == pytest.approx(wanted)
 
 
 def test_marks_of_losses_that_reach_zero_or_never_fall():

@@ -119,7 +119,7 @@ def _report(screen: Screen, order: Compare, race: Comparison) -> list[Any]:
         network = screen.said(ran[0].model.network.phrase)
         loss = str(ran[0].model.loss).replace("_", " ")
         parts.append(Text(say("compare_start", network=network, loss=loss), style="dim"))
-        parts += ["", _times(screen, race), _figures(screen, ran)]
+        parts += ["", _times(screen, race), "", _figures(screen, ran), ""]
     for entry in race.entries:
         if entry.failure:
             parts.append(Text(f"{entry.method}: {_failure(screen, entry)}", style="yellow"))
@@ -135,7 +135,13 @@ def _failure(screen: Screen, entry: Entry) -> str:
 
 
 def _grid(screen: Screen, columns: Sequence[str]) -> Grid:
-    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    grid = Grid(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        pad_edge=False,
+        show_edge=False,
+        collapse_padding=True,
+    )
     grid.add_column(screen.say("report_method"), no_wrap=True)
     for name in columns:
         grid.add_column(name, justify="right")
@@ -196,11 +202,13 @@ def _seconds(value: float | None) -> str:
 
     Examples
     --------
-    >>> _seconds(0.01234), _seconds(75.0), _seconds(None)
-    ('0.0123', '75.0', '-')
+    >>> _seconds(0.00123), _seconds(0.01234), _seconds(75.0), _seconds(None)
+    ('0.0012', '0.0123', '75.0', '-')
     """
     if value is None:
         return "-"
+    if value < 0.01:
+        return f"{value:.4f}"
     return f"{value:.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".")
 
 

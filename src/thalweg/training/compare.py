@@ -3,8 +3,8 @@
 What is told of each: when its training loss passed a few marks, how many iterations it took, how
 much memory, and how good what it found is on training, validation and test rows.
 
-The marks divide the way from the first loss to the lowest that any method reached into equal parts
-on a logarithmic scale. Each method runs one iteration beforehand, so that none pays for native code
+The marks divide the way from the first loss to the one that half of the methods reached into equal
+parts on a logarithmic scale; the last is the lowest of all. Each method runs one iteration beforehand, so that none pays for native code
 that the next one finds made. A batch method's loss is that before its last step, as in every
 `History`.
 
@@ -284,13 +284,20 @@ def _marks(entries: Sequence[Entry]) -> tuple[float, ...]:
     ran = [e.losses for e in entries if len(e.losses)]
     if not ran:
         return ()
-    high, low = max(losses[0] for losses in ran), min(np.min(losses) for losses in ran)
+    high, lowest = max(losses[0] for losses in ran), sorted(np.min(losses) for losses in ran)
+    low, half = lowest[0], lowest[len(lowest) // 2]
     if not np.isfinite([high, low]).all() or low >= high:
         return ()
     if low <= 0.0:
         return tuple(float(high + (low - high) * k / MARKS) for k in range(1, MARKS + 1))
-    parts = [high * (low / high) ** (k / MARKS) for k in range(1, MARKS + 1)]
-    return tuple(_rounded_up(part) for part in parts)
+    marks = (*_parts(high, half, MARKS - 1), _rounded_up(low))
+    falling = half < high and marks[-1] < marks[-2]
+    return marks if falling else _parts(high, low, MARKS)
+
+
+def _parts(high: float, low: float, count: int) -> tuple[float, ...]:
+    """The ends of equal parts of the way down, on a logarithmic scale."""
+    return tuple(_rounded_up(high * (low / high) ** (k / count)) for k in range(1, count + 1))
 
 
 def _rounded_up(value: float) -> float:

@@ -64,7 +64,8 @@ def draw(race: Comparison, path: str | Path) -> None:
         by_time.plot(seconds, losses, label=entry.method, marker=marker, **style)
         by_step.plot(np.arange(1, len(losses) + 1), losses, marker=marker, **style)
     positive = all(np.all(entry.losses > 0.0) for entry in ran)
-    by_time.set(xlabel="seconds", ylabel="training loss", yscale="log" if positive else "symlog")
+    by_time.set(ylabel="training loss", yscale="log" if positive else "symlog")
+    by_time.set(xlabel="seconds", xscale="log")
     by_step.set(xlabel="iterations", xscale="log")
     for axes in (by_time, by_step):
         axes.grid(alpha=0.3)
