@@ -99,3 +99,65 @@ def test_broken_off_during_the_first_solve_nothing_is_said_of_prices(tmp_path):
     assert "nan" not in str(model.constraints) and "active" not in str(model.constraints)
     model.save(tmp_path / "model.thalweg")
     assert str(tw.load(tmp_path / "model.thalweg").constraints) == str(model.constraints)
+
+
+@pytest.mark.parametrize(
+    ("asked", "match"),
+    [
+        (lambda: tw.monotone(0, region={"x1": (0, 1, 2)}), "two finite numbers"),
+        (lambda: tw.monotone(0, region={"x1": 3}), "two finite numbers"),
+        (lambda: tw.monotone(0, region={"x1": (None, 1)}), "two finite numbers"),
+        (lambda: tw.monotone(0, region={"x1": ("low", 1)}), "is no number"),
+        (lambda: tw.monotone(0, region=(0, 1)), "names no inputs"),
+        (lambda: tw.monotone(0, increasing="no"), "increasing='no' must be True or False"),
+        (lambda: tw.weights_between(-1, 1, biases="W"), "biases='W' must be True or False"),
+        (lambda: tw.weights_between(-1, 1, layers=[]), "no layer"),
+        (lambda: tw.weights_between(-1, 1, layers="1"), "no layer"),
+        (lambda: tw.weights_between(-1, 1, layers=[True]), "no layer"),
+        (lambda: tw.output_between("low", 1), "'low' is no number"),
+        (lambda: tw.output_between([0, 1], 2), "is no number"),
+        (lambda: tw.value_at(1.0, "one"), "'one' is no number"),
+        (lambda: tw.value_at([0, 1, 2], at_least=[0] * 3, at_most=[1] * 2), "3 values and at_most"),
+        (lambda: fitted(tw.inequality(lambda f, params: None, "g")), "'g' returns no number"),
+        (lambda: fitted(tw.equality(lambda f, params: [], "h")), "'h' returns no number"),
+    ],
+)
+def test_what_says_nothing_is_refused(asked, match):
+    with pytest.raises(OptionError, match=match):
+        asked()
+
+
+def test_one_layer_need_not_be_a_list():
+    assert tw.weights_between(-1, 1, layers=2) == tw.weights_between(-1, 1, layers=[2])
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "selu", "hard_sigmoid", "relu6"])
+def test_curvature_of_slopes_that_jump_is_refused(activation):
+    inside = tw.Network([tw.Dense(1, 4, activation), tw.Dense(4, 1)])
+    for asked in (tw.convex(0), tw.concave(0)):
+        with pytest.raises(OptionError, match=f"slope of {activation} jumps"):
+            fitted(asked, net=inside)
+
+
+def test_the_last_slope_may_jump_the_way_that_outputs_bend():
+    net = tw.Network([tw.Dense(1, 4, "elu"), tw.Dense(4, 1, "relu")])
+    with pytest.raises(OptionError, match="slope of relu jumps"):
+        fitted(tw.concave(0), net=net)
+    model = fitted(tw.convex(0), net=net)
+    bent = np.diff(model.predict(np.linspace(X[0], X[-1], 2001)), 2)
+    assert model.constraints.worst == 0.0 and bent.min() >= -1e-9
+
+
+def test_a_softmax_of_one_output_has_no_others_to_be_held_against():
+    net = tw.Network([tw.Dense(1, 3, "tanh"), tw.Dense(3, 1, "softmax")])
+    model = fitted(tw.output_between(0.1, 0.8), net=net, y=np.full(len(X), 0.5), epochs=30)
+    assert model.constraints.worst == pytest.approx(0.2, rel=1e-6)
+
+
+def test_bounds_of_weights_are_shown_with_the_constraint_that_asked_for_them():
+    layers = [tw.weights_between(-0.3, 0.3, layers=1), tw.weights_between(-0.5, 0.5, layers=2)]
+    first, second = fitted(*layers, epochs=400).constraints.held
+    assert first.active and {a.where[:4] for a in first.active} == {"W[1]"}
+    assert second.active and {a.where[:4] for a in second.active} == {"W[2]"}
+    wide, tight = fitted(tw.weights_between(-9, 9), tw.weights_between(-0.3, 0.3)).constraints.held
+    assert tight.active and not wide.active

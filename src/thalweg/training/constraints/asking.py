@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from thalweg.errors import OptionError
 from thalweg.training.constraints.kinds import (
@@ -70,6 +71,7 @@ def monotone(
     *inputs : str or int
         Numeric columns by name, or by place from 0. Columns of arrays are x1, x2, ...
     increasing : bool
+        False for outputs that never rise.
     output : str or int, optional
         One of several outputs; all by default.
     region : mapping of input to (low, high), optional
@@ -86,7 +88,8 @@ def monotone(
     >>> bool(np.all(np.diff(model.predict(np.linspace(0.0, 1.0, 1001))) >= 0.0))
     True
     """
-    return _derivative(inputs, 1, 1 if increasing else -1, output, region)
+    sign = 1 if _truth("increasing", increasing) else -1
+    return _derivative(inputs, 1, sign, output, region)
 
 
 def convex(
@@ -95,6 +98,8 @@ def convex(
     region: Mapping[Name, Sequence[float]] | None = None,
 ) -> Derivative:
     """The outputs curve upwards along each of some inputs; arguments as for `monotone`.
+
+    Activations whose slope jumps, such as relu, cannot be held so: at a jump there is no curvature.
 
     Examples
     --------
@@ -109,7 +114,7 @@ def concave(
     output: Name | None = None,
     region: Mapping[Name, Sequence[float]] | None = None,
 ) -> Derivative:
-    """The outputs curve downwards along each of some inputs; arguments as for `monotone`.
+    """The outputs curve downwards along each of some inputs; see `convex`.
 
     Examples
     --------
@@ -196,7 +201,7 @@ def weights_between(
     low: float | None,
     high: float | None,
     *,
-    layers: Iterable[int] | None = None,
+    layers: int | Iterable[int] | None = None,
     biases: bool = False,
 ) -> Weights:
     """Bounds of the weights; they see scaled inputs.
@@ -204,7 +209,7 @@ def weights_between(
     Parameters
     ----------
     low, high : float or None
-    layers : iterable of int, optional
+    layers : int or iterable of int, optional
         Counted from 1; all by default.
     biases : bool
         Whether biases are bounded, too.
@@ -214,10 +219,12 @@ def weights_between(
     >>> weights_between(-1, 1).low
     -1.0
     """
-    return Weights(*_bounds(low, high), None if layers is None else tuple(layers), biases)
+    return Weights(*_bounds(low, high), _layers(layers), _truth("biases", biases))
 
 
-def nonnegative_weights(*, layers: Iterable[int] | None = None, biases: bool = False) -> Weights:
+def nonnegative_weights(
+    *, layers: int | Iterable[int] | None = None, biases: bool = False
+) -> Weights:
     """No weight is negative; arguments as for `weights_between`.
 
     Examples
@@ -267,23 +274,69 @@ def _derivative(
 
 
 def _limits(region: Mapping[Name, Sequence[float]] | None) -> Limits:
+    if region is not None and not isinstance(region, Mapping):
+        raise OptionError(
+            "constraint: region={region!r:.60} names no inputs: write region=dict(age=(0, 100)).",
+            region=region,
+        )
     found = []
     for name, pair in (region or {}).items():
-        low, high = (float(value) for value in pair)
-        if not -INF < low <= high < INF:
+        ends = _numbers(pair)
+        if ends.shape != (2,) or not -INF < ends[0] <= ends[1] < INF:
             raise OptionError(
-                "constraint: the region of {name!r} is {low:g} to {high:g}: give two finite "
-                "numbers, the lower one first.",
+                "constraint: the region of {name!r} is {pair!r:.60}: give two finite numbers, the "
+                "lower one first.",
                 name=name,
-                low=low,
-                high=high,
+                pair=pair,
             )
-        found.append((name, low, high))
+        found.append((name, float(ends[0]), float(ends[1])))
     return tuple(found)
 
 
+def _numbers(value: Any) -> NDArray[np.float64]:
+    """One or several numbers in a row; one that is None counts as not a number."""
+    try:
+        return np.asarray(value, np.float64).ravel()
+    except (TypeError, ValueError):
+        raise OptionError("constraint: {value!r:.60} is no number.", value=value) from None
+
+
+def _number(value: Any) -> float:
+    found = _numbers(value)
+    if found.size != 1:
+        raise OptionError("constraint: {value!r:.60} is no number.", value=value)
+    return float(found[0])
+
+
+def _truth(name: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise OptionError(
+            "constraint: {name}={value!r:.60} must be True or False.", name=name, value=value
+        )
+    return bool(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _layers(layers: int | Iterable[int] | None) -> tuple[int, ...] | None:
+    if layers is None:
+        return None
+    found = tuple(layers) if isinstance(layers, Iterable) else (layers,)
+    if not found or not all(map(_is_whole, found)):
+        raise OptionError(
+            "constraint: layers={layers!r:.60} says of no layer: give numbers from 1, or leave it "
+            "away for all.",
+            layers=layers,
+        )
+    return tuple(map(int, found))
+
+
 def _bounds(low: float | None, high: float | None) -> tuple[float, float]:
-    first, last = -INF if low is None else float(low), INF if high is None else float(high)
+    first, last = (
+        fill if end is None else _number(end) for end, fill in ((low, -INF), (high, INF))
+    )
     if not first <= last or (first == -INF and last == INF):
         raise OptionError(
             "constraint: the bounds {low} and {high} leave nothing to hold: give a lower bound, "
@@ -301,12 +354,17 @@ def _points(
         raise OptionError("constraint: give equals, or at_least, at_most or both.")
     ends = (equals, equals) if equals is not None else (low, high)
     sides = [
-        np.atleast_1d(np.asarray(fill if end is None else end, np.float64))
-        for end, fill in zip(ends, (-INF, INF), strict=True)
+        _numbers(fill if end is None else end) for end, fill in zip(ends, (-INF, INF), strict=True)
     ]
+    if len({side.size for side in sides} | {1}) > 2:
+        raise OptionError(
+            "constraint: at_least has {low} values and at_most {high}.",
+            low=sides[0].size,
+            high=sides[1].size,
+        )
     first, last = np.broadcast_arrays(*sides)
     for value in (v for v in (equals, low, high) if v is not None):
-        if not np.all(np.isfinite(np.asarray(value, np.float64))):
+        if not np.all(np.isfinite(_numbers(value))):
             raise OptionError(
                 "constraint: {value} is nothing to hold: give finite numbers, and leave out "
                 "at_least or at_most where there is no bound.",

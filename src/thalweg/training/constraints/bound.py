@@ -244,6 +244,13 @@ class ConstraintSet:
 
     def _derivative(self, number: int, one: Derivative) -> None:
         region = self._region(one.region)
+        jumping = self.frame.jumping(one.sign) if one.order == 2 else None
+        if jumping is not None:
+            raise OptionError(
+                "constraint: the slope of {activation} jumps, and no second derivative tells of "
+                "it: take another activation, such as softplus or tanh, for convex and concave.",
+                activation=jumping,
+            )
         for output in self.frame.outputs(one.output):
             for name in one.inputs:
                 stated = self._quantity(one.order, self.frame.input(name), output)
@@ -283,25 +290,30 @@ class ConstraintSet:
                 if rows.any():
                     self._keep(number, stated, sign, limits[rows], None, X[rows])
 
+    def entries(self, one: Weights) -> Mask:
+        """Which parameters are meant by bounds of weights, shape (P,)."""
+        layers = enumerate(self.frame.network.layers, start=1)
+        parts = [
+            np.full(
+                int(np.prod(shape)),
+                (one.layers is None or number in one.layers) and (name == "W" or one.biases),
+            )
+            for number, layer in layers
+            for name, shape in layer.shapes.items()
+        ]
+        return np.concatenate(parts)
+
     def _weights(self, one: Weights) -> None:
-        start = 0
-        wanted = one.layers
-        layers = self.frame.network.layers
-        for number in wanted or ():
+        layers, own = self.frame.network.layers, self.entries(one)
+        for number in one.layers or ():
             if not 1 <= number <= len(layers):
                 raise OptionError(
                     "constraint: there is no layer {number}; layers are counted from 1 to {last}.",
                     number=number,
                     last=len(layers),
                 )
-        for number, layer in enumerate(layers, start=1):
-            for name, shape in layer.shapes.items():
-                size = int(np.prod(shape))
-                if (wanted is None or number in wanted) and (name == "W" or one.biases):
-                    place = slice(start, start + size)
-                    self.lower[place] = np.maximum(self.lower[place], one.low)
-                    self.upper[place] = np.minimum(self.upper[place], one.high)
-                start += size
+        self.lower[own] = np.maximum(self.lower[own], one.low)
+        self.upper[own] = np.minimum(self.upper[own], one.high)
 
     def _custom(self, number: int, one: Custom) -> None:
         function = one.function
@@ -324,6 +336,10 @@ class ConstraintSet:
                 name=one.name,
                 error=error,
             ) from error
+        if not traced.m:
+            raise OptionError(
+                "constraint {name!r} returns no number: return what is to be held.", name=one.name
+            )
         self.customs.append((number, traced, one.equal))
 
 

@@ -25,8 +25,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from thalweg.differentiation import grad
 from thalweg.errors import OptionError, suggest
 from thalweg.graph import Node
+from thalweg.nn.activations import Activation
 from thalweg.nn.network import Network, Params
 from thalweg.training.constraints.links import LINKS, Link
 from thalweg.training.data import Data, table_of_rows
@@ -39,6 +41,9 @@ __all__ = ["Frame", "Function", "Vector"]
 Vector = NDArray[np.float64]
 Function = Callable[[Any], Any]
 """A network with its weights put in: from inputs in their own units to outputs in theirs."""
+
+BESIDE = 1e-6
+"""How far from a kink slopes are compared; what differs by less is no jump."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +120,22 @@ class Frame:
     @property
     def link(self) -> Link | None:
         """How outputs are said without saturation, where they saturate."""
-        return LINKS.get(self.network.layers[-1].g.name)
+        g = self.network.layers[-1].g
+        return LINKS.get(g.name) if g.entrywise or self.network.outputs > 1 else None
 
     @cached_property
     def smooth(self) -> bool:
         """Whether derivatives by the inputs never jump."""
         return not any(layer.g.kinks for layer in self.network.layers)
+
+    def jumping(self, sign: int) -> Activation | None:
+        """An activation whose slope jumps so that outputs may bend the other way there.
+
+        The last one may jump the way that outputs are to bend.
+        """
+        *layers, last = (layer.g for layer in self.network.layers)
+        bad = [g for g in layers if _jumps(g).any()]
+        return next(iter([*bad, *[last] * bool((sign * _jumps(last) < 0.0).any())]), None)
 
     @cached_property
     def _before_the_last(self) -> Network:
@@ -245,3 +260,10 @@ class Frame:
                 found.append(tuple(range(start, start + width)))
             start += width
         return tuple(found)
+
+
+def _jumps(g: Activation) -> Vector:
+    """By how much the slope jumps at each kink; 0 where only the second derivative does."""
+    slope = grad(g)
+    found = np.array([slope(k + BESIDE) - slope(k - BESIDE) for k in g.kinks])
+    return np.where(np.abs(found) > 10.0 * BESIDE, found, 0.0)

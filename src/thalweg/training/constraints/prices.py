@@ -106,12 +106,16 @@ def _active(
         for place in np.flatnonzero(np.abs(prices) > least).tolist():
             active[number].append(Active((float(place),), float(prices[place]) * unit))
     lower, upper = np.nan_to_num(working.bounds)
-    bounded = [number for number, one in enumerate(constraints.asked) if isinstance(one, Weights)]
-    prices = lower + upper
-    for place in np.flatnonzero(np.abs(prices) > max(barely, _least([prices]))).tolist():
-        for number in bounded:
-            name = constraints.frame.entry(place)
-            active[number].append(Active(name, float(prices[place]) * unit))
+    least = max(barely, _least([lower + upper]))
+    for number, one in enumerate(constraints.asked):
+        if isinstance(one, Weights):
+            meant = constraints.entries(one)
+            below = meant & (constraints.lower == one.low)
+            above = meant & (constraints.upper == one.high)
+            prices = lower * below + upper * above
+            for place in np.flatnonzero(np.abs(prices) > least).tolist():
+                name = constraints.frame.entry(place)
+                active[number].append(Active(name, float(prices[place]) * unit))
     return active
 
 
