@@ -5,7 +5,8 @@ import pytest
 
 import thalweg as tw
 from thalweg.errors import OptionError
-from thalweg.training.methods import METHODS, SOLVERS
+from thalweg.training.methods import ELSEWHERE, METHODS, SOLVERS
+from thalweg.training.methods import method as find
 
 XOR = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 EXCLUSIVE = np.array([0.0, 1.0, 1.0, 0.0])
@@ -74,3 +75,14 @@ def test_damping_is_refused_where_it_means_nothing():
 
 def test_solvers_are_methods():
     assert set(SOLVERS) <= set(METHODS)
+
+
+@pytest.mark.parametrize("given", ["trainlm", "Levenberg-Marquardt", "LM", "L-BFGS-B", "cg_pr"])
+def test_names_from_elsewhere_lead_to_ours(given):
+    with pytest.raises(OptionError, match=r"What is nearest here is '(lm|lbfgs|cg-pr)'"):
+        find(given)
+
+
+def test_what_they_lead_to_exists():
+    assert set(ELSEWHERE.values()) <= set(METHODS)
+    assert not set(ELSEWHERE) & set(METHODS)

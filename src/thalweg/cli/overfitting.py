@@ -2,8 +2,8 @@
 
 Two signs are looked for. In the curves: the validation loss rose by a tenth or more after its best
 epoch, while the training loss went on falling. In the figures: the rows that trained are
-predicted clearly better than those that did not; for accuracy the gap must also be more than chance
-explains (two standard errors).
+predicted clearly better than those that did not, and better than by their mean; for accuracy the
+gap must also be more than chance explains (two standard errors).
 
 Examples
 --------
@@ -86,13 +86,15 @@ def figures_part(
     >>> parts = {"training": {"accuracy": 1.0}, "test": {"accuracy": 0.9}}
     >>> figures_part(parts, {"test": 10}) is None  # one wrong row of ten says nothing
     True
+    >>> figures_part({"training": {"r2": -3.6}, "test": {"r2": -4.7}}, {}) is None  # none learned
+    True
     """
     part = next((p for p in ("test", "validation") if p in figures), None)
     if part is None or "training" not in figures:
         return None
     for figure, gap in (("accuracy", ACCURACY_GAP), ("r2", R2_GAP)):
         seen, unseen = figures["training"].get(figure), figures[part].get(figure)
-        if seen is None or unseen is None:
+        if seen is None or unseen is None or seen <= 0.0:
             continue
         if figure == "accuracy":
             rows = max(1, sizes.get(part, 0))

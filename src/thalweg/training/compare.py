@@ -4,9 +4,9 @@ What is told of each: when its training loss passed a few marks, how many iterat
 much memory, and how good what it found is on training, validation and test rows.
 
 The marks divide the way from the first loss to the one that half of the methods reached into equal
-parts on a logarithmic scale; the last is the lowest of all. Each method runs one iteration beforehand, so that none pays for native code
-that the next one finds made. A batch method's loss is that before its last step, as in every
-`History`.
+parts on a logarithmic scale; the last is the lowest of all. Each method runs one iteration
+beforehand, so that none pays for native code that the next one finds made. A batch method's loss is
+that before its last step, as in every `History`.
 
 Examples
 --------

@@ -11,6 +11,10 @@ Examples
 Traceback (most recent call last):
 ...
 thalweg.errors.OptionError: There is no method 'neterov'. Did you mean 'nesterov'?
+>>> method("trainlm")
+Traceback (most recent call last):
+...
+thalweg.errors.OptionError: There is no method 'trainlm'. What is nearest here is 'lm'.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from typing import Any
 from thalweg.errors import OptionError, suggest
 from thalweg.optim.first_order import brisk
 from thalweg.optim.rules import RULES, Rule
+from thalweg.phrases import Phrase
 from thalweg.training.batches import default_batch_size
 from thalweg.training.bayesian import run_bayesian
 from thalweg.training.engines import make_program
@@ -116,6 +121,22 @@ METHODS |= {
 }
 """All methods by name."""
 
+ELSEWHERE = {
+    **dict.fromkeys(("trainlm", "levenberg-marquardt", "marquardt", "gauss-newton"), "lm"),
+    **dict.fromkeys(("trainbr", "trainbu"), "br"),
+    **dict.fromkeys(("trainbfg", "quasi-newton"), "bfgs"),
+    **dict.fromkeys(("trainoss", "l-bfgs", "l-bfgs-b"), "lbfgs"),
+    **dict.fromkeys(("traingd", "traingda", "gradient-descent"), "gd"),
+    **dict.fromkeys(("traingdm", "traingdx", "sgdm"), "momentum"),
+    **dict.fromkeys(("traincgb", "conjugate-gradient"), "cg"),
+    **dict.fromkeys(("slsqp", "trust-constr", "ipopt"), "interior-point"),
+    "traincgf": "cg-fr",
+    "traincgp": "cg-pr",
+    "trainscg": "scg",
+    "trainrp": "rprop",
+}
+"""Names of MATLAB's functions and others', in small letters, and what is nearest."""
+
 DAMPED = ("lm", "br")
 """Methods with Levenberg-Marquardt's damping."""
 
@@ -152,9 +173,18 @@ def method(given: str | Rule | Method) -> Method:
         return replace(METHODS.get(name, METHODS["sgd"]), name=name, rule=given)
     if given not in METHODS:
         raise OptionError(
-            "There is no method {given!r}.{hint}", given=given, hint=suggest(str(given), METHODS)
+            "There is no method {given!r}.{hint}", given=given, hint=_hint(str(given))
         )
     return METHODS[given]
+
+
+def _hint(given: str) -> Phrase:
+    """What to write instead of a name that is not known."""
+    name = given.lower().replace("_", "-").replace(" ", "-")
+    ours = name if name in METHODS else ELSEWHERE.get(name)
+    if ours is None:
+        return suggest(given, METHODS)
+    return Phrase(" What is nearest here is {ours!r}.", ours=ours)
 
 
 def levenberg_marquardt(form: str = "auto") -> Method:
@@ -205,7 +235,7 @@ def method_under_constraints(given: str | Rule | Method | None, parameters: int)
     inner = INNER.get(chosen.name, chosen.name)
     if inner is None:
         raise OptionError(
-            "method {name!r} cannot hold constraints: leave it away, or choose interior-point, "
+            "method {name!r} cannot hold constraints: leave it out, or choose interior-point, "
             "augmented-lagrangian, lm or lbfgs.",
             name=chosen.name,
         )
