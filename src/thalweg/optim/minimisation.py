@@ -303,7 +303,7 @@ def check(function: Smooth, layout: Layout) -> None:
             where = Phrase("{name} of output {row}", name=where, row=row)
         raise DifferentiationError(
             "the given derivative is wrong: with respect to {where} it is {exact:.8g}, "
-            "and central differences give {numerical:.8g}. Correct jac, or leave it away "
+            "and central differences give {numerical:.8g}. Correct jac, or leave it out "
             "to have it derived.",
             where=where,
             exact=exact[row, column],
@@ -344,7 +344,7 @@ def difference(derivative: Any, name: str = "jac") -> str | None:
         return "numerical"
     raise OptionError(
         "{name}={derivative!r:.60} is no derivative: give a function, or 'numerical' for "
-        "central differences, or leave it away to have it derived.",
+        "central differences, or leave it out to have it derived.",
         name=name,
         derivative=derivative,
     )

@@ -175,7 +175,7 @@ def _limits(one: Any) -> tuple[Vector, Vector]:
     if np.any(getattr(one, "keep_feasible", False)):
         raise OptionError(
             "keep_feasible=True of a constraint cannot be kept: on the way to the solution "
-            "constraints may be violated, bounds are not. Leave it away."
+            "constraints may be violated, bounds are not. Leave it out."
         )
     low, high = (np.asarray(b, dtype=np.float64) for b in (one.lb, one.ub))
     try:

@@ -327,7 +327,7 @@ def _layers(layers: int | Iterable[int] | None) -> tuple[int, ...] | None:
     if not found or not all(map(_is_whole, found)):
         raise OptionError(
             "constraint: layers={layers!r:.60} says of no layer: give numbers from 1, or leave it "
-            "away for all.",
+            "out for all.",
             layers=layers,
         )
     return tuple(map(int, found))
