@@ -15,7 +15,7 @@ from thalweg.compiler import target
 from thalweg.compiler.function import CompiledFunction, NativeGraph
 from thalweg.compiler.program import BatchProgram
 from thalweg.compiler.target import Target, available_threads, host
-from thalweg.errors import OptionError
+from thalweg.errors import CompilerError, OptionError
 from thalweg.nn.losses import loss
 from thalweg.nn.network import Dense, Network
 from thalweg.nn.objective import NetworkObjective
@@ -126,6 +126,20 @@ def test_another_process_obeys_the_environment(name):
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment
     )
     assert done.stdout.split() == [str(Target.named(name).vector_bytes), "True"], done.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_does_not_run_here_is_refused(name, monkeypatch):
+    if Target.named(name).runs_here:
+        pytest.skip(f"this processor is {name}")
+    monkeypatch.setenv("THALWEG_TARGET", name)
+    host.cache_clear()
+    with pytest.raises(OptionError, match=f"THALWEG_TARGET={name} needs another processor"):
+        host()
+    monkeypatch.undo()
+    host.cache_clear()
+    with pytest.raises(CompilerError, match="does not run on this processor"):
+        CompiledFunction(lambda x: x + 1.0, Target.named(name))(np.ones(3))
 
 
 def test_names():

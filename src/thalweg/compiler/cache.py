@@ -1,8 +1,9 @@
 """Compiled objects on disk, so that the second start of the same training compiles nothing.
 
-The key covers everything the code depends on: the assembly itself, the processor and its
-features, the versions of LLVM and of thalweg. Entries are written beside their place and
-renamed, hold a checksum, and are made anew when damaged; only the user's own files are run.
+The key covers everything the code depends on: the assembly itself, the passes over it, the
+processor and its features, the versions of LLVM and of thalweg. Entries are written beside their
+place and renamed, hold a checksum, and are made anew when damaged; only the user's own files are
+run.
 ``THALWEG_CACHE=0`` turns the cache off; ``THALWEG_CACHE=<folder>`` puts it elsewhere.
 """
 
@@ -13,6 +14,7 @@ import os
 import stat
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -42,16 +44,17 @@ def cache_folder() -> Path | None:
 
 @lru_cache(maxsize=1)
 def _versions() -> str:
-    import llvmlite
+    import llvmlite.binding
 
     from thalweg import __version__
 
-    return f"{__version__}/{llvmlite.__version__}"
+    llvm = ".".join(map(str, llvmlite.binding.llvm_version_info))
+    return f"{__version__}/{llvmlite.__version__}/{llvm}"
 
 
-def object_key(text: str, target: Target) -> str:
-    """Name an object by everything that it depends on."""
-    parts = (_versions(), target.triple, target.cpu, target.features, text)
+def object_key(text: str, target: Target, passes: Sequence[str] = ()) -> str:
+    """Name an object by everything that it depends on; `passes` are run over its assembly."""
+    parts = (_versions(), target.triple, target.cpu, target.features, *passes, text)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -163,7 +163,11 @@ class NativeCode:
         return self._address
 
     def _link(self) -> None:
-        key = object_key(self.text, self.target)
+        if not self.target.runs_here:
+            raise CompilerError(
+                "code for {cpu} does not run on this processor.", cpu=self.target.cpu
+            )
+        key = object_key(self.text, self.target, PASSES if self.local else ())
         binary = load_object(key)
         if binary is None:
             binary = self.object_code()

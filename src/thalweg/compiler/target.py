@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -48,6 +48,18 @@ class Target:
         """How many numbers of a size fit a vector."""
         return max(1, self.vector_bytes // item_bytes)
 
+    @property
+    def architecture(self) -> str:
+        """The family of processors."""
+        name = self.triple.split("-")[0]
+        return "aarch64" if name == "arm64" else name
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether the processor this runs on has all that its code needs."""
+        own = _own()
+        return self.architecture == own.architecture and self.vector_bytes <= own.vector_bytes
+
     @staticmethod
     def named(name: str) -> Target:
         """A target by the name of its level, for tests and cross compilation.
@@ -79,8 +91,20 @@ class Target:
 def host() -> Target:
     """The processor this runs on; ``THALWEG_TARGET`` names a lower level instead."""
     asked = os.environ.get("THALWEG_TARGET")
-    if asked:
-        return Target.named(asked)
+    if not asked:
+        return _own()
+    target = Target.named(asked)
+    if not target.runs_here:
+        raise OptionError(
+            "THALWEG_TARGET={name} needs another processor than this one: name a lower level, "
+            "or leave it out.",
+            name=asked,
+        )
+    return replace(target, triple=_own().triple)
+
+
+@lru_cache(maxsize=1)
+def _own() -> Target:
     import llvmlite.binding as llvm
 
     features = llvm.get_host_cpu_features()
