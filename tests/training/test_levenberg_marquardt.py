@@ -75,3 +75,11 @@ def test_a_smooth_surface_is_met_to_1e7_from_most_starts():
         reached.append(np.mean((model.predict(X) - t) ** 2))
     assert sum(mse <= 1e-7 for mse in reached) >= 8
     assert min(reached) <= 1e-8
+
+
+def test_a_cross_entropy_is_not_followed_to_the_smallest_numbers():
+    X, y = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), [0, 1, 1, 0]
+    net = tw.Network([tw.Dense(2, 6, "tanh"), tw.Dense(6, 1, "sigmoid")])
+    model = tw.fit(net, X, y, method="lm", split="none", engine="numpy", seed=1)
+    assert model.stop.kind == "gradient"
+    assert 1e-30 < model.history["training_loss"][-1] < 1e-15
