@@ -27,7 +27,7 @@ from typing import Any, Self, TypeVar
 from thalweg.errors import OptionError, suggest
 from thalweg.phrases import Phrase
 
-__all__ = ["Named", "find"]
+__all__ = ["Named", "find", "is_ours"]
 
 _FORM = re.compile(r"([\w-]+)(?:\((.*)\))?")
 
@@ -98,6 +98,19 @@ class Named:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lower()} {self}>"
+
+
+def is_ours(code: Any) -> bool:
+    """Whether a function or class is thalweg's own: it never changes, and what follows is kept.
+
+    Those of others may read what lies outside of them, and do something else next time.
+
+    Examples
+    --------
+    >>> is_ours(find), is_ours(lambda x: x), is_ours(math.sin)
+    (True, False, False)
+    """
+    return (getattr(code, "__module__", None) or "").startswith("thalweg.")
 
 
 N = TypeVar("N", bound=Named)

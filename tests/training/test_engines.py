@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.nn.losses import loss
+import thalweg.numpy as tnp
+from thalweg.nn.activations import Activation
+from thalweg.nn.losses import Loss, loss
 from thalweg.nn.network import flat
 from thalweg.nn.objective import NetworkObjective, Penalty
 from thalweg.optim.rules import GD, Adam
@@ -53,3 +55,51 @@ def test_a_rule_of_ones_own_may_keep_lists_and_arrays(factors):
 
     wanted = trained(GD(learning_rate=0.1))
     np.testing.assert_allclose(trained(Weighed(learning_rate=0.2, factors=factors)), wanted)
+
+
+class Outside:
+    """What functions of one's own read."""
+
+    factor = 1.0
+
+
+@dataclass(frozen=True)
+class Stretched(GD):
+    """A rule that reads it."""
+
+    def update(self, parameter, gradient, state, step):
+        return super().update(parameter, Outside.factor * gradient, state, step)
+
+
+def steep(z):
+    return tnp.tanh(Outside.factor * z)
+
+
+def fourth(y, t):
+    return tnp.sum(Outside.factor * (y - t) ** 4, axis=-1)
+
+
+OWN = {
+    "rule": {"method": Stretched()},
+    "activation": {"activation": Activation(name="steep", function=steep)},
+    "activation of a solver": {
+        "activation": Activation(name="steep", function=steep),
+        "method": "lm",
+    },
+    "loss": {"loss": Loss(name="fourth", function=fourth)},
+}
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("name", OWN)
+def test_functions_of_ones_own_may_have_changed(name, engine, monkeypatch):
+    x = np.linspace(0.0, 1.0, 20)
+    options = {"method": "gd", "engine": engine, "epochs": 3, "split": "none", **OWN[name]}
+    activation = options.pop("activation", "tanh")
+    found = []
+    for factor in (1.0, 0.5, 1.0):
+        monkeypatch.setattr(Outside, "factor", factor)
+        network = tw.Network([tw.Dense(1, 3, activation), tw.Dense(3, 1)])
+        found.append(tw.fit(network, x, x**2, **options).params[0]["W"])
+    assert np.any(found[0] != found[1])
+    np.testing.assert_array_equal(found[0], found[2])

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from thalweg.named import is_ours
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.rules import Rule
 from thalweg.training.batches import Samples
@@ -20,7 +21,6 @@ from thalweg.training.program import EpochProgram
 __all__ = ["shared_program"]
 
 
-@lru_cache(maxsize=16)
 def shared_program(
     objective: NetworkObjective, rule: Rule, dtype: np.dtype[np.generic], engine: str
 ) -> EpochProgram:
@@ -33,6 +33,14 @@ def shared_program(
     dtype : float64 or float32
     engine : {"auto", "numpy", "native"}
     """
+    make = _program if objective.fixed and is_ours(type(rule)) else _program.__wrapped__
+    return make(objective, rule, dtype, engine)
+
+
+@lru_cache(maxsize=16)
+def _program(
+    objective: NetworkObjective, rule: Rule, dtype: np.dtype[np.generic], engine: str
+) -> EpochProgram:
     none = Samples(*(np.zeros((0, 0)) for _ in range(3)))
     task = Task(objective, [], none, None, Training(), rule, dtype=dtype, engine=engine)
     return make_program(task)[0]

@@ -29,6 +29,7 @@ from thalweg.differentiation import backward
 from thalweg.differentiation.batching import along_samples
 from thalweg.errors import DifferentiationError, OptionError
 from thalweg.graph import Graph, Node, constant, variable
+from thalweg.named import is_ours
 from thalweg.nn.losses import Loss
 from thalweg.nn.network import Network, Params
 from thalweg.nn.stable import stabilise
@@ -118,7 +119,14 @@ class NetworkObjective:
             Inputs W[1], b[1], W[2], ..., x of shape (n[0],), t of shape (n[L],); output ℓ. Its
             labels are a[0], W[1], b[1], z[1], a[1], ..., t and loss.
         """
-        return _sample_graph(self.network, self.loss, np.dtype(dtype), stable, drop)
+        traced = _sample_graph if self.fixed else _sample_graph.__wrapped__
+        return traced(self.network, self.loss, np.dtype(dtype), stable, drop)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether its loss and activations are thalweg's own: what follows from them is kept."""
+        functions = (self.loss, *(layer.g for layer in self.network.layers))
+        return all(is_ours(one.function) for one in functions)
 
     def batch_graph(
         self, samples: int, dtype: DTypeLike = np.float64, grad: bool = True, drop: bool = False

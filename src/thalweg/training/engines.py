@@ -9,6 +9,7 @@ from typing import Any
 
 from thalweg.compiler.target import available_threads
 from thalweg.errors import CompilerError, OptionError, suggest
+from thalweg.named import is_ours
 from thalweg.training.loop import Task
 from thalweg.training.program import EpochProgram, Program
 
@@ -39,7 +40,8 @@ def make_program(task: Task) -> tuple[EpochProgram, str]:
         native = _native_program()
         if native is not None:
             try:
-                share = _shared if _is_hashable(arguments) else _shared.__wrapped__
+                shared = _is_fixed(task) and _is_hashable(arguments)
+                share = _shared if shared else _shared.__wrapped__
                 return share(native, available_threads(), *arguments), "native"
             except CompilerError:
                 if task.engine == "native":
@@ -55,8 +57,13 @@ def _shared(native: Callable[..., EpochProgram], threads: int, *arguments: Any) 
     return native(*arguments, threads=threads)
 
 
+def _is_fixed(task: Task) -> bool:
+    """Whether nothing that it is made of can have changed since it was compiled."""
+    return task.objective.fixed and is_ours(type(task.rule))
+
+
 def _is_hashable(arguments: tuple[Any, ...]) -> bool:
-    """Whether they can be looked up; a rule of one's own may keep lists or arrays."""
+    """Whether they can be looked up; a rule may be given lists or arrays."""
     try:
         hash(arguments)
     except TypeError:

@@ -180,7 +180,8 @@ class Blocks:
         self.count = len(self.samples.X)
         self.block = even_block(self.count, block)
         self.places = Places(objective.network)
-        self.graph, self.native = _graph(objective, self.block, trace, make), native
+        graph = _graph if objective.fixed else _graph.__wrapped__
+        self.graph, self.native = graph(objective, self.block, trace, make), native
         self._threads = available_threads() if native else 1
         self.slots = 2 * self._threads
         self.only = self._part(0) if self.count <= self.block else []
