@@ -33,6 +33,15 @@ def test_fit_reports_and_writes(line, call):
     assert Path("line.thalweg").exists()
 
 
+def test_fit_says_where_nothing_was_learned(line, call):
+    answer = call("fit", line, "-t", "y", "--engine", "numpy", "--epochs", "1", "--seed", "1")
+    assert "worse than their mean" not in answer.out
+    bounds = ("--bound-output", "300,350", "--hidden", "2", "--epochs", "60", "--force")
+    answer = call("fit", line, "-t", "y", "--engine", "numpy", *bounds)
+    assert "predicts the training rows worse than their mean would: R² is -" in answer.out
+    assert "Overfitting" not in answer.out
+
+
 def test_fit_json_says_what_the_model_says(line, call):
     answer = call("fit", line, "-t", "y", "--json", *FAST)
     report, model = json.loads(answer.out), tw.load("line.thalweg")

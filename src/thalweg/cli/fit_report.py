@@ -256,14 +256,19 @@ def _took(screen: Screen, model: Model) -> str:
 
 
 def _remarks(screen: Screen, model: Model) -> list[RenderableType]:
-    """Overfitting, and what reading, dividing and encoding noticed."""
-    parts: list[RenderableType] = []
-    for text in overfitting_sentences(screen, model):
-        parts.append(_marked(text, "yellow"))
+    """What was not learned or learned by heart, and what reading and dividing noticed."""
+    warnings = [*_worse_than_mean(screen, model), *overfitting_sentences(screen, model)]
+    parts: list[RenderableType] = [_marked(text, "yellow") for text in warnings]
     notes = [screen.said(note) for note in model.origin.notes]
     decision = _decision(screen, model)
     parts += [_marked(note, "") for note in notes if note != decision]
     return ["", *parts] if parts else []
+
+
+def _worse_than_mean(screen: Screen, model: Model) -> list[str]:
+    """That a model of a quantity has learned nothing, where it has not."""
+    seen = model.origin.figures["training"].get("r2", math.nan)
+    return [screen.say("worse_than_mean", seen=digits("r2", seen))] if seen < 0.0 else []
 
 
 def overfitting_sentences(screen: Screen, model: Model) -> list[str]:

@@ -134,7 +134,8 @@ class Frame:
             return Step(role, name, value, formula, recipe=recipe)
         told = {"name": name, "rows": value.shape[0], "columns": value.shape[1]}
         size = np.asarray(float(np.linalg.norm(value)))
-        return Step(role, call("norm", name), size, formula, notes=(Sentence("cut_matrix", told),))
+        made = None if formula is None else call("norm", formula)
+        return Step(role, call("norm", name), size, made, notes=(Sentence("cut_matrix", told),))
 
     # -- sections -------------------------------------------------------------------------------
     def order(self) -> Sentence:
