@@ -147,6 +147,24 @@ def test_dtypes_of_arguments():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, data: x * data,
+        lambda x, data: tnp.where(data > 1.0, x, 0.0),
+        lambda x, data: x @ data,
+        lambda x, data: tnp.concatenate([x, data]),
+        lambda x, data: x[np.ma.array([0, 1, 2], mask=data.mask)],
+    ],
+)
+def test_masks_of_data_are_not_lost(f):
+    data = np.ma.array([1.0, 2.0, 3.0], mask=[False, True, False])
+    with pytest.raises(ThalwegError, match="loses its mask"):
+        tw.trace(lambda x: f(x, data), X)
+    bare = np.ma.array([1.0, 2.0, 3.0])
+    assert tw.trace(lambda x: x * bare, X).outputs[0].shape == (3,)
+
+
 def test_repr_reads_as_a_formula():
     seen = []
     tw.trace(lambda x: seen.append(repr(2.0 * x + 1.0)) or x, X)

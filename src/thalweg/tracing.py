@@ -16,7 +16,7 @@ import numpy as np
 import thalweg.numpy  # noqa: F401  (gives traced arrays their operators)
 from thalweg.errors import ShapeError, TracingError
 from thalweg.graph import Graph, Node, as_node, variable
-from thalweg.graph.node import supported_dtype
+from thalweg.graph.node import supported_dtype, unmasked
 from thalweg.trees import Structure, flatten, paths, unflatten
 
 __all__ = ["Traced", "as_array", "inline", "label", "trace", "trace_tree"]
@@ -57,9 +57,7 @@ def as_array(value: Any) -> Any:
     """
     if isinstance(value, Node):
         return value
-    array = np.asarray(value)
-    if hasattr(value, "filled") and np.ma.is_masked(value):
-        raise ShapeError("a masked array loses its mask here: fill it first, x.filled(value).")
+    array = unmasked(value)
     if array.dtype == np.uint64 and np.any(array > LARGEST_INTEGER):
         raise ShapeError("integers of 2**63 and more cannot be traced: use x.astype(float).")
     if array.dtype.kind in "OUSV":

@@ -198,7 +198,7 @@ def constant(value: Any, dtype: npt.DTypeLike | None = None) -> Node:
     Raises
     ------
     ShapeError
-        For values that are no numbers (text, objects, complex).
+        For values that are no numbers (text, objects, complex), and for masked ones.
 
     Examples
     --------
@@ -212,6 +212,8 @@ def constant(value: Any, dtype: npt.DTypeLike | None = None) -> Node:
         if node is None:
             node = _interned[key] = _constant_of(np.array(value, dtype=dtype))
         return node
+    if hasattr(value, "filled"):
+        value = unmasked(value)
     return _constant_of(np.array(value, dtype=dtype))
 
 
@@ -244,6 +246,13 @@ def supported_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     raise ShapeError(
         "dtype {dtype} cannot be traced: use float64, float32, integers or bool.", dtype=dtype
     )
+
+
+def unmasked(value: Any) -> np.ndarray[Any, Any]:
+    """The value as an array; a ShapeError if something of it is masked, which would be lost."""
+    if hasattr(value, "filled") and np.ma.is_masked(value):
+        raise ShapeError("a masked array loses its mask here: fill it first, x.filled(value).")
+    return np.asarray(value)
 
 
 def as_node(value: Any) -> Node:

@@ -27,6 +27,7 @@ import numpy as np
 
 from thalweg.errors import ShapeError
 from thalweg.graph import PRIMITIVES, Node, Primitive, as_node, constant, scalar_value
+from thalweg.graph.node import unmasked
 from thalweg.phrases import joined
 
 __all__ = [
@@ -69,7 +70,7 @@ def align(*operands: Any, inexact: bool = False) -> list[Node]:
     ShapeError
         If the shapes do not broadcast.
     """
-    typed = [o if type(o) in _TYPED else np.asarray(o) for o in operands]
+    typed = [o if type(o) in _TYPED else unmasked(o) for o in operands]
     dtype = _common_dtype(typed)
     if inexact and dtype.kind != "f":
         dtype = FLOAT

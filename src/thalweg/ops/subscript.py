@@ -10,6 +10,7 @@ import numpy as np
 
 from thalweg.errors import PositionError, ShapeError
 from thalweg.graph import Node, constant
+from thalweg.graph.node import unmasked
 from thalweg.ops import indexing, shape
 from thalweg.ops.families import broadcast
 
@@ -87,7 +88,7 @@ def _item(item: Any) -> list[Any]:
         return [_Picked(item)]
     if isinstance(item, bool | np.bool_):
         raise ShapeError("True or False as an index: use slices, integers or integer arrays")
-    array = np.asarray(item)
+    array = unmasked(item)
     if array.dtype.kind == "b":
         places = zip(np.nonzero(array), array.shape, strict=True)
         return [_Picked(part, length) for part, length in places]

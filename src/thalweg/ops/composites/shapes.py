@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from thalweg.errors import ShapeError
 from thalweg.graph import Node, as_node
-from thalweg.graph.node import supported_dtype
+from thalweg.graph.node import supported_dtype, unmasked
 from thalweg.ops import shape as primitives
 from thalweg.ops.families import broadcast, cast_to
 
@@ -28,7 +28,7 @@ def is_traced(*values: Any) -> bool:
 
 def as_operand(x: Any) -> Any:
     """A traced array as it is, anything else as a NumPy array."""
-    return x if isinstance(x, Node) else np.asarray(x)
+    return x if isinstance(x, Node) else unmasked(x)
 
 
 def axes_of(x: Any, axis: Axis) -> tuple[int, ...]:
@@ -181,7 +181,7 @@ def concatenate(arrays: Sequence[Array], axis: int | None = 0) -> Array:
         return np.concatenate(arrays, axis=axis)
     if axis is None:
         arrays, axis = [reshape(a, -1) for a in arrays], 0
-    parts = [a if isinstance(a, Node) else np.asarray(a) for a in arrays]
+    parts = [as_operand(a) for a in arrays]
     dtype = np.result_type(*(a.dtype for a in parts))
     nodes = [cast_to(as_node(a), dtype) for a in parts]
     if not nodes[0].ndim:
