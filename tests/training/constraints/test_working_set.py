@@ -1,5 +1,8 @@
 """Points that stand for regions, and their multipliers."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -87,3 +90,13 @@ def test_climbs_end_where_they_are_told_to():
     assert steps < len(seen) - steps
     np.testing.assert_allclose(rough, [[0.31, 0.77]], atol=5e-3)
     np.testing.assert_allclose(fine, [[0.31, 0.77]], atol=1e-7)
+
+
+def test_points_are_kept_no_longer_than_their_region():
+    region = Region(np.zeros(2), np.ones(2))
+    points = region.spread(100, 0.25)
+    assert region.spread(100, 0.25) is points
+    held = weakref.ref(points)
+    del region, points
+    gc.collect()
+    assert held() is None

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,9 +74,16 @@ class Region:
         free[self.moving] = True
         return np.where(free, self.low, 0.0), np.where(free, self.high, 0.0)
 
-    @lru_cache(maxsize=8)  # noqa: B019  # regions live as long as their fit
     def spread(self, count: int, shift: float = 0.5) -> Matrix:
         """Points spread over the region, shape (count, n[0]); another `shift` gives others."""
+        return self._lately(count, shift)
+
+    @cached_property
+    def _lately(self) -> Callable[[int, float], Matrix]:
+        """The points of the last few looks: those of one round share them."""
+        return lru_cache(maxsize=4)(self._spread)
+
+    def _spread(self, count: int, shift: float) -> Matrix:
         width, moving = len(self.low), self.moving
         uniform = _recurrence(count, len(moving) + len(self.blocks) + 1, shift)
         part = uniform[:, : len(moving)].copy()
