@@ -36,3 +36,20 @@ def test_help_is_korean(call):
 
 def test_what_click_may_say_one_day_stays_as_it_is():
     assert translated("Something new.", "ko") == "Something new."
+
+
+@pytest.mark.parametrize("command", ["fit", "compare", "predict", "explain", "check", "info"])
+@pytest.mark.parametrize("width", [60, 80, 83, 100])
+def test_korean_help_is_not_cut(call, monkeypatch, command, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert "\N{HORIZONTAL ELLIPSIS}" not in call("--lang", "ko", command, "--help").out
+
+
+def test_the_language_may_stand_before_the_command(call):
+    before = call("--lang", "ko", "check", "--formula", "x^2", "x=3")
+    after = call("check", "--formula", "x^2", "x=3", "--lang", "ko")
+    assert before == after and "도함수" in before.out
+    wrong = call("--lang", "xx", "check", "--formula", "x^2", "x=3")
+    assert wrong.code == 2 and "languages are" in wrong.err
+    last = call("--lang", "ko", "check", "--formula", "x^2", "x=3", "--lang", "en")
+    assert "derivative" in last.out

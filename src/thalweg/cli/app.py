@@ -53,6 +53,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _thalweg(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -60,7 +61,8 @@ def _thalweg(
         ),
     ] = False,
     lang: Annotated[str | None, typer.Option(help="option_lang", metavar="en|ko")] = None,
-) -> None: ...
+) -> None:
+    context.obj = lang
 
 
 def _screen(lang: str | None, quiet: bool) -> Screen:
@@ -75,9 +77,9 @@ def _register(kind: type[orders.Order]) -> None:
     """Make a command of an order: ``thalweg fit`` runs ``thalweg.cli.fit.run(screen, order)``."""
     name = kind.__name__.lower()
 
-    def run(**given: Any) -> None:
+    def run(context: typer.Context, **given: Any) -> None:
         order = kind(**given)
-        screen = _screen(order.lang, getattr(order, "quiet", False))
+        screen = _screen(order.lang or context.obj, getattr(order, "quiet", False))
         with failures(screen):
             import_module(f"thalweg.cli.{name}").run(screen, order)
 
@@ -99,7 +101,10 @@ def _signature(kind: type[orders.Order]) -> inspect.Signature:
         )
         for field in (*fields(kind)[len(shared) :], *shared)
     ]
-    return inspect.Signature(sorted(parameters, key=_panel))
+    context = inspect.Parameter(
+        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    return inspect.Signature([context, *sorted(parameters, key=_panel)])
 
 
 def _panel(parameter: inspect.Parameter) -> int:

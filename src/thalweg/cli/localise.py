@@ -101,6 +101,23 @@ def localise_headings(lang: str) -> None:
     rich_utils.OPTIONS_PANEL_TITLE = tr("cli.panel_options", lang)
     rich_utils.ERRORS_PANEL_TITLE = tr("cli.panel_error", lang)
     rich_utils.REQUIRED_LONG_STRING = tr("cli.required", lang)
+    rich_utils.highlighter = _Folding(rich_utils.highlighter)  # type: ignore[assignment]
+
+
+class _Folding:
+    """Typer's highlighter, for texts that are folded.
+
+    Rich counts letters, not columns, when it takes the space off a line's end; the line of wide
+    letters is then too long, and loses its last one to an ellipsis.
+    """
+
+    def __init__(self, usual: Callable[[Any], Any]) -> None:
+        self.usual = getattr(usual, "usual", usual)
+
+    def __call__(self, text: Any) -> Any:
+        found = self.usual(text)
+        found.overflow = "fold"
+        return found
 
 
 def checked_language(lang: str | None) -> str:
