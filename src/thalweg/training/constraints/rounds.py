@@ -50,10 +50,10 @@ MARGIN, WIDEST, TOGETHER = 1e-5, 0.02, 0.1
 rounds, and at most in those before, one of them and all of them together."""
 APPROACH = 20
 """The most rounds on the way from the start to weights that nearly hold the constraints."""
-FEW, ALONE, SIGNS = 2, 1, 1e-4
-"""Conditions over regions up to which the solver begins at weights of a training without them,
-where there are validation rows and where there are none, and the tolerance among weights whose
-signs keep what is to be monotone."""
+FEW, MIXED, SIGNS = 2, 4, 1e-4
+"""Conditions over regions up to which the solver begins at weights of a training without them, if
+signs of weights keep all of them (one less without validation rows) or only some, and the
+tolerance among such weights."""
 ROUNDS, EVERY = 200, 8
 """The most rounds, and how many iterations pass between two looks in a round."""
 LONGEST = {"interior-point": 100, "augmented-lagrangian": 1000}
@@ -212,7 +212,9 @@ class _Rounds:
     @property
     def many(self) -> bool:
         """Whether points are found too slowly where many conditions are violated at the start."""
-        return self.working.regions > (ALONE if self.task.validation is None else FEW)
+        if len(kept_by_signs(self.constraints)) < self.working.regions:
+            return self.working.regions > MIXED
+        return self.working.regions > FEW - (self.task.validation is None)
 
     @property
     def over(self) -> bool:
