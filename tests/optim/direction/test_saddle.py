@@ -51,3 +51,21 @@ def test_what_lies_beside_a_saddle_is_lower_and_a_minimum_has_no_such_side():
     flat = SmoothLeastSquares(Traced(lambda b: b[0] * b[1] * tnp.exp(-b[2] * T) - data, 3))
     there = Orthogonal(*flat.derivative(best.x))  # no full rank, but no saddle either
     assert beside_saddle(Problem(flat, Bounds.none(3)), best.x, there) is None
+
+
+@pytest.mark.parametrize("bounds", [None, ([-5] * 4, [5] * 4), ([0] * 4, [5] * 4)])
+def test_all_parameters_may_start_at_zero(bounds):
+    t = np.linspace(0.0, 1.0, 20)  # a zero of two factors is a stationary point of any data
+    fit = tw.least_squares(
+        lambda b: b[0] * b[1] * t + b[2] * b[3] * t**2 - 3.0 * t - 2.0 * t**2,
+        np.zeros(4),
+        bounds=bounds,
+    )
+    assert fit.success and fit.cost < 1e-20, fit.message
+    np.testing.assert_allclose([fit.x[0] * fit.x[1], fit.x[2] * fit.x[3]], [3.0, 2.0])
+
+
+def test_a_maximum_is_left():
+    fit = tw.least_squares(lambda b: b**2 - 1.0, np.zeros(2))
+    assert fit.success
+    np.testing.assert_allclose(np.abs(fit.x), 1.0)

@@ -23,13 +23,14 @@ import numpy as np
 
 from thalweg.optim.direction.gauss_newton import Orthogonal
 from thalweg.optim.layout import Matrix, Vector
-from thalweg.optim.problem import Linearisation, Mask, Problem
+from thalweg.optim.problem import Bounds, Linearisation, Mask, Problem
 
 __all__ = ["beside_saddle"]
 
 DEPENDENT = 1e-6  # singular values of the column-scaled J below this, relative to the largest
 NEGATIVE = 1e-8  # eigenvalues of the scaled Hessian below minus this are no rounding
 LOWER, HALVINGS = 1e-9, 30
+SMALL = 1e-3  # of the largest entry: what is less counts as so much
 
 
 def beside_saddle(problem: Problem, x: Vector, model: Linearisation) -> Vector | None:
@@ -43,7 +44,7 @@ def beside_saddle(problem: Problem, x: Vector, model: Linearisation) -> Vector |
     model : Linearisation
         At x. Where the Jacobian is not known entry by entry, nothing is looked for.
     """
-    free = problem.bounds.free(x, model.gradient)
+    free = _loose(problem.bounds, x, model.gradient)
     if not isinstance(model, Orthogonal) or not free.any() or not 0.0 < model.cost < np.inf:
         return None
     norms = model.column_norms
@@ -61,6 +62,12 @@ def beside_saddle(problem: Problem, x: Vector, model: Linearisation) -> Vector |
     return _lowest(problem, x, along / scale, free)
 
 
+def _loose(bounds: Bounds, x: Vector, gradient: Vector) -> Mask:
+    """Entries that no bound holds, or one that nothing presses them to."""
+    pressed = ((x <= bounds.lower) & (gradient > 0)) | ((x >= bounds.upper) & (gradient < 0))
+    return np.asarray(~pressed & (bounds.lower < bounds.upper))
+
+
 def _dependent(jacobian: Matrix) -> bool:
     if jacobian.shape[0] < jacobian.shape[1]:
         return True
@@ -72,7 +79,8 @@ def _dependent(jacobian: Matrix) -> bool:
 
 def _lowest(problem: Problem, x: Vector, along: Vector, free: Mask) -> Vector | None:
     """The lowest of a few points to either side of x."""
-    sizes = np.abs(along[free]) / np.maximum(np.abs(x[free]), 1e-8)
+    least = SMALL * float(np.max(np.abs(x[free]))) or 1.0  # of entries at zero, and if all are
+    sizes = np.abs(along[free]) / np.maximum(np.abs(x[free]), least)
     step = along / max(float(np.max(sizes)), 1e-300)
     best, cost = None, (1.0 - LOWER) * problem.value(x)
     for k in range(HALVINGS):
