@@ -1,5 +1,6 @@
 """Called as a user of SciPy would call: the same meaning, or an error that says what to write."""
 
+import itertools
 import math
 
 import numpy as np
@@ -152,6 +153,21 @@ def test_functions_may_change_what_they_are_given():
         assert result.success
         np.testing.assert_allclose(result.x, [2.0, 0.0, 0.0], atol=1e-6)
     np.testing.assert_array_equal(start, 0.0)
+
+
+@pytest.mark.parametrize("method", ["bfgs", "lbfgs", "cg", "newton-cg"])
+def test_value_and_gradient_come_from_one_call(method):
+    seen = []
+
+    def both(x, scale):
+        seen.append(x.copy())
+        return scale * float(x @ x), 2.0 * scale * x
+
+    result = tw.minimize(both, [3.0, 4.0], method, jac=True, args=(2.0,))
+    assert result.success
+    assert all(np.any(a != b) for a, b in itertools.pairwise(seen))  # none twice
+    with pytest.raises(OptionError, match="value and gradient, not 3"):
+        tw.minimize(lambda x: 3.0, [1.0], jac=True)
 
 
 def test_functions_that_are_none():

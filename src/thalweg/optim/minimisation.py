@@ -19,7 +19,7 @@ import numpy as np
 
 from thalweg.errors import DifferentiationError, OptionError
 from thalweg.optim.functions import Given, Smooth, numerical_jacobian, smooth
-from thalweg.optim.layout import Layout, Vector
+from thalweg.optim.layout import Layout, Vector, same_point
 from thalweg.optim.problem import Problem, SmoothObjective
 from thalweg.optim.result import Iteration, Result
 from thalweg.optim.run import Limits, Run
@@ -254,24 +254,39 @@ def objective_function(f: Callable[..., Any], layout: Layout, given: Mapping[str
     args = args if isinstance(args, tuple) else (args,)
     jac = jac if jac is True or callable(jac) else difference(jac)
     hess = hess if callable(hess) else difference(hess, "hess")
-    if jac is True:
-        pair = f
-        f, jac = (lambda *a: pair(*a)[0]), (lambda *a: pair(*a)[1])
 
     def on_vector(function: Any) -> Any:
         if not callable(function):
             return function
         return lambda x: function(layout.unravel(x), *args)
 
-    slope = on_vector(jac)
-    if callable(jac):
+    value, slope, curve = map(on_vector, (f, jac, hess))
+    if jac is True:
+        value, slope = _apart(value)
+    if callable(slope):
         slope = _flat_gradient(slope, layout)
-    curve = on_vector(hess)
     second = (lambda x, u: float(u[0]) * np.asarray(curve(x))) if callable(hess) else hess
-    found = smooth(on_vector(f), layout.start, slope, second, "the objective")
-    if given["check_derivatives"] and callable(jac):
+    found = smooth(value, layout.start, slope, second, "the objective")
+    if given["check_derivatives"] and callable(slope):
         check(found, layout)
     return found
+
+
+def _apart(both: Callable[[Vector], Any]) -> tuple[Callable[[Vector], Any], ...]:
+    """The value and the gradient of a function that gives both; called once at each point."""
+    last: list[Any] = [None, None]
+
+    def of(x: Vector, place: int) -> Any:
+        if not same_point(last[0], x):
+            last[:] = x.copy(), both(x)
+            if not isinstance(last[1], list | tuple) or len(last[1]) != 2:
+                raise OptionError(
+                    "with jac=True the function returns value and gradient, not {found!r:.60}.",
+                    found=last[1],
+                )
+        return last[1][place]
+
+    return (lambda x: of(x, 0)), (lambda x: of(x, 1))
 
 
 def _flat_gradient(slope: Callable[[Vector], Any], layout: Layout) -> Callable[[Vector], Any]:
