@@ -125,6 +125,11 @@ def test_one_parameter_and_zero_residual():
     assert tw.minimize(lambda x: (x - 1.0) ** 2, 1.0).nit == 0
 
 
+def test_a_truth_value_of_numpy_stops_as_pythons_does():
+    result = tw.minimize(rosenbrock, [-1.2, 1.0], "bfgs", callback=lambda it: np.all(it.nit >= 3))
+    assert result.status is Status.STOPPED_BY_CALLBACK and result.nit == 3
+
+
 def test_limits_goal_and_callback():
     start = [-1.2, 1.0]
     cases = {

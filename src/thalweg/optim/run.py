@@ -162,5 +162,5 @@ class Run:
             answer = callback(line)
         except StopIteration:
             answer = True
-        if answer is True:
+        if isinstance(answer, bool | np.bool_) and answer:
             raise Halt(Status.STOPPED_BY_CALLBACK)
