@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import Bounds, LinearConstraint, NonlinearConstraint
 from scipy.optimize import minimize as scipy_minimize
+from scipy.sparse import csr_array
 
 import thalweg as tw
 from thalweg.errors import OptionError, ShapeError, TracingError
@@ -120,14 +121,15 @@ def test_hessians_of_constraints_are_used(limits):
         return np.array([x[0] ** 2 + x[1] ** 2, x[0] * x[1]])[: np.size(limits[0])]
 
     def jac(x):
-        return np.array([[2.0 * x[0], 2.0 * x[1]], [x[1], x[0]]])[: np.size(limits[0])]
+        rows = np.array([[2.0 * x[0], 2.0 * x[1]], [x[1], x[0]]])[: np.size(limits[0])]
+        return csr_array(rows)
 
     seen = []
 
     def hess(x, v):
         seen.append(v)
         bent = np.array([[0.0, 1.0], [1.0, 0.0]])
-        return 2.0 * v[0] * np.eye(2) + (v[1] * bent if v.size > 1 else 0.0)
+        return csr_array(2.0 * v[0] * np.eye(2) + (v[1] * bent if v.size > 1 else 0.0))
 
     start = [0.9, 0.6]
     given = NonlinearConstraint(fun, *limits, jac=jac, hess=hess)

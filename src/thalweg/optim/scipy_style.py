@@ -17,7 +17,7 @@ import numpy as np
 
 from thalweg.errors import OptionError, TracingError, suggest
 from thalweg.optim.functions import Given, Smooth, laid_out, smooth
-from thalweg.optim.layout import Layout, Vector
+from thalweg.optim.layout import Layout, Matrix, Vector
 from thalweg.optim.problem import Bounds
 from thalweg.phrases import Phrase
 
@@ -150,7 +150,7 @@ def _between(one: Any, equal: list[Any], unequal: list[Any]) -> None:
 
 def _linear(A: Any) -> _WithJacobian:
     """A·x."""
-    matrix = A.toarray() if hasattr(A, "toarray") else np.atleast_2d(A)
+    matrix = np.atleast_2d(_dense(A))
 
     def product(x: Any) -> Any:
         shape = getattr(x, "shape", None)
@@ -163,6 +163,11 @@ def _linear(A: Any) -> _WithJacobian:
         return matrix @ x
 
     return _WithJacobian(product, None)
+
+
+def _dense(matrix: Any) -> Matrix:
+    """A matrix that may be sparse as an array."""
+    return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix)
 
 
 def _nonlinear(one: Any) -> _WithJacobian:
@@ -219,14 +224,14 @@ def _beyond(part: _WithJacobian, wanted: Any, bound: Vector, sign: float) -> Any
     def second(x: Any, u: Vector) -> Any:
         weights = np.zeros(bound.shape or u.shape)
         weights[rows] = sign * u
-        return part.hess(x, weights) if part.hess else None
+        return _dense(part.hess(x, weights)) if part.hess else None
 
     if not callable(part.jac):
         return value if part.jac is None else _WithJacobian(value, part.jac)
     slopes = part.jac
     return _WithJacobian(
         value,
-        lambda x: sign * np.atleast_2d(np.asarray(slopes(x)))[rows],
+        lambda x: sign * np.atleast_2d(_dense(slopes(x)))[rows],
         second if part.hess else None,
     )
 
