@@ -43,3 +43,19 @@ def test_targets_are_needed_beside_arrays():
         model.explain(X[:1])
     with pytest.raises(OptionError, match="No weights were kept"):
         model.explain(X[:1], Y[:1], at="epoch=7")
+
+
+@pytest.mark.parametrize("method", ["gauss-newton", "interior-point"])
+def test_a_step_that_did_not_train_says_so(method):
+    net = dense_network(2, [3], 1, "tanh")
+    model = tw.fit(net, X, Y, engine="numpy", epochs=3, method=method)
+    told = model.explain(X[:5], Y[:5])
+    for view in (told.update(), told.walk()):
+        assert f"trained by {method}, whose own steps are not shown" in " ".join(str(view).split())
+
+
+def test_a_step_that_trained_does_not():
+    net = dense_network(2, [3], 1, "tanh")
+    for method in ("adam", "lm", "scg"):
+        model = tw.fit(net, X, Y, engine="numpy", epochs=3, method=method)
+        assert "was trained by" not in str(model.explain(X[:5], Y[:5]).update())

@@ -83,3 +83,24 @@ def test_a_cross_entropy_is_not_followed_to_the_smallest_numbers():
     model = tw.fit(net, X, y, method="lm", split="none", engine="numpy", seed=1)
     assert model.stop.kind == "gradient"
     assert 1e-30 < model.history["training_loss"][-1] < 1e-15
+
+
+def test_gauss_newton_closes_in_on_residuals_that_vanish():
+    x = np.linspace(-1.0, 1.0, 30)[:, None]
+    network = Network([Dense(1, 1, "tanh")])
+    y = np.tanh(1.5 * x[:, 0] - 0.4)
+    start = [{"W": np.array([[1.0]]), "b": np.array([0.0])}]
+    given = {"split": "none", "scale": "none", "params": start, "engine": "numpy"}
+    model = tw.fit(network, x, y, method="gauss-newton", **given)
+    assert len(model.history) <= 8 and model.history["training_loss"][-1] < 1e-30
+    assert model.params[0]["W"][0, 0] == pytest.approx(1.5, abs=1e-14)
+
+
+def test_gauss_newton_where_nothing_can_be_solved_or_found():
+    flat_network = Network([Dense(2, 3, "relu"), Dense(3, 1)])
+    silent = [{"W": np.zeros((3, 2)), "b": -np.ones(3)}, {"W": np.zeros((1, 3)), "b": np.zeros(1)}]
+    model = tw.fit(
+        flat_network, np.eye(2), [1.0, 1.0], method="gauss-newton", params=silent, split="none",
+        scale="none", engine="numpy",
+    )  # fmt: skip
+    assert model.predict(np.eye(2)) == pytest.approx([1.0, 1.0])

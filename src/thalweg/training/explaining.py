@@ -57,12 +57,14 @@ def explain_model(
     table = X if isinstance(X, Table) else table_of_rows(X, encoding)
     loss, _ = inside(model.loss, encoding.target_scaling, model.network.outputs)
     quantities = encoding.classes is None
+    method = _method(model, at)
     setting = Setting(
         weights=weights,
         penalty=Penalty(settings.get("l1", 0.0), settings.get("l2", 0.0)),
         input_scaling=encoding.input_scaling,
         target_scaling=encoding.target_scaling if quantities else None,
         columns=_columns(model),
+        trained_by="" if method else model.origin.method,
     )
     return explanation.explain_network(
         model.network,
@@ -70,7 +72,7 @@ def explain_model(
         encoding.inputs(table, scaled=False),
         model.targets(X, y, scaled=False),
         loss,
-        _method(model, at),
+        method,
         setting,
     )
 

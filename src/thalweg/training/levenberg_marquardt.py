@@ -36,9 +36,11 @@ from thalweg.training.stopping import StopReason
 
 __all__ = [
     "Damping",
+    "GaussNewton",
     "LevenbergMarquardt",
     "LevenbergState",
     "first_damping",
+    "run_gauss_newton",
     "run_levenberg_marquardt",
 ]
 
@@ -47,6 +49,12 @@ Array = NDArray[Any]
 VANISHED = 1e-20
 """The part of the largest gradient that is none: squares end in rounding before, but the cross
 entropy of rows that are all told apart goes on falling as long as there are smaller numbers."""
+
+ROUNDING = 1e-14
+"""Of the largest curvature: what is added to the others, as it would be by rounding."""
+
+HALVINGS = 40
+ARMIJO = 1e-4
 
 
 @dataclass
@@ -152,11 +160,7 @@ class LevenbergMarquardt:
 
     def _step(self, state: LevenbergState, model: Quadratic, damping: Damping) -> None:
         """Raise μ until a step lowers the objective."""
-        slope = _norm(model.gradient)
-        state.steepest = max(state.steepest, slope)
-        if slope < VANISHED * state.steepest:
-            limit = VANISHED * state.steepest
-            state.finished = StopReason.of("gradient", epoch=state.step, norm=slope, limit=limit)
+        if self._vanished(state, model):
             return
         while damping.mu <= damping.largest:
             step = model.step(damping.mu)
@@ -170,11 +174,30 @@ class LevenbergMarquardt:
                 ratio = (model.value - value) / predicted
                 if math.isfinite(value) and value < model.value and ratio > 1e-4:
                     damping.accepted(min(ratio, 2.0))
-                    state.theta, state.step = tried, state.step + 1
-                    state.params = self._params(tried)
-                    state.model = None
+                    self._move(state, tried)
                     return
             damping.refused()
+        self._give_up(state, model)
+
+    def _vanished(self, state: LevenbergState, model: Quadratic) -> bool:
+        """Whether nothing is left of the gradient, which is then the end."""
+        slope = _norm(model.gradient)
+        state.steepest = max(state.steepest, slope)
+        limit = VANISHED * state.steepest
+        if slope >= limit:
+            return False
+        state.finished = StopReason.of("gradient", epoch=state.step, norm=slope, limit=limit)
+        return True
+
+    def _move(self, state: LevenbergState, theta: Array) -> None:
+        """Accept a step."""
+        state.theta, state.step = theta, state.step + 1
+        state.params = self._params(theta)
+        state.model = None
+
+    def _give_up(self, state: LevenbergState, model: Quadratic) -> None:
+        """No step lowers the objective."""
+        slope = _norm(model.gradient)
         state.finished = StopReason.of("step", epoch=state.step, norm=slope)
 
     def _params(self, theta: Array) -> Params:
@@ -210,10 +233,59 @@ def _losses(inner: EpochProgram, task: Task) -> Callable[[Array], float]:
     return lambda theta: inner.loss(objective.as_params(places.leaves(theta)), *samples)
 
 
+class GaussNewton(LevenbergMarquardt):
+    """A program whose epochs are Gauss-Newton steps, halved until they lower the objective.
+
+    H has no inverse where parameters do the same; the least damping that can be solved then gives
+    all but the shortest of its solutions.
+    """
+
+    def epoch(self, state: ProgramState, *data: Any) -> float:
+        """One step; returns the loss before it."""
+        assert isinstance(state, LevenbergState)
+        model = self.model(state)
+        if not self._vanished(state, model):
+            self._search(state, model)
+        return model.loss
+
+    def _search(self, state: LevenbergState, model: Quadratic) -> None:
+        step = self._undamped(model)
+        slope = 0.0 if step is None else float(step @ model.gradient)
+        if step is not None and slope < 0.0:
+            for halvings in range(HALVINGS):
+                length = 0.5**halvings
+                tried = state.theta + length * step
+                value = self._value(tried)
+                enough = model.value + ARMIJO * length * slope
+                if math.isfinite(value) and value <= enough and value < model.value:
+                    self._move(state, tried)
+                    return
+        self._give_up(state, model)
+
+    def _undamped(self, model: Quadratic) -> Array | None:
+        """The step of H s = -g."""
+        part = ROUNDING
+        while part <= 1.0:
+            step = model.step(part * max(model.top, 1e-300))
+            if step is not None:
+                return step
+            part *= 100.0
+        return None
+
+
 def run_levenberg_marquardt(task: Task, form: str = "auto") -> Outcome:
     """Train by Levenberg-Marquardt, in float64."""
+    return _run(task, LevenbergMarquardt, form)
+
+
+def run_gauss_newton(task: Task) -> Outcome:
+    """Train by Gauss-Newton, in float64."""
+    return _run(task, GaussNewton, "auto")
+
+
+def _run(task: Task, kind: type[LevenbergMarquardt], form: str) -> Outcome:
     exact = replace(task, dtype=np.dtype(np.float64), rule=task.rule or GD())
     inner, engine = make_program(exact)
     with single_threaded_blas():
-        outcome = run_epochs(exact, LevenbergMarquardt(inner, exact, form))
+        outcome = run_epochs(exact, kind(inner, exact, form))
     return replace(outcome, engine=engine)

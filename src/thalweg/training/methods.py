@@ -30,7 +30,7 @@ from thalweg.phrases import Phrase
 from thalweg.training.batches import default_batch_size
 from thalweg.training.bayesian import run_bayesian
 from thalweg.training.engines import make_program
-from thalweg.training.levenberg_marquardt import run_levenberg_marquardt
+from thalweg.training.levenberg_marquardt import run_gauss_newton, run_levenberg_marquardt
 from thalweg.training.loop import Outcome, Task, run_epochs
 
 __all__ = ["METHODS", "Method", "levenberg_marquardt", "method", "method_under_constraints"]
@@ -114,6 +114,7 @@ METHODS: dict[str, Method] = {
 }
 METHODS |= {name: Method(name, solver(name), epochs=1000, patience=6) for name in SOLVERS}
 METHODS["lm"] = Method("lm", run_levenberg_marquardt, epochs=1000, patience=6)
+METHODS["gauss-newton"] = Method("gauss-newton", run_gauss_newton, epochs=1000, patience=6)
 METHODS["br"] = Method("br", run_bayesian, epochs=1000, patience=0)
 METHODS |= {
     name: Method(name, constrained(name), epochs=1000, patience=6)
@@ -122,7 +123,7 @@ METHODS |= {
 """All methods by name."""
 
 ELSEWHERE = {
-    **dict.fromkeys(("trainlm", "levenberg-marquardt", "marquardt", "gauss-newton"), "lm"),
+    **dict.fromkeys(("trainlm", "levenberg-marquardt", "marquardt"), "lm"),
     **dict.fromkeys(("trainbr", "trainbu"), "br"),
     **dict.fromkeys(("trainbfg", "quasi-newton"), "bfgs"),
     **dict.fromkeys(("trainoss", "l-bfgs", "l-bfgs-b"), "lbfgs"),

@@ -81,6 +81,8 @@ class Setting:
         With them, `x` and `t` are given in their own units.
     columns : Columns, optional
         What a table calls the inputs and outputs.
+    trained_by : str
+        The method that trained the network, where the update shown is another's.
     """
 
     memory: Sequence[Mapping[str, Any]] | None = None
@@ -90,6 +92,7 @@ class Setting:
     input_scaling: Any = None
     target_scaling: Any = None
     columns: Columns | None = None
+    trained_by: str = ""
 
 
 def explain_network(
@@ -144,7 +147,7 @@ def _update(passes: Passes, rule: Rule | Solver | str | None, setting: Setting) 
         from thalweg.explanation.network.solver import SolverUpdate
 
         return SolverUpdate(passes, rule)
-    return Update(passes, _rule(rule), setting.memory, setting.step)
+    return Update(passes, _rule(rule), setting.memory, setting.step, setting.trained_by)
 
 
 def _rule(rule: Rule | str | None) -> Rule:

@@ -132,12 +132,15 @@ class Update:
         the first step by default.
     step : int
         The number of this step, from 1.
+    trained_by : str
+        The method that trained the network, where its own steps are not those shown.
     """
 
     passes: Passes
     rule: Rule = field(default_factory=GD)
     memory: Sequence[Mapping[str, Any]] | None = None
     step: int = 1
+    trained_by: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_traced", _trace(self.rule))
@@ -150,8 +153,12 @@ class Update:
 
     @property
     def notes(self) -> Sequence[Sentence]:
-        """That it begins here, where it would remember something."""
-        return [Sentence("afresh", {"rule": type(self.rule).__name__})] if self.afresh else []
+        """That it begins here, where it would remember something; and that it did not train."""
+        rule = type(self.rule).__name__
+        notes = [Sentence("afresh", {"rule": rule})] if self.afresh else []
+        if self.trained_by:
+            notes.append(Sentence("trained_by", {"method": self.trained_by, "rule": rule}))
+        return notes
 
     def _keys(self) -> list[tuple[int, str]]:
         return [(n, k) for n, own in enumerate(self.passes.params, start=1) for k in own]
@@ -245,7 +252,7 @@ class Update:
         for layer, kind in self._keys():
             steps += self._matrices(layer, kind)
         title = Sentence("title_update", {"rule": type(self.rule).__name__, "step": self.step})
-        notes = [Sentence("old_weights")]
+        notes = [Sentence("old_weights"), *self.notes]
         if self.passes.objective.loss.maximise:
             notes.append(Sentence("maximised"))
         return Section("update", title, tuple(steps), tuple(notes))
