@@ -33,6 +33,14 @@ def test_fit_reports_and_writes(line, call):
     assert Path("line.thalweg").exists()
 
 
+def test_a_penalty_is_taken_off_what_is_maximised(line, call):
+    given = ("--l1", "0.1", "--l2", "0.2", "--engine", "numpy", "--epochs", "1", "--force")
+    up = call("fit", line, "-t", "y", "--loss", "performance", *given)
+    down = call("fit", line, "-t", "y", *given)
+    assert "performance - 0.1·Σ|w| - 0.2/2·Σw²" in up.out
+    assert "mse + 0.1·Σ|w| + 0.2/2·Σw²" in down.out
+
+
 def test_fit_says_where_nothing_was_learned(line, call):
     answer = call("fit", line, "-t", "y", "--engine", "numpy", "--epochs", "1", "--seed", "1")
     assert "worse than their mean" not in answer.out

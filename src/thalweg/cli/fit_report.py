@@ -128,11 +128,11 @@ def _decision(screen: Screen, model: Model) -> str:
 
 def _objective(model: Model) -> str:
     settings = model.origin.settings
-    text = str(model.loss).replace("_", " ")
+    text, sign = str(model.loss).replace("_", " "), "-" if model.loss.maximise else "+"
     if settings.get("l1"):
-        text += f" + {settings['l1']:.3g}·Σ|w|"
+        text += f" {sign} {settings['l1']:.3g}·Σ|w|"
     if settings.get("l2"):
-        text += f" + {settings['l2']:.3g}/2·Σw²"
+        text += f" {sign} {settings['l2']:.3g}/2·Σw²"
     return text
 
 
