@@ -161,3 +161,27 @@ def test_bounds_of_weights_are_shown_with_the_constraint_that_asked_for_them():
     assert second.active and {a.where[:4] for a in second.active} == {"W[2]"}
     wide, tight = fitted(tw.weights_between(-9, 9), tw.weights_between(-0.3, 0.3)).constraints.held
     assert tight.active and not wide.active
+
+
+@pytest.mark.parametrize(
+    ("asked", "english", "korean"),
+    [
+        (tw.monotone("a"), "increasing in a", "a에 따라 증가"),
+        (
+            tw.monotone("a", increasing=False, output="y2", region={"a": (0, 1.5), "b": (-1, 1)}),
+            "decreasing in a (output y2; a from 0 to 1.5; b from -1 to 1)",
+            "a에 따라 감소 (출력 y2; a 0~1.5; b -1~1)",
+        ),
+        (tw.output_between(0, None, region={"a": (0, 9)}), "output ≥ 0 (a from 0 to 9)", None),
+        (tw.value_at({"a": 0.0}, 2.0, output=1), "value at points = 2 (output 1)", None),
+        (tw.weights_between(-1, 1), "weights -1 ... 1", "가중치 -1 ... 1"),
+        (
+            tw.nonnegative_weights(layers=[1, 3], biases=True),
+            "weights and biases ≥ 0 (layers 1, 3)",
+            "가중치와 편향 ≥ 0 (계층 1, 3)",
+        ),
+    ],
+)
+def test_constraints_say_what_they_are_asked_of(asked, english, korean):
+    assert asked.said("en") == english
+    assert korean is None or asked.said("ko") == korean

@@ -56,7 +56,8 @@ class Derivative:
         """In words."""
         kinds = {(1, 1): "increasing", (1, -1): "decreasing", (2, 1): "convex", (2, -1): "concave"}
         names = ", ".join(map(str, self.inputs))
-        return tr(f"training.constraint_{kinds[self.order, self.sign]}", lang, inputs=names)
+        text = tr(f"training.constraint_{kinds[self.order, self.sign]}", lang, inputs=names)
+        return _narrowed(text, lang, self.output, self.region)
 
     def to_json(self) -> dict[str, Any]:
         """The record for a model file."""
@@ -85,7 +86,8 @@ class Output:
 
     def said(self, lang: str | None = None) -> str:
         """In words."""
-        return tr("training.constraint_output", lang, bounds=_between(self.low, self.high))
+        text = tr("training.constraint_output", lang, bounds=_between(self.low, self.high))
+        return _narrowed(text, lang, self.output, self.region)
 
     def to_json(self) -> dict[str, Any]:
         """The record for a model file."""
@@ -125,7 +127,8 @@ class Points:
         key = "constraint_value" if self.input is None else "constraint_slope"
         bounds = _between(self.low[0], self.high[0])
         more = ", ..." if len(set(zip(self.low, self.high, strict=True))) > 1 else ""
-        return tr(f"training.{key}", lang, bounds=bounds + more, input=self.input)
+        text = tr(f"training.{key}", lang, bounds=bounds + more, input=self.input)
+        return _narrowed(text, lang, self.output)
 
     def to_json(self) -> dict[str, Any]:
         """The record for a model file; the points as they were given."""
@@ -149,7 +152,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Weights:
-    """Bounds of the weights, in some layers (counted from 1) or all; biases are free."""
+    """Bounds of the weights, in some layers (counted from 1) or all; of biases, too, or not."""
 
     low: float
     high: float
@@ -158,7 +161,12 @@ class Weights:
 
     def said(self, lang: str | None = None) -> str:
         """In words."""
-        return tr("training.constraint_weights", lang, bounds=_between(self.low, self.high))
+        key = "biases" if self.biases else "weights"
+        text = tr(f"training.constraint_{key}", lang, bounds=_between(self.low, self.high))
+        if self.layers is None:
+            return text
+        layers = ", ".join(map(str, self.layers))
+        return f"{text} ({tr('training.constraint_layers', lang, layers=layers)})"
 
     def to_json(self) -> dict[str, Any]:
         """The record for a model file."""
@@ -221,6 +229,16 @@ def constraint_from_json(data: object) -> Constraint:
         If it is none.
     """
     return records.chosen(data, "constraint", _KINDS)
+
+
+def _narrowed(text: str, lang: str | None, output: Name | None, region: Limits = ()) -> str:
+    """What is asked, with the output and the region that it is asked of, where not of all."""
+    parts = [] if output is None else [tr("training.constraint_of", lang, output=output)]
+    parts += [
+        tr("training.constraint_region", lang, input=name, low=f"{low:g}", high=f"{high:g}")
+        for name, low, high in region
+    ]
+    return f"{text} ({'; '.join(parts)})" if parts else text
 
 
 def _between(low: float, high: float) -> str:
