@@ -39,6 +39,7 @@ REASONS: Mapping[str, bool] = MappingProxyType(
         "plateau_held": True,
         "constrained_best": True,
         "feasible_best": True,
+        "pulled": True,
         "violated": False,
         "infeasible": False,
         "diverged": False,

@@ -32,6 +32,7 @@ from thalweg.optim.schedules import schedule as find_schedule
 from thalweg.training.constraints.bound import ConstraintSet
 from thalweg.training.constraints.curvature import PartlyCurved
 from thalweg.training.constraints.prices import reported
+from thalweg.training.constraints.pulling import pulled_together
 from thalweg.training.constraints.report import ConstraintReport
 from thalweg.training.constraints.signs import kept_by_signs, sign_bounds
 from thalweg.training.constraints.start import reflected, trained_freely
@@ -421,19 +422,37 @@ class _Rounds:
         holds = solved or (not best and self._holds())
         if (best or not holds) and self.kept:
             epoch, theta = self.kept[-1].epoch, self.kept[-1].theta
+        done = book.stop is None or book.stop.kind == "epochs"
+        part, found = None, self._pulled() if done and not holds else None
+        if found is not None:
+            part, theta, epoch = *found, len(book.history)
         report = self._report(theta)
-        if book.stop is None or book.stop.kind == "epochs":
+        if done and part is not None and report.worst == 0.0:
+            book.stop = StopReason.of("pulled", epoch=epoch, part=part)
+        elif done:
             book.stop = self._reason(report, solved, epoch)
-        elif book.stop.kind in ("interrupted", "validation_held"):
+        elif book.stop is not None and book.stop.kind in ("interrupted", "validation_held"):
             values = {**dict(book.stop.values), "best": epoch}
             book.stop = StopReason.of(book.stop.kind, **values)
         book.kept = (epoch, self.problem.params(theta))
         return replace(book.outcome(), engine=self.engine, constraints=report)
 
-    def _holds(self) -> bool:
-        """Whether the last weights stand up to a close look."""
-        at_points = self.working.holds_at_points(self.theta, FEASIBLE)
-        return at_points and self.working.look(self.theta, FINAL, self.rounds + 2)
+    def _pulled(self) -> tuple[float, Vector] | None:
+        """The last weights with a part of the last layer, where that holds and is the best."""
+        if self.constraints.bounded or (self.kept and self.task.validation is not None):
+            return None
+        X = np.asarray(self.problem.samples.X, np.float64)
+        network, params = self.constraints.frame.network, self.problem.params(self.theta)
+        found = pulled_together(network, params, X, self._holds)
+        if found and self.kept and self.problem.value(found[1]) >= self.kept[-1].watched:
+            return None
+        return found
+
+    def _holds(self, theta: Vector | None = None) -> bool:
+        """Whether weights, the last ones if none are given, stand up to a close look."""
+        theta = self.theta if theta is None else theta
+        at_points = self.working.holds_at_points(theta, FEASIBLE)
+        return at_points and self.working.look(theta, FINAL, self.rounds + 2)
 
     def _report(self, theta: Vector) -> ConstraintReport:
         self.working.look(theta, FINAL, self.rounds + 2)
