@@ -21,7 +21,7 @@ def test_defaults_are_matlabs():
     fitnet, patternnet = tw.fitnet(), tw.patternnet()
     for model in (fitnet, patternnet):
         assert model.hidden_layer_sizes == 10 and model.activation == "tanh"
-        assert model.split == "70/15/15" and model.max_iter == 1000 and model.max_fail == 6
+        assert model.split == "70/15/15" and model.max_iter == 1000 and model._patience() == 6
         assert model.goal == 0.0
     assert (fitnet.solver, fitnet.min_grad) == ("lm", 1e-7)
     assert (patternnet.solver, patternnet.min_grad) == ("scg", 1e-6)
@@ -132,3 +132,12 @@ def test_same_seed_same_bits(fitted):
 def test_parameters_that_make_no_sense(options):
     with pytest.raises(ValueError):
         tw.fitnet(**options).fit(X, Y)
+
+
+def test_validation_rows_do_not_end_bayesian_regularisation_unless_asked_to():
+    x = np.linspace(-1.0, 1.0, 60)[:, None]
+    y = np.sin(3.0 * x[:, 0]) + np.random.default_rng(0).normal(0.0, 0.2, 60)
+    given = {"solver": "br", "random_state": 0, "engine": "numpy"}
+    left, asked = (tw.fitnet(5, **given, **o).fit(x, y) for o in ({}, {"max_fail": 6}))
+    assert left.tr_.num_epochs > asked.tr_.num_epochs
+    assert left._patience() == 0 and asked._patience() == 6

@@ -54,6 +54,9 @@ __all__ = ["fitnet", "patternnet"]
 
 Array = NDArray[Any]
 
+MAX_FAIL = 6
+"""MATLAB's epochs without a lower validation loss."""
+
 
 class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
     """What the two presets share."""
@@ -64,7 +67,7 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
         "activation": [str],
         "split": [str, "array-like"],
         "max_iter": [COUNT],
-        "max_fail": [COUNT],
+        "max_fail": [COUNT, StrOptions({"auto"})],
         "min_grad": [FROM_ZERO],
         "goal": [FROM_ZERO],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
@@ -132,6 +135,12 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
         ]
         return Network([*layers, Dense(sizes[-1], outputs, last, initialiser="uniform(limit=1.0)")])
 
+    def _patience(self) -> int:
+        """Epochs without a lower validation loss that end training; 0 never does."""
+        if self.max_fail != "auto":
+            return int(self.max_fail)
+        return 0 if self.solver == "br" else MAX_FAIL
+
     def _train(self, X: Array, T: Array, loss: Loss, seed: int) -> bool:
         """Train from the weights of a seed; returns whether a person has interrupted it."""
         record, chosen = self.tr_, method(self.solver)
@@ -149,7 +158,7 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
         options = Training(
             **self._damping(),
             epochs=int(self.max_iter),
-            patience=int(self.max_fail) if len(record.val_ind) else 0,
+            patience=self._patience() if len(record.val_ind) else 0,
             min_gradient=float(self.min_grad),
             time_limit=self.time_limit,
             snapshots=(),
@@ -236,8 +245,9 @@ class fitnet(RegressorMixin, _Preset):  # type: ignore[misc]
         train on all of them.
     max_iter : int, default=1000
         The most epochs.
-    max_fail : int, default=6
-        Epochs without a lower validation loss after which training stops.
+    max_fail : int or "auto", default="auto"
+        Epochs without a lower validation loss after which training stops. ``"auto"`` is 6, but
+        for ``"br"`` no number, as in MATLAB: it finds the strength of its regularisation by itself.
     min_grad : float, default=1e-7
         Norm of the gradient of the mean squared error of scaled targets that ends training.
     goal : float, default=0
@@ -302,7 +312,7 @@ class fitnet(RegressorMixin, _Preset):  # type: ignore[misc]
         activation: str = "tanh",
         split: Any = "70/15/15",
         max_iter: int = 1000,
-        max_fail: int = 6,
+        max_fail: Any = "auto",
         min_grad: float = 1e-7,
         goal: float = 0.0,
         time_limit: float | None = None,
@@ -373,7 +383,7 @@ class patternnet(ClassifierMixin, _Preset):  # type: ignore[misc]
         activation: str = "tanh",
         split: Any = "70/15/15",
         max_iter: int = 1000,
-        max_fail: int = 6,
+        max_fail: Any = "auto",
         min_grad: float = 1e-6,
         goal: float = 0.0,
         time_limit: float | None = None,
