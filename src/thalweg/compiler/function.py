@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, wraps
+from functools import lru_cache, wraps
 from time import perf_counter
 from types import MethodType
 from typing import Any
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from thalweg.compiler.crew import NativeTask
 from thalweg.compiler.kernel import WORK_PER_THREAD, kernel_of
 from thalweg.compiler.memory import workspace
+from thalweg.compiler.once import once
 from thalweg.compiler.pace import Pace
 from thalweg.compiler.patience import run_patiently
 from thalweg.compiler.results import Results
@@ -88,7 +89,7 @@ class NativeGraph:
         self._local = threading.local()
         self._field = _data_field()
 
-    @cached_property
+    @once
     def _pace(self) -> Pace:
         most = min(available_threads(), int(self.kernel.work / WORK_PER_THREAD))
         return Pace(most, self.kernel.work / SLOWEST)
@@ -188,11 +189,11 @@ class _Known:
     traced: Traced
     target: Target | None
 
-    @cached_property
+    @once
     def native(self) -> NativeGraph:
         return NativeGraph(self.traced.graph, self.target)
 
-    @cached_property
+    @once
     def single(self) -> bool:
         """Whether the result is one array."""
         return self.traced.result.kind is None
@@ -258,7 +259,7 @@ class CompiledFunction:
             self._quick[signature] = known, native.quickest
         return known.result(native.quickest(*values))
 
-    @cached_property
+    @once
     def _by_name(self) -> CompiledFunction:
         """The same function; its last argument is a dict of what is given by name alone."""
         f = self._f

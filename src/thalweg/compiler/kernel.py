@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from thalweg.compiler.mailbox import PARAMETERS
 from thalweg.compiler.memory import plan_memory
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
+from thalweg.compiler.once import once
 from thalweg.compiler.parts import in_parts
 from thalweg.compiler.target import Target
 from thalweg.compiler.threads import BARRIER_BYTES, write_nests
@@ -165,33 +166,33 @@ class Kernel:
         )
 
     # -- what a call needs ----------------------------------------------------------------------
-    @cached_property
+    @once
     def function(self) -> Any:
         """What is called with a table of pointers."""
         return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.code.address)
 
-    @cached_property
+    @once
     def dtypes(self) -> list[np.dtype[Any]]:
         """Those of the arguments."""
         return [np.dtype(node.dtype.name) for node in self.graph.inputs]
 
-    @cached_property
+    @once
     def made(self) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
         """Shapes and dtypes of the results."""
         return [(b.shape, np.dtype(b.dtype)) for b in self.results]
 
-    @cached_property
+    @once
     def fixed(self) -> list[Array]:
         """The constants."""
         return [np.ascontiguousarray(b.value, b.dtype) for b in self.constants]
 
-    @cached_property
+    @once
     def table(self) -> Any:
         """The type of the table of pointers."""
         count = len(self.graph.inputs) + len(self.results) + len(self.constants)
         return ctypes.c_void_p * (count + bool(self.space))
 
-    @cached_property
+    @once
     def of_numbers(self) -> Callable[..., list[Any]]:
         """Evaluate at numbers of float64, where all inputs and outputs are such."""
         inputs, outputs = len(self.graph.inputs), len(self.graph.outputs)

@@ -24,8 +24,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
+
+from thalweg.compiler.once import once
 
 __all__ = [
     "PANELS",
@@ -97,14 +98,14 @@ class Buffer:
     pitch: int = 0
     value: Any = None
 
-    @cached_property
+    @once
     def strides(self) -> tuple[int, ...]:
         """Distance of neighbours along each axis, in elements."""
         if not self.pitch:
             return row_major(self.shape)
         return row_major((*self.shape[:-1], self.pitch))
 
-    @cached_property
+    @once
     def size(self) -> int:
         """Elements of one copy."""
         size = 1
@@ -159,7 +160,7 @@ class Access:
     offset: int = 0
     picks: tuple[tuple[Expr, int], ...] = ()
 
-    @cached_property
+    @once
     def axes(self) -> frozenset[int]:
         """The axes that the place depends on."""
         own = {axis for axis, stride in enumerate(self.strides) if stride}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from thalweg.compiler.loops import (
     PANELS,
@@ -25,6 +24,7 @@ from thalweg.compiler.loops import (
     postorder,
     rewrite,
 )
+from thalweg.compiler.once import once
 
 __all__ = ["merge"]
 
@@ -88,7 +88,7 @@ class _Part:
         reads = one.reads | (other.reads - one.writes)  # those pass in registers
         return _Part(joined, reads, one.writes | other.writes)
 
-    @cached_property
+    @once
     def touches(self) -> set[Buffer]:
         return self.reads | self.writes
 

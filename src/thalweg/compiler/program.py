@@ -16,7 +16,6 @@ import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
@@ -41,6 +40,7 @@ from thalweg.compiler.memory import MemoryPlan, plan_memory, workspace
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.numbers import Numbers, numbers_first
+from thalweg.compiler.once import once
 from thalweg.compiler.patience import run_patiently
 from thalweg.compiler.phases import phases
 from thalweg.compiler.target import Target, host
@@ -144,7 +144,7 @@ class Batches:
     trail: Array | None = None
     numbers: tuple[Array, Array] | None = None
 
-    @cached_property
+    @once
     def addresses(self) -> list[int]:
         """Where the arrays are, in the order in which native code is told of them."""
         given = (*self.state, *self.data, *(self.numbers or (None, None)), self.losses, self.trail)

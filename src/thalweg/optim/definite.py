@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -13,6 +13,7 @@ from thalweg.compiler.cholesky import GATHERED, cholesky_code, panel_rows, work_
 from thalweg.compiler.crew import NativeTask, run_on_threads
 from thalweg.compiler.memory import workspace
 from thalweg.compiler.native import NativeCode
+from thalweg.compiler.once import once
 from thalweg.compiler.pace import Pace
 from thalweg.compiler.target import available_threads
 from thalweg.optim.blas import single_threaded_blas
@@ -133,7 +134,7 @@ class DefiniteSystem:
         pace.note(threads, 1, perf_counter() - began)
         return _finite(self.right[: self.n].copy()) if self.right[-1] else None
 
-    @cached_property
+    @once
     def _task(self) -> NativeTask:
         return self.task(_factorisation())
 

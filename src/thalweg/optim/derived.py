@@ -10,11 +10,12 @@ form and put back where it is evaluated.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from thalweg.compiler.once import once
 from thalweg.differentiation import backward, forward
 from thalweg.differentiation.transforms import jacobians
 from thalweg.errors import CompilerError
@@ -47,7 +48,7 @@ class Open:
         self.graph = graph
         self.large = sum(node.size for node in graph.nodes()) >= NATIVE_WORK
 
-    @cached_property
+    @once
     def _plan(self) -> Plan:
         return plan(self.graph)
 
@@ -83,22 +84,22 @@ class Derived:
     def _open(self, inputs: Sequence[Node], outputs: Sequence[Node]) -> Open:
         return Open(Graph((*inputs, *self._arrays), tuple(outputs)))
 
-    @cached_property
+    @once
     def _pulled(self) -> Node:
         """Jᵀu, the gradient of Σₖ uₖFₖ."""
         return backward(self._F, [self._x], self._u).gradient(self._x)
 
-    @cached_property
+    @once
     def _pushed(self) -> Node:
         """J·v."""
         return forward([self._F], [self._x], [self._v])[0]
 
-    @cached_property
+    @once
     def value(self) -> Open:
         """F, of x."""
         return self._open([self._x], [self._F])
 
-    @cached_property
+    @once
     def derivative(self) -> Open:
         """F and J, of x; the gradient where there is one output."""
         if self.m == 1:
@@ -107,28 +108,28 @@ class Derived:
             ((slopes,),) = jacobians([self._F], [self._x])
         return self._open([self._x], [self._F, slopes])
 
-    @cached_property
+    @once
     def push(self) -> Open:
         """J·v, of x and v."""
         return self._open([self._x, self._v], [self._pushed])
 
-    @cached_property
+    @once
     def push_twice(self) -> Open:
         """The second derivative along v, of x and v."""
         return self._open([self._x, self._v], forward([self._pushed], [self._x], [self._v]))
 
-    @cached_property
+    @once
     def pull(self) -> Open:
         """F and Jᵀu, of x and u."""
         return self._open([self._x, self._u], [self._F, self._pulled])
 
-    @cached_property
+    @once
     def curvature(self) -> Open:
         """Σₖ uₖ∇²Fₖ, of x and u."""
         ((matrix,),) = jacobians([self._pulled], [self._x])
         return self._open([self._x, self._u], [matrix])
 
-    @cached_property
+    @once
     def curvature_product(self) -> Open:
         """Σₖ uₖ∇²Fₖ·v, of x, u and v."""
         return self._open(

@@ -16,7 +16,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 import thalweg.numpy as tnp
 from thalweg.compiler.crew import run_on_threads
+from thalweg.compiler.once import once
 from thalweg.compiler.target import available_threads
 from thalweg.differentiation import backward
 from thalweg.differentiation.batching import along_samples
@@ -208,11 +209,11 @@ class Blocks:
         self._theta[:] = theta
         return self._total()
 
-    @cached_property
+    @once
     def _run(self) -> Callable[..., list[Any]]:
         return _native(self.graph) if self.native else _interpreted(self.graph)
 
-    @cached_property
+    @once
     def _total(self) -> Callable[[], Array]:
         leaves, starts = self.places.leaves(self._theta), range(0, self.count, self.block)
         blocks = [[*leaves, *self._part(start)] for start in starts]
