@@ -340,3 +340,11 @@ def test_overfitting_says_what_it_saw():
 
 def test_curve_of_equal_values():
     assert fit_report.curve([1.0, 1.0], 1.0, 1.0) == "▁▁"
+
+
+@pytest.mark.parametrize(
+    ("how", "words"), [("standard", "평균 .*, 표준편차"), ("minmax", "최소 .*, 최대")]
+)
+def test_info_says_in_korean_how_columns_are_scaled(line, call, how, words):
+    call("fit", line, "-t", "y", "--engine", "numpy", "--epochs", "1", "--scale", how)
+    assert re.search(words, call("info", "line.thalweg", "--lang", "ko").out)

@@ -80,7 +80,7 @@ def _inputs(screen: Screen, model: Model) -> Grid:
     for key in ("info_column", "info_role", "info_becomes"):
         grid.add_column(say(key))
     grid.add_column(say("info_scaling"), overflow="fold")
-    scalings = iter(_scalings(encoding.input_scaling))
+    scalings = iter(_scalings(screen, encoding.input_scaling))
     for column in encoding.columns[:MOST_COLUMNS]:
         becomes = len(column.features)
         inner = [next(scalings, "") for _ in column.features]
@@ -91,7 +91,7 @@ def _inputs(screen: Screen, model: Model) -> Grid:
         grid.add_row(column.name, say("role_input"), kind, told)
     if len(encoding.columns) > MOST_COLUMNS:
         grid.add_row("...", "", "", say("info_more", count=len(encoding.columns) - MOST_COLUMNS))
-    targets = iter(_scalings(encoding.target_scaling))
+    targets = iter(_scalings(screen, encoding.target_scaling))
     for name in encoding.names:
         classes = ", ".join(map(str, model.classes or ()))
         kind = say("info_classes") if classes else say("kind_number")
@@ -102,14 +102,15 @@ def _inputs(screen: Screen, model: Model) -> Grid:
     return grid
 
 
-def _scalings(scaling: Any) -> list[str]:
+def _scalings(screen: Screen, scaling: Any) -> list[str]:
     """For each column, how it is scaled."""
     record = scaling.to_json()
     if record["kind"] == "none":
         return []
     first, second = (key for key in record if key != "kind")
     pairs = zip(record[first], record[second], strict=True)
-    return [f"{first} {a:.4g}, {second} {b:.4g}" for a, b in pairs]
+    low, high = screen.say(f"info_{first}"), screen.say(f"info_{second}")
+    return [f"{low} {a:.4g}, {high} {b:.4g}" for a, b in pairs]
 
 
 def _model_record(model: Model, file: str, made_by: str) -> dict[str, Any]:
