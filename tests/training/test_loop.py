@@ -223,6 +223,7 @@ VALUES = {
     "count": 61,
     "worst": 0.3,
     "residual": 1e-9,
+    "part": 0.9,
 }
 
 
