@@ -74,6 +74,12 @@ def test_which_input_is_used_counts():
     assert form(lambda x, y: (x, y), 1.0, 1.0) != form(lambda x, y: (y, x), 1.0, 1.0)
 
 
+def test_an_input_given_twice_is_no_other_node():
+    x = variable((), "float64")
+    more = x + 1.0
+    assert Form(Graph((x, x), (more * x,))) != Form(Graph((x, x), (more * more,)))
+
+
 def test_data_may_be_left_out():
     one, other = (form(decay(data), np.ones(2), apart=True) for data in (2.0 * T, T + 1.0))
     assert one == other

@@ -89,7 +89,7 @@ class Form:
                 continue
             waiting.pop()
             if node not in number:
-                number[node] = len(number)
+                number[node] = len(found)
                 found.append(self._one(node, inputs))
         found.append(tuple([number[node] for node in self.graph.outputs]))
         return tuple(found)
