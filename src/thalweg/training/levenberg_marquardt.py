@@ -53,8 +53,9 @@ entropy of rows that are all told apart goes on falling as long as there are sma
 ROUNDING = 1e-14
 """Of the largest curvature: what is added to the others, as it would be by rounding."""
 
-HALVINGS = 40
-ARMIJO = 1e-4
+HALVINGS, ARMIJO = 40, 1e-4
+"""How often a Gauss-Newton step is halved, and the part of the fall promised by its slope that it
+must bring."""
 
 
 @dataclass
@@ -184,10 +185,9 @@ class LevenbergMarquardt:
         slope = _norm(model.gradient)
         state.steepest = max(state.steepest, slope)
         limit = VANISHED * state.steepest
-        if slope >= limit:
-            return False
-        state.finished = StopReason.of("gradient", epoch=state.step, norm=slope, limit=limit)
-        return True
+        if slope < limit:
+            state.finished = StopReason.of("gradient", epoch=state.step, norm=slope, limit=limit)
+        return slope < limit
 
     def _move(self, state: LevenbergState, theta: Array) -> None:
         """Accept a step."""
