@@ -107,7 +107,7 @@ def is_ours(code: Any) -> bool:
 
     Examples
     --------
-    >>> is_ours(find), is_ours(lambda x: x), is_ours(math.sin)
+    >>> is_ours(find), is_ours(math.sin), is_ours(re.compile)
     (True, False, False)
     """
     return (getattr(code, "__module__", None) or "").startswith("thalweg.")
