@@ -13,8 +13,9 @@ Examples
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ import numpy as np
 
 from thalweg.errors import ShapeError, TracingError
 from thalweg.graph import Graph, Node
+from thalweg.ops.spreading import by_entries, needed_whole, widened
 
 __all__ = ["Plan", "interpret", "plan", "refuse_strangers"]
 
@@ -34,6 +36,8 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
     np.negative: operator.neg,
 }
 """The same for arrays; for NumPy's scalars they take a tenth of the time."""
+
+Shape = tuple[int, ...]
 
 SMALL = 1000
 """Entries of values that need not be freed before the others."""
@@ -154,42 +158,87 @@ def plan(graph: Graph) -> Plan:
         in which it was made.
     """
     nodes = refuse_strangers(graph)
-    slot = {node: position for position, node in enumerate(graph.inputs)}
-    passed, size = _passed_through(graph), len(slot)
+    draft = _Draft(graph, nodes)
     for node in nodes:
-        if node in passed:
-            slot[node] = slot[node.inputs[0]]
-        else:
-            slot[node], size = size, size + 1
-    done = _freed(graph, nodes, slot)
-    steps = []
-    for position, node in enumerate(nodes):
-        if node.primitive is not None and node not in passed:
-            sources = tuple([slot[i] for i in node.inputs])
-            evaluate, freed = _operation(node, passed), tuple(done.get(position, ()))
-            steps.append(Step(evaluate, _at(sources), slot[node], freed, sources, node.size))
-    blank: list[Any] = [None] * size
-    for node in nodes:
-        if node.is_constant:
-            blank[slot[node]] = node.attributes["value"][()]
-    blank, steps = _known_first(blank, steps, len(graph.inputs))
-    results = tuple([slot[n] for n in graph.outputs])
+        draft.add(node)
+    results = tuple([draft.widened(node) for node in graph.outputs])
+    steps = _freeing(draft.steps, graph.inputs, set(results))
+    blank, steps = _known_first(draft.blank, steps, len(graph.inputs))
     return Plan(graph.inputs, graph.outputs, tuple(blank), tuple(steps), results)
 
 
-def _freed(graph: Graph, nodes: Sequence[Node], slot: Mapping[Node, int]) -> dict[int, list[int]]:
-    """For a position among the nodes, the slots of large values that are not used after it."""
-    last_use: dict[int, int] = {}
-    for position, node in enumerate(nodes):
-        for i in node.inputs:
-            last_use[slot[i]] = position
-    kept = {slot[node] for node in graph.outputs}
-    large = {slot[node] for node in nodes if node.size > SMALL}
+class _Draft:
+    """The steps of a plan while they are written.
+
+    Values are no larger than `spreading` says; those that an operation needs whole are
+    repeated just before it, in a view.
+    """
+
+    def __init__(self, graph: Graph, nodes: Sequence[Node]) -> None:
+        self.slot = {node: position for position, node in enumerate(graph.inputs)}
+        self.shape = {node: node.shape for node in graph.inputs}  # of the values as they are made
+        self.blank: list[Any] = [None] * len(graph.inputs)
+        self.steps: list[Step] = []
+        self.whole = needed_whole(nodes)
+        self.wide: dict[Node, int] = {}
+        self.picked = _picked(graph, nodes)
+
+    def add(self, node: Node) -> None:
+        """Give the value of a node a slot, and where it must be made, a step."""
+        if node.is_constant:
+            self.slot[node], self.shape[node] = self._new(node.attributes["value"][()]), node.shape
+        elif node.name == "broadcast_to":
+            operand = node.inputs[0]
+            self.slot[node], self.shape[node] = self.slot[operand], self.shape[operand]
+        elif node not in self.picked:
+            sources, self.shape[node] = self._sources(node)
+            self.slot[node] = self._step(_operation(node, self.picked), sources, self.shape[node])
+
+    def _sources(self, node: Node) -> tuple[tuple[int, ...], Shape]:
+        """The slots of an operation's operands, and the shape of what it makes of them."""
+        if not by_entries(node):
+            operands = node.inputs[0].inputs if node.inputs[0] in self.picked else node.inputs
+            return tuple([self.widened(i) for i in operands]), node.shape
+        shapes = [self.shape[i] for i in node.inputs]
+        sources = [self.slot[i] for i in node.inputs]
+        place = widened(node, shapes, self.whole)
+        if place is not None:
+            sources[place], shapes[place] = self.widened(node.inputs[place]), node.shape
+        whole = node.shape in shapes
+        return tuple(sources), node.shape if whole else np.broadcast_shapes(*shapes)
+
+    def widened(self, node: Node) -> int:
+        """The slot of a node's value in its whole shape."""
+        if self.shape[node] == node.shape:
+            return self.slot[node]
+        if node not in self.wide:
+            repeat = partial(np.broadcast_to, shape=node.shape)
+            self.wide[node] = self._step(repeat, (self.slot[node],), node.shape)
+        return self.wide[node]
+
+    def _step(self, evaluate: Callable[..., Any], sources: tuple[int, ...], shape: Shape) -> int:
+        target = self._new(None)
+        self.steps.append(Step(evaluate, _at(sources), target, (), sources, math.prod(shape)))
+        return target
+
+    def _new(self, value: Any) -> int:
+        self.blank.append(value)
+        return len(self.blank) - 1
+
+
+def _freeing(steps: Sequence[Step], inputs: Sequence[Node], kept: Set[int]) -> list[Step]:
+    """The steps, each followed by the end of the large values that are not used after it."""
+    large = {step.target for step in steps if step.size > SMALL}
+    large.update(position for position, node in enumerate(inputs) if node.size > SMALL)
+    last = {s: position for position, step in enumerate(steps) for s in step.sources}
     done: dict[int, list[int]] = {}
-    for s, position in last_use.items():
+    for s, position in last.items():
         if s in large and s not in kept:
             done.setdefault(position, []).append(s)
-    return done
+    return [
+        step._replace(done=tuple(done[position])) if position in done else step
+        for position, step in enumerate(steps)
+    ]
 
 
 def _at(slots: tuple[int, ...]) -> Callable[[list[Any]], Sequence[Any]]:
@@ -199,10 +248,10 @@ def _at(slots: tuple[int, ...]) -> Callable[[list[Any]], Sequence[Any]]:
     return operator.itemgetter(*slots)
 
 
-def _operation(node: Node, passed: Set[Node]) -> Callable[..., Any]:
+def _operation(node: Node, picked: Set[Node]) -> Callable[..., Any]:
     """What is called with the operands."""
     assert node.primitive is not None
-    if _is_number(node) and node.inputs[0] in passed:
+    if node.inputs and node.inputs[0] in picked:
         return operator.itemgetter(node.inputs[0].attributes["starts"])
     evaluate = node.primitive.evaluate
     if node.attributes:
@@ -230,31 +279,14 @@ def refuse_strangers(graph: Graph) -> list[Node]:
     return nodes
 
 
-def _passed_through(graph: Graph) -> set[Node]:
-    """Nodes that need not be made, because those that use them do as well with their operand.
-
-    They repeat entries for ufuncs that do so themselves, beside another operand, or are slices
-    of one entry of which only the number is used.
-    """
-    users: dict[Node, list[Node]] = {}
-    for node in graph.nodes():
-        for i in node.inputs:
-            users.setdefault(i, []).append(node)
-    found: set[Node] = set()
-
-    def spreads(user: Node, node: Node) -> bool:
-        evaluate = user.primitive.evaluate if user.primitive else None
-        by_entries = isinstance(evaluate, np.ufunc) and evaluate.signature is None
-        return by_entries and any(i is not node and i not in found for i in user.inputs)
-
-    outputs = set(graph.outputs)
-    for node, its in users.items():
-        if node in outputs:
-            continue
-        if (node.name == "broadcast_to" and all(spreads(user, node) for user in its)) or (
-            node.name == "slice" and all(map(_is_number, its))
-        ):
-            found.add(node)
+def _picked(graph: Graph, nodes: Sequence[Node]) -> set[Node]:
+    """Slices of one entry of which only the number is used: it is picked from their operand."""
+    found = {node for node in nodes if node.name == "slice" and node.size == 1}
+    if found:
+        found.difference_update(graph.outputs)
+        for node in nodes:
+            if not _is_number(node):
+                found.difference_update(node.inputs)
     return found
 
 

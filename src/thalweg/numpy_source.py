@@ -30,7 +30,8 @@ from typing import Any
 
 from thalweg.errors import ShapeError
 from thalweg.graph import Node
-from thalweg.ops.written import Operands, Text, array_text, is_exact, write
+from thalweg.ops.spreading import needed_whole
+from thalweg.ops.written import Operands, Text, array_text, write
 from thalweg.tracing import Traced, trace_tree
 from thalweg.trees import Structure
 
@@ -130,8 +131,7 @@ class _Page:
         self.parameters = [self._reserve(parameter) for parameter in parameters]
         self.labels = self.graph.label_of()
         self.uses = _uses(self.nodes, self.graph.outputs)
-        self.dense = _dense(self.nodes)
-        self.operands = Operands(self._operand, self._inline, self.dense.__contains__)
+        self.operands = Operands(self._operand, self._inline, needed_whole(self.nodes))
         self.written: dict[Node, Text] = {}
         self.named: set[Node] = set()
         self.lines: list[str] = []
@@ -323,15 +323,6 @@ def _uses(nodes: Sequence[Node], outputs: Sequence[Node]) -> Counter[Node]:
         else:
             uses.update(node.inputs)
     return uses
-
-
-def _dense(nodes: Sequence[Node]) -> set[Node]:
-    """The nodes that something needs in their whole shape."""
-    found: set[Node] = set()
-    for node in reversed(nodes):
-        if not is_exact(node) or (node.name == "broadcast_to" and node in found):
-            found.update(node.inputs)
-    return found
 
 
 def _leaf_paths(structure: Structure, prefix: str) -> list[str]:

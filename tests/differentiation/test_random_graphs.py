@@ -152,6 +152,20 @@ def check_source(case):
             assert np.shape(a) == np.shape(b), text
 
 
+def test_source_of_sums_of_what_is_repeated():
+    """The order of a sum goes by how its array lies in memory, and so by where it is repeated."""
+    y = np.random.default_rng(5).normal(size=(2, 3))
+    f = lambda x, y: tnp.sum(tnp.arctan2(x, 1.5 + y.T * y.T))
+    for x in np.linspace(0.1, 3.0, 50):
+        check_source((f, [x, y * x]))
+
+
+def test_source_of_products_of_what_is_repeated():
+    column = tnp.array(np.array([[0.5], [-2.0]]))
+    f = lambda x, y: tnp.sum(tnp.broadcast_to(column * y, (2, 2)) @ (x @ x.T))
+    check_source((f, [np.arange(6.0).reshape(2, 3), np.float64(0.7)]))
+
+
 def check_batch(case):
     f, points = case
     many = [np.stack([p, 0.5 * p, p - 0.1]) for p in points]

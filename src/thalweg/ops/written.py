@@ -7,7 +7,7 @@ broadcasts left to NumPy wherever the result has the right shape by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +16,9 @@ import numpy as np
 from thalweg.graph import Node, scalar_value
 from thalweg.graph.printing import number, slices_text
 from thalweg.ops.families import Elementwise, Reduction
+from thalweg.ops.spreading import widened
 
-__all__ = ["Operands", "Text", "array_text", "constant_text", "is_exact", "write"]
+__all__ = ["Operands", "Text", "array_text", "constant_text", "write"]
 
 ATOM, UNARY, PRODUCT, COMPARISON = 100, 35, 30, 10
 MATRIX = 29  # "@" binds as "*" does; (A @ B) * c is written with parentheses all the same
@@ -59,14 +60,13 @@ class Operands:
     inline : callable
         ``inline(node)``: whether the operand has no line of its own and no other use, so that
         its operation can be merged into this one.
-    dense : callable
-        ``dense(node)``: whether the operand is summed or multiplied as a matrix, so that it must
-        have its whole shape: the order of adding depends on how an array lies in memory.
+    whole : set of Node
+        What is needed in its whole shape (see `spreading`).
     """
 
     text: Callable[[Node], Text]
     inline: Callable[[Node], bool]
-    dense: Callable[[Node], bool]
+    whole: Set[Node]
 
     def full(self, node: Node) -> Text:
         """The operand with its broadcast and its dtype spelled out where they are needed."""
@@ -168,18 +168,6 @@ def _attribute(key: str, value: Any) -> str:
     return str(value[0]) if key == "axes" and len(value) == 1 else str(value)
 
 
-def is_exact(node: Node) -> bool:
-    """Whether each entry of the result depends on its operands alone, not on the array's layout.
-
-    Vector instructions of exp, sin, ... round otherwise than those for one number.
-    """
-    if node.name in ("where", "broadcast_to"):
-        return True
-    primitive = node.primitive
-    inexact = not isinstance(primitive, Elementwise) or primitive.inexact
-    return not inexact and node.name != "power"
-
-
 def _elementwise(node: Node, operands: Operands) -> Text:
     parts = _together(node, operands, node.inputs)
     shape = np.broadcast_shapes(*(part.shape for part in parts))
@@ -191,10 +179,9 @@ def _together(node: Node, operands: Operands, inputs: Sequence[Node]) -> list[Te
     parts = [operands.text(i) for i in inputs]
     if all(part.weak for part in parts):
         parts[0] = Text(_typed(parts[0].text, inputs[0].dtype), parts[0].precedence)
-    shape = np.broadcast_shapes(*(part.shape for part in parts))
-    if shape != node.shape and (operands.dense(node) or not is_exact(node)):
-        widest = max(range(len(parts)), key=lambda k: len(parts[k].shape))
-        parts[widest] = operands.full(inputs[widest])
+    place = widened(node, [part.shape for part in parts], operands.whole)
+    if place is not None:
+        parts[place] = operands.full(inputs[place])
     return parts
 
 
@@ -245,9 +232,10 @@ def _where(node: Node, operands: Operands) -> Text:
     if all(branch.weak for branch in branches):
         branches = [replace(b, text=_typed(b.text, node.dtype)) for b in branches]
     parts = [condition, *branches]
+    place = widened(node, [part.shape for part in parts], operands.whole)
+    if place is not None:
+        parts[place] = operands.full(node.inputs[place])
     shape = np.broadcast_shapes(*(part.shape for part in parts))
-    if shape != node.shape and operands.dense(node):
-        parts[0], shape = operands.full(node.inputs[0]), node.shape
     return Text(f"np.where({', '.join(part.text for part in parts)})", ATOM, shape)
 
 
@@ -277,13 +265,12 @@ def _transpose(node: Node, operands: Operands) -> Text:
 
 def _matmul(node: Node, operands: Operands) -> Text:
     a, b = (operands.text(i) for i in node.inputs)
-    if len(a.shape) < 2 or len(b.shape) < 2 or node.shape != _product_shape(a.shape, b.shape):
+    whole = all(
+        given.shape[-2:] == i.shape[-2:] for given, i in zip((a, b), node.inputs, strict=True)
+    )
+    if not whole or np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) != node.shape[:-2]:
         a, b = (operands.full(i) for i in node.inputs)
     return Text(f"{a.at(MATRIX)} @ {b.at(PRODUCT + 1)}", MATRIX, node.shape)
-
-
-def _product_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
-    return (*np.broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-1])
 
 
 def _reshape(node: Node, operands: Operands) -> Text:
