@@ -30,7 +30,6 @@ True
 
 import errno
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from thalweg.phrases import Phrase
 
@@ -172,6 +171,8 @@ def suggest(found: str, known: Iterable[str]) -> Phrase:
     >>> suggest("zzz", ["relu", "tanh"])
     ' Known: relu, tanh.'
     """
+    from difflib import get_close_matches  # most programs make no mistakes
+
     names = list(known)
     near = get_close_matches(found, names, n=1, cutoff=0.6)
     if near:

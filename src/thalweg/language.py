@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import locale
 import os
-import tomllib
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 from thalweg.errors import OptionError, suggest
@@ -47,6 +45,9 @@ def catalogue(room: str, lang: str) -> dict[str, str]:
     -------
     dict of str to str
     """
+    import tomllib  # only here: most programs say nothing in sentences of a catalogue
+    from importlib import resources
+
     place = resources.files("thalweg") / room / "catalogue" / f"{lang}.toml"
     return dict(tomllib.loads(place.read_text(encoding="utf-8")))
 

@@ -20,7 +20,6 @@ Network 3 → 20 tanh → 1 identity (101 parameters)
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Self
@@ -235,6 +234,8 @@ class Network:
         return Phrase("{layers} ({count} parameters)", layers=layers, count=self.count)
 
     def _repr_html_(self) -> str:
+        import html
+
         head = "<tr><th>layer</th><th>W</th><th>b</th><th>activation</th><th>parameters</th></tr>"
         rows = "".join(
             f"<tr><td>{number}</td><td>{layer.outputs} × {layer.inputs}</td>"

@@ -22,8 +22,9 @@ __all__ = ["single_threaded_blas"]
 
 @lru_cache(maxsize=1)
 def _libraries() -> list[Any]:
-    import scipy.linalg.lapack  # noqa: F401  (only libraries that are loaded are found)
     from threadpoolctl import ThreadpoolController
+
+    import thalweg.optim.lapack  # noqa: F401  (only libraries that are loaded are found)
 
     found = ThreadpoolController().lib_controllers
     return [library for library in found if library.user_api == "blas"]

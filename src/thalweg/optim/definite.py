@@ -113,11 +113,11 @@ class DefiniteSystem:
         return self._lapack(right)
 
     def _lapack(self, right: Array) -> Array | None:
-        from scipy.linalg.lapack import dposv
+        from thalweg.optim.lapack import lapack
 
         matrix = self.panels.reshape(self.n, self.n).T
         with single_threaded_blas():
-            _, solution, failed = dposv(matrix, right, lower=1, overwrite_a=1)
+            _, solution, failed = lapack.dposv(matrix, right, lower=1, overwrite_a=1)
         return None if failed else _finite(solution)
 
     def _native(

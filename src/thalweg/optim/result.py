@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -220,6 +219,8 @@ class Result:
         return "\n".join(f"{name:>14}: {text}" for name, text in self._rows())
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         body = "".join(
             f"<tr><th style='text-align:right'>{escape(name)}</th>"
             f"<td style='text-align:left'><pre style='margin:0'>{escape(text)}</pre></td></tr>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,7 +16,6 @@ from thalweg.nn.network import Network, Params
 from thalweg.nn.objective import NetworkObjective, Penalty
 from thalweg.optim.rules import Rule
 from thalweg.phrases import Phrase
-from thalweg.training.constraints.kinds import Constraint
 from thalweg.training.data import Data, Purpose, from_arrays
 from thalweg.training.loop import Outcome, Task
 from thalweg.training.methods import Method, method_under_constraints, settle
@@ -26,6 +25,9 @@ from thalweg.training.options import Training, training_options
 from thalweg.training.restarts import best_start
 from thalweg.training.scaling import Scaling
 from thalweg.training.units import inside, unit_sizes
+
+if TYPE_CHECKING:
+    from thalweg.training.constraints.kinds import Constraint
 
 __all__ = ["Recipe", "fit", "train"]
 

@@ -124,8 +124,8 @@ class Progress:
     history : History
     limit : int
         The most epochs there will be.
-    params : list of dict
-        The present weights; a callback must not change them.
+    weights : list of dict, or vector
+        As the method has them, and what takes them apart.
     figures : mapping of str to float
         What the method says of its last step: ``"mu"`` of Levenberg-Marquardt.
     """
@@ -133,8 +133,14 @@ class Progress:
     epoch: Epoch
     history: History
     limit: int
-    params: Params
+    weights: Weights = field(repr=False)
+    taken_apart: Callable[[Weights], Params] = field(repr=False)
     figures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def params(self) -> Params:
+        """The present weights, layer by layer; a callback must not change them."""
+        return self.taken_apart(self.weights)
 
 
 def run_epochs(task: Task, program: EpochProgram) -> Outcome:
@@ -270,6 +276,7 @@ class Book:
     def __init__(self, task: Task, weights: Weights) -> None:
         options = task.options
         self.task, self.options, self.weights = task, options, weights
+        self.places = Places(task.objective.network)
         self.history = History()
         self.limit: int = options.epochs or 0
         self.stop: StopReason | None = None
@@ -291,8 +298,7 @@ class Book:
         """The weights layer by layer."""
         if not isinstance(weights, np.ndarray):
             return weights
-        objective = self.task.objective
-        return objective.as_params(Places(objective.network).leaves(weights))
+        return self.task.objective.as_params(self.places.leaves(weights))
 
     def _copy(self) -> Weights:
         if isinstance(self.weights, np.ndarray):
@@ -390,7 +396,8 @@ class Book:
 
     def _wishes(self, last: Epoch, figures: Mapping[str, float]) -> list[Any]:
         """What the callbacks answer."""
-        progress = Progress(last, self.history, self.limit, self.params, figures)
+        weights = self.weights, self.taken_apart
+        progress = Progress(last, self.history, self.limit, *weights, figures)
         return [callback(progress) for callback in self.options.callbacks]
 
     def own(self, last: Epoch) -> float:

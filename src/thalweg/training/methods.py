@@ -24,13 +24,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from thalweg.errors import OptionError, suggest
-from thalweg.optim.first_order import brisk
 from thalweg.optim.rules import RULES, Rule
 from thalweg.phrases import Phrase
 from thalweg.training.batches import default_batch_size
-from thalweg.training.bayesian import run_bayesian
 from thalweg.training.engines import make_program
-from thalweg.training.levenberg_marquardt import run_gauss_newton, run_levenberg_marquardt
 from thalweg.training.loop import Outcome, Task, run_epochs
 
 __all__ = ["METHODS", "Method", "levenberg_marquardt", "method", "method_under_constraints"]
@@ -72,8 +69,29 @@ def run_rule(task: Task) -> Outcome:
     return replace(run_epochs(task, program), engine=engine)
 
 
+def run_levenberg_marquardt(task: Task, form: str = "auto") -> Outcome:
+    """Train by Levenberg-Marquardt; like all that follows, it is loaded when it first runs."""
+    from thalweg.training.levenberg_marquardt import run_levenberg_marquardt as run
+
+    return run(task, form)
+
+
+def run_gauss_newton(task: Task) -> Outcome:
+    """Train by Gauss-Newton."""
+    from thalweg.training.levenberg_marquardt import run_gauss_newton as run
+
+    return run(task)
+
+
+def run_bayesian(task: Task) -> Outcome:
+    """Train by Bayesian regularisation."""
+    from thalweg.training.bayesian import run_bayesian as run
+
+    return run(task)
+
+
 def solver(name: str) -> Callable[[Task], Outcome]:
-    """How a solver of `thalweg.optim` runs; SciPy is loaded when the first one does."""
+    """How a solver of `thalweg.optim` runs."""
 
     def run(task: Task) -> Outcome:
         from thalweg.training.solvers import run_solver
@@ -228,6 +246,8 @@ def method_under_constraints(given: str | Rule | Method | None, parameters: int)
     OptionError
         If the method cannot serve within the augmented Lagrangian.
     """
+    from thalweg.optim.first_order import brisk
+
     if given is None:
         given = "interior-point" if parameters <= SMALL else "augmented-lagrangian"
     chosen = method(given)

@@ -13,12 +13,11 @@ True
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,6 @@ from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.blas import single_threaded_blas
 from thalweg.optim.rules import GD
 from thalweg.training.columns import Table
-from thalweg.training.constraints.report import ConstraintReport
 from thalweg.training.data import table_of_rows
 from thalweg.training.encoding import Encoding
 from thalweg.training.history import History
@@ -40,6 +38,9 @@ from thalweg.training.splits import Split
 from thalweg.training.stopping import StopReason
 from thalweg.training.tables import read_table
 from thalweg.trees import map_leaves
+
+if TYPE_CHECKING:
+    from thalweg.training.constraints.report import ConstraintReport
 
 __all__ = ["Model", "Origin"]
 
@@ -324,6 +325,8 @@ class Model:
         return f"Model({self.network!r}, {self.origin.method}, {_shown(self.origin.figures)})"
 
     def _repr_html_(self) -> str:
+        import html
+
         from thalweg.training.summary import summary_rows
 
         rows = "".join(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,12 +22,14 @@ from thalweg.nn.losses import loss as find_loss
 from thalweg.nn.network import Network, Params
 from thalweg.phrases import recorded, reread
 from thalweg.training import records
-from thalweg.training.constraints.report import ConstraintReport
 from thalweg.training.encoding import Encoding
 from thalweg.training.history import History
 from thalweg.training.model import Model, Origin
 from thalweg.training.splits import Split, made_again
 from thalweg.training.stopping import StopReason
+
+if TYPE_CHECKING:
+    from thalweg.training.constraints.report import ConstraintReport
 
 __all__ = ["load", "save"]
 
@@ -168,7 +170,7 @@ def _model(arrays: Arrays, document: dict[str, Any]) -> Model:
         record["kept_epoch"],
         _figures(record["figures"]),
         _notes(record["notes"]),
-        None if held is None else ConstraintReport.from_json(held),
+        None if held is None else _constraints(held),
     )
     params = _params(network, arrays, "")
     snapshots = {moment: _params(network, arrays, f"{moment}/") for moment in moments}
@@ -177,6 +179,12 @@ def _model(arrays: Arrays, document: dict[str, Any]) -> Model:
             "there is an array {name!r} that belongs nowhere.", name=next(iter(arrays))
         )
     return Model(network, params, find_loss(record["loss"]), encoding, origin, snapshots)
+
+
+def _constraints(record: dict[str, Any]) -> ConstraintReport:
+    from thalweg.training.constraints.report import ConstraintReport
+
+    return ConstraintReport.from_json(record)
 
 
 def _check_fit(network: Network, encoding: Encoding) -> None:

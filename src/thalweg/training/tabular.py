@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from thalweg.errors import OptionError, suggest
 from thalweg.nn.losses import Loss
@@ -44,7 +44,6 @@ from thalweg.nn.network import Network, dense_network
 from thalweg.nn.objective import Penalty
 from thalweg.optim.rules import Rule
 from thalweg.training.batches import default_batch_size
-from thalweg.training.constraints.kinds import Constraint
 from thalweg.training.data import Data, Purpose, from_table
 from thalweg.training.encoding import Preparation
 from thalweg.training.fit import Recipe, default_l2, method_for, train
@@ -56,6 +55,9 @@ from thalweg.training.options import Training, training_options
 from thalweg.training.program import batch_count
 from thalweg.training.splits import SMALLEST_SPLIT
 from thalweg.training.tables import read_table
+
+if TYPE_CHECKING:
+    from thalweg.training.constraints.kinds import Constraint
 
 __all__ = ["Design", "fit_table", "recipe", "table_data"]
 

@@ -97,13 +97,13 @@ def _factors(matrix: Matrix) -> tuple[Matrix | None, Matrix, Vector, Matrix]:
     LAPACK itself: for the few parameters of most fits SciPy's own functions take longer to look
     at their arguments than this takes.
     """
-    from scipy.linalg.lapack import dgeqrf, dgesvd, dorgqr
+    from thalweg.optim.lapack import lapack
 
     orthogonal, (m, n) = None, matrix.shape
     if m > n:
-        factors, tau, _, _ = dgeqrf(matrix, lwork=BLOCK * n)
-        orthogonal, matrix = dorgqr(factors, tau, lwork=BLOCK * n)[0], _upper(factors)
-    left, values, right, failed = dgesvd(matrix, full_matrices=0, lwork=BLOCK * (m + n))
+        factors, tau, _, _ = lapack.dgeqrf(matrix, lwork=BLOCK * n)
+        orthogonal, matrix = lapack.dorgqr(factors, tau, lwork=BLOCK * n)[0], _upper(factors)
+    left, values, right, failed = lapack.dgesvd(matrix, full_matrices=0, lwork=BLOCK * (m + n))
     if failed:
         raise np.linalg.LinAlgError("the singular values did not converge")
     return orthogonal, left, values, right
@@ -111,11 +111,11 @@ def _factors(matrix: Matrix) -> tuple[Matrix | None, Matrix, Vector, Matrix]:
 
 def _pivoted(matrix: Matrix) -> tuple[Matrix, Matrix, Vector]:
     """Q, R and the order of columns with the matrix's columns in that order QR; as many rows."""
-    from scipy.linalg.lapack import dgeqp3, dorgqr
+    from thalweg.optim.lapack import lapack
 
     n = matrix.shape[1]
-    factors, order, tau, _, _ = dgeqp3(matrix, lwork=BLOCK * (n + 1))
-    return dorgqr(factors, tau, lwork=BLOCK * n)[0], _upper(factors), order - 1
+    factors, order, tau, _, _ = lapack.dgeqp3(matrix, lwork=BLOCK * (n + 1))
+    return lapack.dorgqr(factors, tau, lwork=BLOCK * n)[0], _upper(factors), order - 1
 
 
 def _upper(factors: Matrix) -> Matrix:
@@ -143,7 +143,7 @@ def refined_step(residual: Vector, jacobian: Matrix) -> Vector | None:
     The refinement is that of the augmented system [I J; Jᵀ 0] (Å. Björck, BIT 7 (1967)
     257-278), with its residuals accumulated in extended precision where NumPy has it.
     """
-    from scipy.linalg.lapack import dtrtrs
+    from thalweg.optim.lapack import lapack
 
     m, n = jacobian.shape
     if m < n or not (np.isfinite(jacobian).all() and np.isfinite(residual).all()):
@@ -162,10 +162,10 @@ def refined_step(residual: Vector, jacobian: Matrix) -> Vector | None:
     for _ in range(3):
         first = (target - left - exact @ step).astype(np.float64)
         second = (-(exact.T @ left)).astype(np.float64)
-        inner = dtrtrs(upper, second[order], trans=1)[0]
+        inner = lapack.dtrtrs(upper, second[order], trans=1)[0]
         across = orthogonal.T @ first
         correction = np.empty(n)
-        correction[order] = dtrtrs(upper, across - inner)[0]
+        correction[order] = lapack.dtrtrs(upper, across - inner)[0]
         step += correction
         left += first - orthogonal @ (across - inner)
     refined: Vector = np.asarray(step, dtype=np.float64) / scale

@@ -55,7 +55,7 @@ class Normal:
 
     def prepare(self, scale: Vector, free: Mask) -> StepOf:
         """See `thalweg.optim.problem.Linearisation`; factors once for every λ."""
-        from scipy.linalg import lapack
+        from thalweg.optim.lapack import lapack
 
         everything = bool(free.all())
         gram = self.gram if everything else self.gram[np.ix_(free, free)]

@@ -103,7 +103,7 @@ def more_sorensen(model: Quadratic, radius: float) -> Vector:
 
 def _by_cholesky(matrix: Matrix, g: Vector, radius: float) -> Vector | None:
     """The same from factors of B + λI; None where they do not settle it."""
-    from scipy.linalg import lapack
+    from thalweg.optim.lapack import lapack
 
     norm, size = float(np.linalg.norm(g)), float(np.max(np.sum(np.abs(matrix), axis=1)))
     low = max(0.0, -float(np.min(np.diag(matrix))), norm / radius - size)
@@ -164,15 +164,15 @@ def dogleg(model: Quadratic, radius: float) -> Vector:
     2006, section 3.4): a long step also along negative curvature, where a multiple of I that
     makes B definite would shorten all steps alike.
     """
-    from scipy.linalg import cho_solve
+    from thalweg.optim.lapack import lapack
 
     g, matrix = model.gradient, model.dense()
     if not np.all(np.isfinite(matrix)):
         return cauchy(model, radius)
     definite, factor = _made_definite(matrix)
-    newton = -cho_solve((factor, True), g)
+    newton: Vector = -lapack.dpotrs(factor, g[:, None], lower=1)[0][:, 0]
     if np.linalg.norm(newton) <= radius:
-        return np.asarray(newton)
+        return newton
     steepest = -(g @ g) / (g @ definite @ g) * g
     if np.linalg.norm(steepest) >= radius:
         return np.asarray(-radius / np.linalg.norm(g) * g)
@@ -181,7 +181,7 @@ def dogleg(model: Quadratic, radius: float) -> Vector:
 
 def _made_definite(matrix: Matrix) -> tuple[Matrix, Matrix]:
     """B, or with the moduli of its eigenvalues where it is not positive definite; its factor."""
-    from scipy.linalg import lapack
+    from thalweg.optim.lapack import lapack
 
     factor, failed = lapack.dpotrf(matrix, lower=1)
     if not failed:
