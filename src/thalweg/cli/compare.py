@@ -16,7 +16,13 @@ from rich.text import Text
 from thalweg.cli.constraints import constraints_of
 from thalweg.cli.failures import DIVERGED, INTERRUPTED, capitalised, complain
 from thalweg.cli.fit_report import digits
-from thalweg.cli.given import hidden_layers, preparation_of, table_of, target_of
+from thalweg.cli.given import (
+    class_weight_of,
+    hidden_layers,
+    preparation_of,
+    table_of,
+    target_of,
+)
 from thalweg.cli.interruption import Interruption
 from thalweg.cli.orders import Compare
 from thalweg.cli.paths import writable
@@ -87,6 +93,8 @@ def _race(screen: Screen, order: Compare, interruption: Interruption) -> Compari
             split=order.split,
             seed=order.seed,
             preparation=preparation_of(order),
+            sample_weight=order.sample_weight,
+            class_weight=class_weight_of(order),
             engine=order.engine,
             callbacks=(progress, interruption),
             **{name: value for name, value in given.items() if value is not None},

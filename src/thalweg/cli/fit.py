@@ -11,7 +11,13 @@ from rich.text import Text
 
 from thalweg.cli.constraints import constraints_of
 from thalweg.cli.failures import DIVERGED, INTERRUPTED, complain
-from thalweg.cli.given import hidden_layers, preparation_of, table_of, target_of
+from thalweg.cli.given import (
+    class_weight_of,
+    hidden_layers,
+    preparation_of,
+    table_of,
+    target_of,
+)
 from thalweg.cli.interruption import Interruption
 from thalweg.cli.orders import Fit
 from thalweg.cli.paths import size_in_words, writable
@@ -89,6 +95,8 @@ def _train(screen: Screen, order: Fit, table: Table, interruption: Interruption)
             split=order.split,
             seed=order.seed,
             preparation=preparation_of(order, order.unknown),
+            sample_weight=order.sample_weight,
+            class_weight=class_weight_of(order),
             engine=order.engine,
             callbacks=(progress, interruption),
             **_options(order),

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from thalweg.training.columns import Table
     from thalweg.training.encoding import Preparation
 
-__all__ = ["delimiter_of", "hidden_layers", "preparation_of", "table_of", "target_of"]
+__all__ = [
+    "class_weight_of",
+    "delimiter_of",
+    "hidden_layers",
+    "preparation_of",
+    "table_of",
+    "target_of",
+]
 
 
 def delimiter_of(text: str | None) -> str | None:
@@ -46,6 +53,33 @@ def preparation_of(order: Training, unknown: str = "refuse") -> Preparation:
     from thalweg.training.encoding import Preparation
 
     return Preparation(order.missing, unknown, order.scale, tuple(order.categorical or ()))
+
+
+def class_weight_of(order: Training) -> dict[str, float] | str | None:
+    """How much each class counts, from ``"balanced"`` or ``"malignant=3,benign=1"``.
+
+    Raises
+    ------
+    OptionError
+        If the text is neither.
+    """
+    text = order.class_weight
+    if text is None or text.strip() == "balanced":
+        return text and text.strip()
+    weights = {}
+    for part in text.split(","):
+        name, _, weight = part.rpartition("=")
+        try:
+            weights[name.strip()] = float(weight)
+        except ValueError:
+            name = ""
+        if not name.strip():
+            raise OptionError(
+                "--class-weight {text!r} are no weights: write --class-weight balanced, or a "
+                "number for classes, such as --class-weight=yes=3,no=1.",
+                text=text,
+            )
+    return weights
 
 
 def hidden_layers(text: str | None) -> tuple[int, ...] | None:

@@ -52,6 +52,8 @@ Categorical = Annotated[list[str] | None, _option("categorical", "data", metavar
 Missing = Annotated[str, _option("missing", "data", metavar="HOW")]
 Unknown = Annotated[str, _option("unknown", "data", metavar="HOW")]
 Scale = Annotated[str, _option("scale", "data", metavar="HOW")]
+SampleWeight = Annotated[str | None, _option("sample_weight", "data", metavar="COLUMN")]
+ClassWeight = Annotated[str | None, _option("class_weight", "data", metavar="WEIGHTS")]
 Split = Annotated[str, _option("split", "data", metavar="SHARES")]
 Delimiter = Annotated[str | None, _option("delimiter", "data", metavar="CHAR")]
 Seed = Annotated[int, _option("seed", "data", metavar="NUMBER")]

@@ -36,6 +36,8 @@ class Training(Order):
     categorical: o.Categorical = None
     missing: o.Missing = "refuse"
     scale: o.Scale = "standard"
+    sample_weight: o.SampleWeight = None
+    class_weight: o.ClassWeight = None
     split: o.Split = "70/15/15"
     delimiter: o.Delimiter = None
     seed: o.Seed = 0

@@ -28,7 +28,7 @@ import ctypes
 import gc
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -191,6 +191,8 @@ def compare(
     split: str | Sequence[Any] = "70/15/15",
     seed: int = 0,
     preparation: Preparation | None = None,
+    sample_weight: str | None = None,
+    class_weight: Mapping[Any, float] | str | None = None,
     engine: str = "auto",
     params: Params | None = None,
     **options: Any,
@@ -210,7 +212,7 @@ def compare(
         constraints.
     constraints : sequence of Constraint
         What every method holds the network to, as in `thalweg.fit`.
-    split, seed, preparation, engine
+    split, seed, preparation, sample_weight, class_weight, engine
         As in `thalweg.fit_table`.
     params : list of dict, optional
         Weights to start from; drawn with `seed` by default, the same for all methods.
@@ -233,7 +235,16 @@ def compare(
     chosen = [_chosen(name, constraints) for name in dict.fromkeys(methods)]
     if not chosen:
         raise OptionError("There is nothing to compare: name methods, such as adam,lm.")
-    data = table_data(source, target, task=task, split=split, seed=seed, preparation=preparation)
+    data = table_data(
+        source,
+        target,
+        task=task,
+        split=split,
+        seed=seed,
+        preparation=preparation,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+    )
     shared = design or Design()
     shared = replace(shared, l2=default_l2(constraints) if shared.l2 is None else shared.l2)
     first = recipe(data, shared, find_method("lm"), seed, engine, options)

@@ -121,8 +121,8 @@ def from_table(table: Table, target: str | Sequence[str], purpose: Purpose, **ho
     target : str or sequence of str
     purpose : Purpose
     **how
-        ``task`` and ``preparation`` of `Encoding.fit`, and ``groups``, the column that names the
-        group of each row.
+        ``task`` and ``preparation`` of `Encoding.fit`; ``groups`` and ``weights``, the columns
+        that hold each row's group and weight, which are no inputs.
     """
     preparation: Preparation = how.get("preparation") or Preparation(scaling=purpose.scale)
     table = prepare(table, target, preparation.missing)
@@ -136,9 +136,22 @@ def from_table(table: Table, target: str | Sequence[str], purpose: Purpose, **ho
         stratify=as_texts(table[names[0]]) if labelled else None,
         groups=as_texts(table[groups]) if groups else None,
     )
-    used = table.without([groups]) if groups else table
+    weights = how.get("weights")
+    if weights:
+        purpose = replace(purpose, sample_weight=_weights_in(table, weights, names))
+    used = table.without([column for column in (groups, weights) if column])
     encoding = Encoding.fit(used, names, split.train, how.get("task"), preparation)
     return _data(used, encoding, split, purpose)
+
+
+def _weights_in(table: Table, column: str, targets: Sequence[str]) -> NDArray[np.float64]:
+    """The numbers of a column that holds each row's weight."""
+    values = table[column]
+    if column in targets:
+        raise OptionError("The target {column!r} cannot hold the rows' weights too.", column=column)
+    if values.dtype.kind not in "biuf":
+        raise OptionError("The weights of the rows, {column!r}, are no numbers.", column=column)
+    return values.astype(np.float64)
 
 
 def from_arrays(X: Any, y: Any, purpose: Purpose) -> Data:
@@ -324,7 +337,8 @@ def _of_classes(
         counts = np.bincount(indices[split.train], minlength=len(classes.texts))
         return np.asarray(counts.sum() / (len(counts) * np.maximum(counts, 1)))
     weights = np.ones(len(classes.texts))
-    known = dict(zip(classes.values, range(len(weights)), strict=True))
+    known: dict[Any, int] = dict(zip(classes.texts, range(len(weights)), strict=True))
+    known.update(zip(classes.values, range(len(weights)), strict=True))
     for value, weight in given.items():
         if value not in known or not 0 <= weight < np.inf:
             raise OptionError(

@@ -33,7 +33,7 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +108,8 @@ def fit_table(
     split: str | Sequence[Any] = "70/15/15",
     seed: int = 0,
     preparation: Preparation | None = None,
+    sample_weight: str | None = None,
+    class_weight: Mapping[Any, float] | str | None = None,
     engine: str = "auto",
     **options: Any,
 ) -> Model:
@@ -131,6 +133,10 @@ def fit_table(
     seed : int
     preparation : Preparation, optional
         Missing values, categories, scaling.
+    sample_weight : str, optional
+        The column that holds the weight of each row; it is no input.
+    class_weight : mapping of class to float, or "balanced", optional
+        How much rows of each class count; ``"balanced"`` counts all classes alike.
     engine : {"auto", "numpy", "native"}
     **options
         Fields of `thalweg.training.options.Training`.
@@ -148,7 +154,16 @@ def fit_table(
     OptionError
         If an option is not known.
     """
-    data = table_data(source, target, task=task, split=split, seed=seed, preparation=preparation)
+    data = table_data(
+        source,
+        target,
+        task=task,
+        split=split,
+        seed=seed,
+        preparation=preparation,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+    )
     stated = design or Design()
     if constraints and stated.l2 is None:
         stated = replace(stated, l2=default_l2(constraints))
@@ -173,6 +188,8 @@ def table_data(
     split: str | Sequence[Any] = "70/15/15",
     seed: int = 0,
     preparation: Preparation | None = None,
+    sample_weight: str | None = None,
+    class_weight: Mapping[Any, float] | str | None = None,
 ) -> Data:
     """The samples of a table, encoded and divided; see `fit_table`.
 
@@ -190,8 +207,9 @@ def table_data(
         raise OptionError("There is no task {task!r}.{hint}", task=task, hint=suggest(task, TASKS))
     preparation = preparation or Preparation()
     groups = split[len("group=") :] if str(split).startswith("group=") else None
-    purpose = Purpose(split, seed=seed, scale=preparation.scaling)
-    data = from_table(table, names, purpose, task=task, preparation=preparation, groups=groups)
+    purpose = Purpose(split, seed=seed, scale=preparation.scaling, class_weight=class_weight)
+    how = {"preparation": preparation, "groups": groups, "weights": sample_weight}
+    data = from_table(table, names, purpose, task=task, **how)
     return replace(data, notes=tuple(note for note in (sentence, *data.notes) if note))
 
 
