@@ -24,12 +24,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from inspect import signature
 from typing import Any
 
 from thalweg.errors import OptionError, suggest
-from thalweg.optim.constrained.augmented_lagrangian import augmented_lagrangian
-from thalweg.optim.constrained.solver import interior_point
 from thalweg.optim.descent import descend
 from thalweg.optim.direction.base import Direction, Steepest
 from thalweg.optim.direction.conjugate import ConjugateGradient
@@ -48,7 +47,14 @@ from thalweg.optim.search.trust import Subproblem, dogleg, more_sorensen, steiha
 from thalweg.optim.search.wolfe import near_exact, strong_wolfe
 from thalweg.optim.trust_region import Model, exact_model, product_model, trust
 
-__all__ = ["METHODS", "SEARCHES", "LineSearchMethod", "TrustRegionMethod", "options_of"]
+__all__ = [
+    "METHODS",
+    "SEARCHES",
+    "ConstrainedMethod",
+    "LineSearchMethod",
+    "TrustRegionMethod",
+    "options_of",
+]
 
 Method = Callable[..., Status]
 
@@ -97,6 +103,24 @@ class TrustRegionMethod:
         return trust(problem, x, self.model, self.subproblem, tol)
 
 
+@dataclass(frozen=True)
+class ConstrainedMethod:
+    """A function of `thalweg.optim.constrained`, loaded when it is first asked for."""
+
+    module: str
+    name: str
+
+    @property
+    def function(self) -> Callable[..., Status]:
+        """What it is."""
+        module = import_module(f"thalweg.optim.constrained.{self.module}")
+        found: Callable[..., Status] = getattr(module, self.name)
+        return found
+
+    def __call__(self, problem: Problem, x: Vector, tol: float, **options: Any) -> Status:
+        return self.function(problem, x, tol, **options)
+
+
 def _conjugate(formula: str) -> Method:
     return LineSearchMethod(lambda problem: ConjugateGradient(formula), "near-exact")
 
@@ -122,8 +146,8 @@ METHODS: dict[str, Method] = {
     "newton-cg": TrustRegionMethod(product_model, steihaug),
     "lm": levenberg_marquardt,
     "marquardt": marquardt,
-    "interior-point": interior_point,
-    "augmented-lagrangian": augmented_lagrangian,
+    "interior-point": ConstrainedMethod("solver", "interior_point"),
+    "augmented-lagrangian": ConstrainedMethod("augmented_lagrangian", "augmented_lagrangian"),
     "gauss-newton": LineSearchMethod(lambda problem: GaussNewton(problem.linearise), "armijo"),
 }
 
@@ -138,4 +162,5 @@ def options_of(method: Method) -> list[str]:
     """
     if isinstance(method, LineSearchMethod):
         return ["search", *list(signature(method.direction).parameters)[1:]]
-    return list(signature(method).parameters)[3:]
+    function = method.function if isinstance(method, ConstrainedMethod) else method
+    return list(signature(function).parameters)[3:]

@@ -133,7 +133,7 @@ class Factor:
         return matrix
 
     def _factor_indefinite(self, matrix: Matrix) -> None:
-        from scipy.linalg import lapack
+        from thalweg.optim.lapack import lapack
 
         self.scale = _equilibrate(matrix)
         matrix *= self.scale
@@ -147,7 +147,7 @@ class Factor:
             self.zero += 1
 
     def _factor_definite(self, matrix: Matrix) -> None:
-        from scipy.linalg import lapack
+        from thalweg.optim.lapack import lapack
 
         n = matrix.shape[0]
         self.factors, failed = lapack.dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
@@ -184,7 +184,7 @@ class Factor:
 
     def _solved(self, right: Vector) -> Vector:
         """By the factors of what was left."""
-        from scipy.linalg import lapack
+        from thalweg.optim.lapack import lapack
 
         if not self.kept.size:
             return np.asarray(lapack.dpotrs(self.factors, right[:, None], lower=1)[0][:, 0])
