@@ -18,7 +18,9 @@ chunked
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from math import prod
 
 from thalweg.compiler.assembly import Assembly, Value, llvm_type
 from thalweg.compiler.clock import Clock, ClockWriter
@@ -28,8 +30,15 @@ from thalweg.compiler.layout import GIVE_UP, GIVEN_UP, LINE, Layout, rounded
 from thalweg.compiler.llvm import MANY_NESTS, NONE, WHOLE, Share, write_nest
 from thalweg.compiler.loops import ITEM_BYTES, Buffer, Nest
 from thalweg.compiler.phases import phases
+from thalweg.compiler.progress import MARK_BYTES, Piece, Progress
 from thalweg.compiler.rows import Given, RowWriter
-from thalweg.compiler.threads import BARRIER_BYTES, write_barrier, write_nests
+from thalweg.compiler.threads import (
+    BARRIER_BYTES,
+    Barriers,
+    split_kind,
+    write_barrier,
+    write_nests,
+)
 from thalweg.compiler.whole import Whole
 
 __all__ = ["write_epoch"]
@@ -89,9 +98,11 @@ class EpochWriter:
                 given[entry] = self._argument(k)
         self.given = Given(given["weights"], given["order"], given["keys"])
         self.losses, self.trail, self.work = given["losses"], given["trail"], given["work"]
+        self.shared = self.work
         self.clock = self._clock(layout.clock, given) if layout.clock else None
         for buffer in (layout.inverse, layout.total):  # every thread finds them by itself
             self.places[buffer] = self._variable(buffer)
+        self.progress = self._marks() if layout.marked else None
         if layout.unrolled:
             self._place_inside()
         else:
@@ -107,6 +118,9 @@ class EpochWriter:
             self._copy(buffer, place, self.places[buffer])
         if self.clock:
             self.clock.write_once()
+        if self.progress:
+            self.progress.write_start()
+            write_barrier(self.code, self.work, THREADS)
         self.code.loop(Value("%first", "i64"), Value("%last", "i64"), 1, self._batch)
         for buffer, place in outside.items():
             self._copy(buffer, self.places[buffer], place)
@@ -122,6 +136,34 @@ class EpochWriter:
         for buffer in clock.variables:
             self.places[buffer] = self._variable(buffer)
         return ClockWriter(self.code, clock, given["table"], given["rates"], self.places)
+
+    def _marks(self) -> Progress:
+        halved = self.layout.halves is not None
+        marks = self._inside(self.work, BARRIER_BYTES)
+        return Progress(self.code, marks, self._pieces(), self._of_two if halved else None)
+
+    def _pieces(self) -> list[Piece]:
+        """What is done for a batch, in the order in which it is written."""
+        halves, layout = self.layout.halves, self.layout
+        rows = Piece("panels", set(), {layout.rows, layout.weight, *layout.keys})
+        if not halves:
+            return [rows, *map(self._piece, (*self.early, *self.sampled, *self.late))]
+        small, before, first, after = (
+            [self._piece(nest) for nest in nests]
+            for nests in (halves.small, halves.before, halves.first, halves.after)
+        )
+        reads = set().union(*(piece.reads for piece in small))
+        writes = set().union(*(piece.writes for piece in small))
+        return [rows, *before, Piece("half", reads, writes), *first, *after]
+
+    def _piece(self, nest: Nest) -> Piece:
+        """A nest as a piece of work; what is stored in a part of a stack is stored in the stack."""
+        reads, writes = nest.reads(), {self.layout.stacks.get(b, b) for b in nest.writes()}
+        return Piece(split_kind(nest), reads, writes)
+
+    def _around(self, nest: Nest | None = None) -> AbstractContextManager[None]:
+        """Inside, a piece of work is written."""
+        return self.progress.around(nest) if self.progress else nullcontext()
 
     def _place_inside(self) -> None:
         """Let everything that is not the caller's be a variable of the function."""
@@ -147,15 +189,17 @@ class EpochWriter:
         self.room = Value("%block" if layout.blocked else "%size", "i64")
         self.most = self.whole.parts(self.room, layout.lanes)
         at = BARRIER_BYTES
+        if layout.marked:
+            self.shared = self._inside(self.work, self.whole.times(THREADS, MARK_BYTES))
         for part, stack in layout.stacks.items():
-            self.places.later[stack] = partial(self._inside, self.work, at)
+            self.places.later[stack] = partial(self._inside, self.shared, at)
             self.places.later[part] = partial(self._part, part, at)
             at += rounded(stack.bytes)
         for buffer, (offset, _) in layout.memory.offsets.items():
             if not buffer.panels:
-                self.places.later[buffer] = partial(self._inside, self.work, at + offset)
+                self.places.later[buffer] = partial(self._inside, self.shared, at + offset)
         at += layout.memory.fixed
-        own = self._inside(self.work, at)
+        own = self._inside(self.shared, at)
         if layout.chunks or layout.halves:
             each = self.whole.plus(self.whole.times(self.most, layout.panel_bytes), LINE)
             number = THREAD if layout.chunks else self._of_two(THREAD, ZERO)
@@ -184,11 +228,28 @@ class EpochWriter:
     def _part(self, part: Buffer, at: int) -> Value:
         """The sum of the chunk at work."""
         distance = self.whole.plus(self.whole.times(self.chunk, part.bytes), at)
-        return self._inside(self.work, distance)
+        return self._inside(self.shared, distance)
 
     def _inside(self, base: Value, distance: int | Value) -> Value:
         text = f"i64 {distance}" if isinstance(distance, int) else str(distance)
         return self.code.emit("ptr", f"getelementptr i8, {base}, {text}")
+
+    def _copy_rows(self, buffer: Buffer, target: Value) -> None:
+        """Copy an array without what there is between its rows."""
+        if not buffer.pitch:
+            self._copy(buffer, self.places[buffer], target)
+            return
+        item, (rows, width) = ITEM_BYTES[buffer.dtype], buffer.shape
+        row = Buffer("row", (width,), buffer.dtype, "state")
+        source = self.places[buffer]
+
+        def copy(index: Value, carried: Sequence[Value]) -> list[Value]:
+            steps = (self.whole.times(index, n * item) for n in (buffer.pitch, width))
+            places = map(self._inside, (source, target), steps)
+            self._copy(row, *places)
+            return []
+
+        self.code.loop(ZERO, Value(str(rows), "i64"), 1, copy)
 
     # -- one batch ----------------------------------------------------------------------------
     def _batch(self, index: Value, carried: Sequence[Value]) -> list[Value]:
@@ -225,7 +286,8 @@ class EpochWriter:
         else:
             nests = [*self.early, *self.sampled, *self.late]
             self._block(rows, begin, samples, nests)
-        self._barrier()
+        if not self.progress:
+            self._barrier()
 
     def _leave_trail(self, epoch: Value) -> None:
         """Copy the parameters after the last batch of an epoch, if the caller wants them."""
@@ -236,12 +298,15 @@ class EpochWriter:
 
         def leave() -> None:
             parameters = self.layout.state[: self.layout.trained]
-            row = self.whole.times(epoch, sum(b.bytes for b in parameters))
-            for buffer in parameters:
-                self._copy(buffer, self.places[buffer], self._inside(self.trail, row))
-                row = self.whole.plus(row, buffer.bytes)
+            sizes = [prod(b.shape) * ITEM_BYTES[b.dtype] for b in parameters]
+            at = self.whole.times(epoch, sum(sizes))
+            for buffer, size in zip(parameters, sizes, strict=True):
+                self._copy_rows(buffer, self._inside(self.trail, at))
+                at = self.whole.plus(at, size)
 
         def by_first() -> None:
+            if self.progress:
+                self._barrier()
             self._by_first(leave)
             self._barrier()
 
@@ -266,7 +331,8 @@ class EpochWriter:
         own = (ZERO, panels)
         if self.layout.threaded:
             own = self.whole.share(panels, THREAD, THREADS)
-        rows.write_lanes(self.given, begin, samples, own)
+        with self._around():
+            rows.write_lanes(self.given, begin, samples, own)
         if not self.layout.blocked:
             self._fetch(rows, begin, own)
         self._nests(nests, Share((ZERO, panels), own, samples=samples))
@@ -291,8 +357,6 @@ class EpochWriter:
         code, whole = self.code, self.whole
         thread, threads = (THREAD, THREADS) if self.layout.threaded else (ZERO, ONE)
         self._block(rows, begin, samples, halves.before)
-        if self.layout.threaded:
-            code.when(code.emit("i1", f"icmp ne {threads}, 2"), self._barrier)
         panels = whole.parts(samples, self.layout.lanes)
 
         def half(number: Value, carried: Sequence[Value]) -> list[Value]:
@@ -301,14 +365,15 @@ class EpochWriter:
             write_nests(code, halves.small, self.places, share, self.apart)
             return []
 
-        code.loop(*whole.share(TWO, thread, threads), 1, half)
+        with self._around():
+            code.loop(*whole.share(TWO, thread, threads), 1, half)
         first, second = (whole.share(panels, self._of_two(thread, n), 2) for n in (ZERO, ONE))
         rest = self._of_two(whole.minus(1, thread), thread)
         split = (rest, threads) if self.layout.threaded else None
         for nest in halves.first:
             share = Share(first, NONE, split, samples)
-            write_nest(code, nest, self.places, share, self.apart)
-        self._barrier()
+            with self._around(nest):
+                write_nest(code, nest, self.places, share, self.apart)
         self._nests(halves.after, Share(second, NONE, samples=samples))
 
     def _blocks(self, rows: RowWriter, begin: Value, samples: Value) -> None:
@@ -380,11 +445,13 @@ class EpochWriter:
         )
 
     def _nests(self, nests: Sequence[Nest], share: Share) -> None:
-        barrier = self.work if self.layout.threaded else None
-        write_nests(self.code, nests, self.places, share, self.apart, barrier)
+        order = self.progress or (Barriers(self.code, self.work) if self.layout.threaded else None)
+        write_nests(self.code, nests, self.places, share, self.apart, order)
 
     def _barrier(self) -> None:
-        if self.layout.threaded:
+        if self.progress:
+            self.progress.write_meeting()
+        elif self.layout.threaded:
             write_barrier(self.code, self.work, THREADS)
 
     def _note_begin(self, start: Value, first: Value) -> None:

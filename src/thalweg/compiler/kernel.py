@@ -31,7 +31,7 @@ from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.once import once
 from thalweg.compiler.parts import in_parts
 from thalweg.compiler.target import Target
-from thalweg.compiler.threads import BARRIER_BYTES, write_nests
+from thalweg.compiler.threads import BARRIER_BYTES, Barriers, write_nests
 from thalweg.compiler.turn import turn_products
 from thalweg.compiler.vectorise import vectorise
 from thalweg.compiler.verify import verify
@@ -151,16 +151,16 @@ class Kernel:
                 place = code.emit("ptr", f"load ptr, {place}")
                 place = code.emit("ptr", f"load ptr, {place}", "b")
             pointers[buffer] = place
-        barrier = None
+        order = None
         if self.space:
             place = code.emit("ptr", f"getelementptr ptr, ptr %arguments, i64 {len(arguments)}")
             workspace = place if self.numbers else code.emit("ptr", f"load ptr, {place}", "w")
-            barrier = workspace if self.threaded else None
+            order = Barriers(code, workspace) if self.threaded else None
             for buffer, (at, _) in self.memory.offsets.items():
                 at += BARRIER_BYTES * self.threaded
                 pointers[buffer] = code.emit("ptr", f"getelementptr i8, {workspace}, i64 {at}")
         apart = len(self.nests) > MANY_NESTS
-        write_nests(code, self.nests, pointers, apart=apart, barrier=barrier)
+        write_nests(code, self.nests, pointers, apart=apart, order=order)
         return module_text(
             code, "kernel", PARAMETERS if self.threaded else "ptr noalias %arguments"
         )

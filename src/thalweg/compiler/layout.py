@@ -1,7 +1,7 @@
 """What native code for an epoch is given, and where in the workspace it keeps what.
 
-The caller passes a table of pointers. The workspace begins with a barrier; then comes what is
-shared, then what there is for every panel of samples.
+The caller passes a table of pointers. The workspace begins with a barrier; then come the marks of
+the threads, what is shared, and what there is for every panel of samples.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from thalweg.compiler.clock import Clock
 from thalweg.compiler.halves import Halves
 from thalweg.compiler.loops import Buffer
 from thalweg.compiler.memory import MemoryPlan
+from thalweg.compiler.progress import MARK_BYTES
 from thalweg.compiler.threads import BARRIER_BYTES
 
 __all__ = ["ARGUMENTS", "GIVEN_UP", "GIVE_UP", "LINE", "Layout", "rounded"]
@@ -94,6 +95,11 @@ class Layout:
     unrolled: bool
 
     @property
+    def marked(self) -> bool:
+        """Whether threads wait for what they need, and not at barriers."""
+        return self.threaded and not self.blocked
+
+    @property
     def table(self) -> list[Buffer | str]:
         """What the caller's table points to, in this order."""
         own = ("weights", "order", "keys", "table", "rates", "losses", "trail", "work")
@@ -115,6 +121,7 @@ class Layout:
         each = self.panel_bytes * panels + LINE
         stacks = sum(rounded(b.bytes) for b in self.stacks.values())
         shared = BARRIER_BYTES + LINE + self.memory.fixed + stacks
+        shared += threads * MARK_BYTES if self.marked else 0
         regions = threads if self.chunks else min(threads, 2) if self.halves else 1
         return shared + each * regions
 
