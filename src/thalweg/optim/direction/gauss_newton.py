@@ -47,7 +47,7 @@ class Orthogonal:
     @cached_property
     def gradient(self) -> Vector:
         """Jᵀr."""
-        return self.jacobian.T.dot(self.residual)
+        return np.asarray(self.jacobian.T.dot(self.residual))
 
     @cached_property
     def column_norms(self) -> Vector:
@@ -70,7 +70,7 @@ class Orthogonal:
 
         def projected(residual: Vector) -> Vector:
             rest = residual if orthogonal is None else orthogonal.T.dot(residual)
-            return left.T.dot(rest)
+            return np.asarray(left.T.dot(rest))
 
         own = projected(self.residual)
 
@@ -183,7 +183,7 @@ def refined_step(residual: Vector, jacobian: Matrix) -> Vector | None:
         left += first - orthogonal.dot(across)
     refined = np.empty(n)
     refined[order] = step
-    return refined / scale
+    return np.asarray(refined / scale)
 
 
 class GaussNewton(Direction):
