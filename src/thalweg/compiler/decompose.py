@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 import thalweg.numpy as tnp
+from thalweg.compiler.ramps import from_results
 from thalweg.graph import PRIMITIVES, Node, constant, rebuild, scalar_value
 from thalweg.graph.graph import keep
 from thalweg.ops.families import broadcast, cast_to, expand, select
@@ -47,7 +48,7 @@ def decompose(outputs: Sequence[Node]) -> list[Node]:
         return keep(node, inputs) if replaced is None else replaced
 
     image = rebuild(outputs, change)
-    return [image[node] for node in outputs]
+    return from_results([image[node] for node in outputs])
 
 
 def _of_booleans(node: Node, inputs: tuple[Node, ...]) -> Node:
