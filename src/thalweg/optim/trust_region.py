@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from thalweg.optim.descent import begin, largest, small_enough
-from thalweg.optim.layout import Vector
+from thalweg.optim.layout import Vector, norm
 from thalweg.optim.problem import Bounds, Mask, Problem
 from thalweg.optim.result import Status
 from thalweg.optim.run import Point
@@ -48,7 +48,7 @@ def trust(
     is accepted if it lowers the gradient.
     """
     here, bounds = begin(problem, x), problem.bounds
-    radius = max(1.0, 0.1 * float(np.linalg.norm(here.x)))
+    radius = max(1.0, 0.1 * norm(here.x))
     model: Quadratic | None = None
     while True:
         projected = bounds.projected_gradient(here.x, here.gradient)
@@ -65,8 +65,8 @@ def trust(
         there, ratio, length = None, 0.0, radius
         while there is None:
             step = _step(problem, here, model, free, subproblem, radius)
-            length = float(np.linalg.norm(step))
-            if length <= 1e-16 * (1e-16 + float(np.linalg.norm(here.x))):
+            length = norm(step)
+            if length <= 1e-16 * (1e-16 + norm(here.x)):
                 problem.run.conclude(point)
                 return Status.STEP_TOO_SMALL
             there, ratio = _try(problem, here, model, step)
@@ -129,7 +129,7 @@ def _refined(
             _restricted(Quadratic(slope, model.matrix, model.multiply), free), radius
         )
         better = _searched(bounds, here.x, model, step, onward)
-        if float(np.linalg.norm(better)) > 2.0 * radius or (
+        if norm(better) > 2.0 * radius or (
             model.reduction(better) <= (1.0 + 1e-6) * model.reduction(step)
         ):
             break

@@ -24,12 +24,13 @@ True
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from thalweg.optim.layout import Matrix, Vector
+from thalweg.optim.layout import Matrix, Vector, norm
 
 __all__ = ["Quadratic", "Subproblem", "dogleg", "more_sorensen", "steihaug"]
 
@@ -57,7 +58,7 @@ class Quadratic:
 
     def reduction(self, p: Vector) -> float:
         """How much lower the model is at p than at 0."""
-        return -float(self.gradient @ p + 0.5 * p @ self.product(p))
+        return -float(self.gradient.dot(p) + 0.5 * p.dot(self.product(p)))
 
 
 LARGE = 30  # rows from which one eigendecomposition costs more than a few Cholesky factors
@@ -82,32 +83,30 @@ def more_sorensen(model: Quadratic, radius: float) -> Vector:
         if found is not None:
             return found
     values, basis = np.linalg.eigh(matrix)
-    g = basis.T @ model.gradient
+    g = model.gradient.dot(basis)
     lowest = float(values[0])
-    size = max(float(np.max(np.abs(values))), 1e-300)
+    size = max(-lowest, float(values[-1]), 1e-300)
     if lowest > 1e-14 * size:
         p = -g / values
-        if np.linalg.norm(p) <= radius:
-            return np.asarray(basis @ p)
+        if norm(p) <= radius:
+            return np.asarray(basis.dot(p))
     flat = values - lowest <= 1e-12 * size
-    if lowest <= 1e-14 * size and float(np.linalg.norm(g[flat])) <= 1e-14 * float(
-        np.linalg.norm(g)
-    ):
+    if lowest <= 1e-14 * size and norm(g[flat]) <= 1e-14 * norm(g):
         p = np.where(flat, 0.0, -g / np.where(flat, 1.0, values - lowest))
         rest = radius**2 - float(p @ p)
         if rest >= 0:  # the hard case: any step along the lowest eigenvector to the boundary
             p[0] += np.sqrt(rest) if lowest < -1e-14 * size else 0.0
             return np.asarray(basis @ p)
-    return np.asarray(basis @ _on_boundary(g, values, radius))
+    return np.asarray(basis.dot(_on_boundary(g, values, radius)))
 
 
 def _by_cholesky(matrix: Matrix, g: Vector, radius: float) -> Vector | None:
     """The same from factors of B + λI; None where they do not settle it."""
     from thalweg.optim.lapack import lapack
 
-    norm, size = float(np.linalg.norm(g)), float(np.max(np.sum(np.abs(matrix), axis=1)))
-    low = max(0.0, -float(np.min(np.diag(matrix))), norm / radius - size)
-    high, lam = norm / radius + size, low
+    steep, size = norm(g) / radius, float(np.max(np.sum(np.abs(matrix), axis=1)))
+    low = max(0.0, -float(np.min(np.diag(matrix))), steep - size)
+    high, lam = steep + size, low
     for _ in range(20):
         shifted = np.array(matrix, order="F")
         np.einsum("ii->i", shifted)[:] += lam
@@ -116,7 +115,7 @@ def _by_cholesky(matrix: Matrix, g: Vector, radius: float) -> Vector | None:
             low, lam = lam, max(float(np.sqrt(lam * high)), lam + 0.01 * (high - lam))
             continue
         p = -lapack.dpotrs(factor, g[:, None], lower=1)[0][:, 0]
-        length = float(np.linalg.norm(p))
+        length = norm(p)
         if abs(length - radius) <= 1e-7 * radius or (lam == 0.0 and length <= radius):
             return np.asarray(p)
         low, high = (lam, high) if length > radius else (low, lam)
@@ -129,25 +128,25 @@ def _by_cholesky(matrix: Matrix, g: Vector, radius: float) -> Vector | None:
 
 def _on_boundary(g: Vector, values: Vector, radius: float) -> Vector:
     """The root λ > max(0, -λ₁) of 1/‖p(λ)‖ = 1/radius, by Newton's method with bisection."""
-    norm = float(np.linalg.norm(g))
-    low = max(0.0, -float(values[0]))
-    high = norm / radius + low + float(np.max(np.abs(values)))
-    lam = max(low, norm / radius - float(values[0]), 1e-12 * high)
+    lowest, steep = float(values[0]), norm(g) / radius
+    low = max(0.0, -lowest)
+    high = steep + low + max(abs(lowest), abs(float(values[-1])))
+    lam = max(low, steep - lowest, 1e-12 * high)
     p = np.zeros_like(g)
     for _ in range(100):
-        shifted = values + lam
-        if np.min(shifted) <= 0:
+        if lowest + lam <= 0:
             low, lam = max(low, lam), 0.5 * (max(low, lam) + high)
             continue
+        shifted = values + lam
         p = -g / shifted
-        length = float(np.linalg.norm(p))
+        length = norm(p)
         if abs(length - radius) <= 1e-10 * radius:
             break
         if length > radius:
             low = lam
         else:
             high = lam
-        slope = float(np.sum(p**2 / shifted))
+        slope = float(p.dot(p / shifted))
         lam += length**2 / slope * (length - radius) / radius if slope > 0 else 0.0
         if not low < lam < high:
             lam = 0.5 * (low + high)
@@ -171,11 +170,11 @@ def dogleg(model: Quadratic, radius: float) -> Vector:
         return cauchy(model, radius)
     definite, factor = _made_definite(matrix)
     newton: Vector = -lapack.dpotrs(factor, g[:, None], lower=1)[0][:, 0]
-    if np.linalg.norm(newton) <= radius:
+    if norm(newton) <= radius:
         return newton
     steepest = -(g @ g) / (g @ definite @ g) * g
-    if np.linalg.norm(steepest) >= radius:
-        return np.asarray(-radius / np.linalg.norm(g) * g)
+    if norm(steepest) >= radius:
+        return np.asarray(-radius / norm(g) * g)
     return steepest + _to_boundary(steepest, newton - steepest, radius) * (newton - steepest)
 
 
@@ -196,12 +195,12 @@ def _made_definite(matrix: Matrix) -> tuple[Matrix, Matrix]:
 def cauchy(model: Quadratic, radius: float) -> Vector:
     """The minimiser of the model along the steepest descent, within the ball."""
     g = model.gradient
-    norm = float(np.linalg.norm(g))
-    if norm == 0.0:
+    steep = norm(g)
+    if steep == 0.0:
         return np.zeros_like(g)
     curvature = float(g @ model.product(g))
-    longest = radius / norm
-    step = min(longest, norm**2 / curvature) if curvature > 0 else longest
+    longest = radius / steep
+    step = min(longest, steep**2 / curvature) if curvature > 0 else longest
     return -step * g
 
 
@@ -222,10 +221,10 @@ def steihaug(model: Quadratic, radius: float) -> Vector:
     """
     g = model.gradient
     p, r = np.zeros_like(g), g.copy()
-    d, norm = -g, float(np.linalg.norm(g))
-    target = min(0.5, float(np.sqrt(norm))) * norm
+    d, steep = -g, norm(g)
+    target = min(0.5, math.sqrt(steep)) * steep
     for _ in range(2 * g.size + 10):
-        if np.linalg.norm(r) <= max(target, 1e-150):
+        if norm(r) <= max(target, 1e-150):
             break
         product = model.product(d)
         curvature = float(d @ product)
@@ -234,7 +233,7 @@ def steihaug(model: Quadratic, radius: float) -> Vector:
         if curvature <= 0:
             return p + _to_boundary(p, d, radius) * d
         step = float(r @ r) / curvature
-        if np.linalg.norm(p + step * d) >= radius:
+        if norm(p + step * d) >= radius:
             return p + _to_boundary(p, d, radius) * d
         p = p + step * d
         following = r + step * product
