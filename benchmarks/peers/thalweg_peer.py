@@ -13,6 +13,7 @@ from thalweg.nn.losses import loss
 from thalweg.nn.network import Dense, Network
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.rules import Adam
+from thalweg.training.batches import Samples
 from thalweg.training.native_program import NativeProgram
 
 __all__ = ["sides"]
@@ -35,17 +36,24 @@ class ThalwegSide:
         train, _ = _training(workload, workload.dtype, self.threads)
 
         def run(steps: int) -> float:
-            order = workload.order(steps)
+            batches = _batches(workload, steps)
             start = perf_counter()
-            train(order)
+            train(batches)
             return (perf_counter() - start) / steps
 
         return run
 
     def parameters_after(self, workload: Workload, steps: int) -> Parameters:
         train, parameters = _training(workload, "float64", self.threads)
-        train(workload.order(steps))
+        train(_batches(workload, steps))
         return parameters()
+
+
+def _batches(workload: Workload, steps: int) -> NDArray[np.int64]:
+    """The rows of each batch, shape (steps, batch); in their order where a step sees them all."""
+    if workload.full_batch:
+        return np.broadcast_to(np.arange(workload.samples), (steps, workload.samples))
+    return workload.order(steps)
 
 
 def _training(
@@ -54,7 +62,8 @@ def _training(
     """A call that trains over the given batches, and one that reads the parameters.
 
     The program carries parameters and Adam's moments from call to call and starts from the
-    workload's weights; a call's rows, of shape (steps, batch), are one epoch to it.
+    workload's weights. A call's rows, of shape (steps, batch), are one epoch to it, or as many as
+    there are steps where each sees all samples.
     """
     classes = workload.loss != "mse"
     shapes = list(zip(workload.sizes[:-1], workload.sizes[1:], strict=True))
@@ -70,9 +79,12 @@ def _training(
     state = program.start(given)
     weights = np.ones(len(X), dtype)
 
-    def train(order: NDArray[np.int64]) -> None:
-        rates = np.full(len(order), workload.learning_rate)
-        program.epoch(state, X, T, weights, order.ravel(), order.shape[1], rates)
+    def train(batches: NDArray[np.int64]) -> None:
+        rates = np.full((len(batches), 1), workload.learning_rate)
+        if workload.full_batch:
+            program.epochs(state, Samples(X, T, weights), batches, workload.batch, rates)
+        else:
+            program.epoch(state, X, T, weights, batches.ravel(), workload.batch, rates.ravel())
 
     return train, lambda: [(layer["W"], layer["b"]) for layer in state.params]
 

@@ -17,6 +17,7 @@ from thalweg.nn.network import Dense, Network
 from thalweg.nn.objective import NetworkObjective
 from thalweg.optim.rules import Adam
 from thalweg.training import native_plan
+from thalweg.training.batches import Samples
 from thalweg.training.native_program import NativeProgram
 from thalweg.trees import leaves
 
@@ -32,15 +33,27 @@ def all_threads(monkeypatch):
     monkeypatch.setattr(Pace, "threads", property(lambda self: self.most))
 
 
-def trained(
-    threads: int, dtype: str, monkeypatch: pytest.MonkeyPatch, way: tuple[int, int, int]
-) -> list:
+WAYS = {
+    "whole": (1 << 20, 0, 0),
+    "halved": (1 << 20, 0, 2),
+    "blocked": (20_000, 0, 2),
+    "chunked": (20_000, 1 << 20, 2),
+}
+
+
+def plan_for(way: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     cache_bytes, chunk_bytes, halves = way
     monkeypatch.setattr(native_plan, "WORK_PER_THREAD", 1.0)
     monkeypatch.setattr(native_plan, "WEIGHTS_PER_VALUE", 0)
     monkeypatch.setattr(native_plan, "CACHE_BYTES", cache_bytes)
     monkeypatch.setattr(native_plan, "CHUNK_BYTES", chunk_bytes)
     monkeypatch.setattr(native_plan, "HALVES", halves)
+
+
+def trained(
+    threads: int, dtype: str, monkeypatch: pytest.MonkeyPatch, way: tuple[int, int, int]
+) -> list:
+    plan_for(way, monkeypatch)
     program = NativeProgram(OBJECTIVE, Adam(), dtype, threads=threads)
     state = program.start(NET.initial(0))
     data = [a.astype(dtype) for a in (X, T, np.ones(301))]
@@ -49,15 +62,27 @@ def trained(
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    "way",
-    [(1 << 20, 0, 0), (1 << 20, 0, 2), (20_000, 0, 2), (20_000, 1 << 20, 2)],
-    ids=["whole", "halved", "blocked", "chunked"],
-)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_bits_do_not_depend_on_the_number_of_threads(dtype, way, monkeypatch):
     one = trained(1, dtype, monkeypatch, way)
     for threads in (2, 3, 4):
         assert trained(threads, dtype, monkeypatch, way) == one
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_rows_that_are_kept_are_found_by_any_number_of_threads(way, monkeypatch):
+    plan_for(way, monkeypatch)
+    results, order = [], np.broadcast_to(RNG.permutation(301), (5, 301))
+    for turns in ([1], [2], [3], [4], [2, 2, 1, 1, 2], [1, 4, 2], [4, 1, 4, 3]):
+        taken = iter(turns * 6)
+        monkeypatch.setattr(Pace, "threads", property(lambda self, taken=taken: next(taken)))
+        monkeypatch.setattr(Pace, "batches", lambda self, threads: 1)  # a call for each
+        program = NativeProgram(OBJECTIVE, Adam(), threads=4)
+        state = program.start(NET.initial(0))
+        rates = np.full((5, 1), 0.01)
+        losses, trail = program.epochs(state, Samples(X, T, np.ones(301)), order, 301, rates)
+        results.append((losses.tobytes(), trail.tobytes()))
+    assert len(set(results)) == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as on Unix")

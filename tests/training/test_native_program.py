@@ -361,3 +361,34 @@ def test_epochs_in_one_call_are_epochs_one_by_one(batch_size, way, dropout, monk
     assert several.step == one.step and several.penalty == one.penalty
     for found, wanted in zip(several.memory, one.memory, strict=True):
         assert all(np.array_equal(found[name], wanted[name]) for name in wanted)
+
+
+@pytest.mark.parametrize("most", [0, 1 << 26], ids=["gathered anew", "kept"])
+@pytest.mark.parametrize("way", ["one thread", "threads", "halves", "blocks", "chunks", "unrolled"])
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_a_batch_of_all_samples_in_one_order(way, most, dropout, monkeypatch):
+    def chosen(*given, **named):
+        threads = 1 if way in ("one thread", "unrolled") else 2
+        apart = way in ("blocks", "chunks")
+        lanes, chunks = native_plan.host().lanes(8), {"chunks": 3, "halves": 2}.get(way, 0)
+        lanes = 48 if way == "unrolled" else lanes
+        block = 2 * lanes if apart else 41
+        return native_plan.Plan(
+            lanes, threads > 1, apart, chunks, block, threads, way == "unrolled"
+        )
+
+    monkeypatch.setattr("thalweg.training.native_program.plan", chosen)
+    monkeypatch.setattr("thalweg.compiler.program.MOST_KEPT", most)
+    net = Network([Dense(9, 7, "tanh", dropout=dropout), Dense(7, 2)])
+    data, random = Data(net, "mse", 41), np.random.default_rng(0)
+    samples = Samples(data.X, data.T, random.uniform(0.0, 2.0, 41))
+    rates = random.uniform(0.001, 0.01, (6, 1))
+    program = NativeProgram(NetworkObjective(net, loss("mse")), RULES["adam"](), threads=2)
+    one, several = program.start(net.initial(0)), program.start(net.initial(0))
+    once, again = np.broadcast_to(data.order, (4, 41)), np.array([data.order[::-1]] * 2)
+    found = [program.epochs(several, samples, once, 41, rates[:4])]
+    found.append(program.epochs(several, samples, again, 41, rates[4:]))
+    losses, trail = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    for k, order in enumerate([*once, *again]):
+        assert program.epoch(one, *samples, order, 41, rates[k]) == losses[k]
+        assert np.array_equal(np.concatenate([a.ravel() for a in flatten(one.params)[0]]), trail[k])

@@ -26,16 +26,17 @@ from thalweg.compiler.assembly import Assembly, Value, llvm_type
 from thalweg.compiler.clock import Clock, ClockWriter
 from thalweg.compiler.denormals import without_denormals
 from thalweg.compiler.halves import Halves
+from thalweg.compiler.kept import KeptRows
 from thalweg.compiler.layout import GIVE_UP, GIVEN_UP, LINE, Layout, rounded
 from thalweg.compiler.llvm import MANY_NESTS, NONE, WHOLE, Share, write_nest
 from thalweg.compiler.loops import ITEM_BYTES, Buffer, Nest
 from thalweg.compiler.phases import phases
-from thalweg.compiler.progress import MARK_BYTES, Piece, Progress
+from thalweg.compiler.progress import MARK_BYTES, Progress, pieces_of
 from thalweg.compiler.rows import Given, RowWriter
 from thalweg.compiler.threads import (
     BARRIER_BYTES,
     Barriers,
-    split_kind,
+    Order,
     write_barrier,
     write_nests,
 )
@@ -46,6 +47,7 @@ __all__ = ["write_epoch"]
 FAR_BYTES = 1 << 20
 """Size of a table from which rows in random order are asked for ahead of time."""
 
+Panels = tuple[Value, Value]
 ZERO, ONE, TWO = (Value(str(n), "i64") for n in range(3))
 THREAD, THREADS = Value("%thread", "i64"), Value("%threads", "i64")
 
@@ -88,6 +90,7 @@ class EpochWriter:
         self.code, self.whole = code, Whole(code)
         self.layout = layout
         self.places = Places()
+        nests = layout.ungathered(nests)
         self.early, self.sampled, self.late = phases(nests, set(layout.stacks.values()))
         self.apart = len(nests) > MANY_NESTS and not layout.unrolled
         given = {}
@@ -98,7 +101,8 @@ class EpochWriter:
                 given[entry] = self._argument(k)
         self.given = Given(given["weights"], given["order"], given["keys"])
         self.losses, self.trail, self.work = given["losses"], given["trail"], given["work"]
-        self.shared = self.work
+        self.shared, self.kept_place = self.work, given["kept"]
+        self.thread, self.threads = (THREAD, THREADS) if layout.threaded else (ZERO, ONE)
         self.clock = self._clock(layout.clock, given) if layout.clock else None
         for buffer in (layout.inverse, layout.total):  # every thread finds them by itself
             self.places[buffer] = self._variable(buffer)
@@ -107,6 +111,7 @@ class EpochWriter:
             self._place_inside()
         else:
             self._place()
+            self.own = {buffer: self.places[buffer] for buffer in layout.kept}
 
     def write(self) -> None:
         """Write everything."""
@@ -118,6 +123,7 @@ class EpochWriter:
             self._copy(buffer, place, self.places[buffer])
         if self.clock:
             self.clock.write_once()
+        self.kept = KeptRows(self.code, self.layout, self.kept_place, self.threads)
         if self.progress:
             self.progress.write_start()
             write_barrier(self.code, self.work, THREADS)
@@ -140,26 +146,8 @@ class EpochWriter:
     def _marks(self) -> Progress:
         halved = self.layout.halves is not None
         marks = self._inside(self.work, BARRIER_BYTES)
-        return Progress(self.code, marks, self._pieces(), self._of_two if halved else None)
-
-    def _pieces(self) -> list[Piece]:
-        """What is done for a batch, in the order in which it is written."""
-        halves, layout = self.layout.halves, self.layout
-        rows = Piece("panels", set(), {layout.rows, layout.weight, *layout.keys})
-        if not halves:
-            return [rows, *map(self._piece, (*self.early, *self.sampled, *self.late))]
-        small, before, first, after = (
-            [self._piece(nest) for nest in nests]
-            for nests in (halves.small, halves.before, halves.first, halves.after)
-        )
-        reads = set().union(*(piece.reads for piece in small))
-        writes = set().union(*(piece.writes for piece in small))
-        return [rows, *before, Piece("half", reads, writes), *first, *after]
-
-    def _piece(self, nest: Nest) -> Piece:
-        """A nest as a piece of work; what is stored in a part of a stack is stored in the stack."""
-        reads, writes = nest.reads(), {self.layout.stacks.get(b, b) for b in nest.writes()}
-        return Piece(split_kind(nest), reads, writes)
+        pieces = pieces_of(self.layout, (*self.early, *self.sampled, *self.late))
+        return Progress(self.code, marks, pieces, self._of_two if halved else None)
 
     def _around(self, nest: Nest | None = None) -> AbstractContextManager[None]:
         """Inside, a piece of work is written."""
@@ -258,7 +246,7 @@ class EpochWriter:
         first = self.whole.times(
             self.whole.minus(index, self.whole.times(epoch, self.batches)), size
         )
-        begin = self.whole.plus(self.whole.times(epoch, count), first)
+        begin = self.whole.plus(self.kept.unless_same(self.whole.times(epoch, count)), first)
         self.left = self.whole.minus(count, first)
         samples = self.whole.smaller(self.left, size)
         total = self._numbers(index)
@@ -269,20 +257,22 @@ class EpochWriter:
             self._fetch(rows, begin, (ZERO, Value("1", "i64")))
             self._nests([*self.early, *self.late], WHOLE)
         else:
-            rows.write_sum(self.given, begin, samples)
+            self.kept.write_batch(index)
+            self.kept.unless_repeated(partial(rows.write_sum, self.given, begin, samples))
             self._by_first(partial(self._leave_total, total))
             self._all_samples(rows, begin, samples)
+            self.kept.write_note(self._by_first)
         if self.layout.trained:
             self._leave_trail(epoch)
         return []
 
     def _all_samples(self, rows: RowWriter, begin: Value, samples: Value) -> None:
         if self.layout.chunks:
-            self._chunks(rows, begin, samples)
+            self._chunks(begin, samples)
         elif self.layout.halves:
             self._halves(self.layout.halves, rows, begin, samples)
         elif self.layout.blocked:
-            self._blocks(rows, begin, samples)
+            self._blocks(begin, samples)
         else:
             nests = [*self.early, *self.sampled, *self.late]
             self._block(rows, begin, samples, nests)
@@ -331,13 +321,24 @@ class EpochWriter:
         own = (ZERO, panels)
         if self.layout.threaded:
             own = self.whole.share(panels, THREAD, THREADS)
-        with self._around():
-            rows.write_lanes(self.given, begin, samples, own)
+        barriers = None if self.progress else self._barriers()
+        self._gather(rows, begin, samples, own, barriers)
         if not self.layout.blocked:
             self._fetch(rows, begin, own)
-        self._nests(nests, Share((ZERO, panels), own, samples=samples))
+        share, order = Share((ZERO, panels), own, samples=samples), self.progress or barriers
+        write_nests(self.code, nests, self.places, share, self.apart, order)
 
-    def _fetch(self, rows: RowWriter, begin: Value, own: tuple[Value, Value]) -> None:
+    def _gather(
+        self, rows: RowWriter, begin: Value, samples: Value, own: Panels, order: Order | None = None
+    ) -> None:
+        """Bring the rows of some panels there, unless they are there."""
+        new = self.kept.unless_there(*own)
+        share = Share(NONE, new, samples=samples)
+        with self._around():
+            rows.write_lanes(self.given, begin, samples, new)
+            write_nests(self.code, self.layout.gathers, self.places, share, self.apart, order)
+
+    def _fetch(self, rows: RowWriter, begin: Value, own: Panels) -> None:
         """Ask for the rows of the next batch, if the table is larger than the caches."""
         code, layout = self.code, self.layout
         sizes = [buffer.shape[1] * ITEM_BYTES[layout.dtype] for buffer in layout.sources]
@@ -345,6 +346,7 @@ class EpochWriter:
         following = self.whole.plus(begin, size)
         left = self.whole.smaller(self.whole.minus(self.left, size), size)
         large = code.emit("i1", f"icmp sgt i64 %count, {FAR_BYTES // sum(sizes)}")
+        large = code.emit("i1", f"and {large}, {self.kept.different.text}")
 
         def fetch() -> None:
             tables = [(self.places[b], size) for b, size in zip(layout.sources, sizes, strict=True)]
@@ -355,8 +357,8 @@ class EpochWriter:
     def _halves(self, halves: Halves, rows: RowWriter, begin: Value, samples: Value) -> None:
         """Of two threads each has half of the samples, and begins with the rows of the other."""
         code, whole = self.code, self.whole
-        thread, threads = (THREAD, THREADS) if self.layout.threaded else (ZERO, ONE)
-        self._block(rows, begin, samples, halves.before)
+        thread, threads = self.thread, self.threads
+        self._block(rows, begin, samples, self.layout.ungathered(halves.before))
         panels = whole.parts(samples, self.layout.lanes)
 
         def half(number: Value, carried: Sequence[Value]) -> list[Value]:
@@ -376,12 +378,13 @@ class EpochWriter:
                 write_nest(code, nest, self.places, share, self.apart)
         self._nests(halves.after, Share(second, NONE, samples=samples))
 
-    def _blocks(self, rows: RowWriter, begin: Value, samples: Value) -> None:
+    def _blocks(self, begin: Value, samples: Value) -> None:
         def block(start: Value, carried: Sequence[Value]) -> list[Value]:
             number = self.whole.smaller(self.whole.minus(samples, start), self.room)
             number = self._unless(GIVEN_UP, number)
             self._note_begin(start, ZERO)
-            self._block(rows, self.whole.plus(begin, start), number, self.sampled)
+            self.places |= self.kept.places(start, self.own)
+            self._block(self._row_writer(), self.whole.plus(begin, start), number, self.sampled)
             self.code.when(first, self._give_up)
             self._barrier()
             return []
@@ -394,7 +397,7 @@ class EpochWriter:
         self.code.loop(ZERO, samples, self.room, block)
         self._nests(self.late, WHOLE)
 
-    def _chunks(self, rows: RowWriter, begin: Value, samples: Value) -> None:
+    def _chunks(self, begin: Value, samples: Value) -> None:
         layout, code = self.layout, self.code
         count = Value(str(layout.chunks), "i64")
         self._nests(self.early, WHOLE)
@@ -413,7 +416,9 @@ class EpochWriter:
                 left = self._unless(GIVE_UP, left)
                 self._note_begin(start, first)
                 number = self.whole.parts(left, self.layout.lanes)
-                rows.write_lanes(self.given, self.whole.plus(begin, start), left, (ZERO, number))
+                self.places |= self.kept.places(start, self.own)
+                rows, at = self._row_writer(), self.whole.plus(begin, start)
+                self._gather(rows, at, left, (ZERO, number))
                 for nest in self.sampled:
                     share = Share((ZERO, number), (ZERO, number), samples=left)
                     write_nest(code, nest, self.places, share, self.apart)
@@ -445,8 +450,11 @@ class EpochWriter:
         )
 
     def _nests(self, nests: Sequence[Nest], share: Share) -> None:
-        order = self.progress or (Barriers(self.code, self.work) if self.layout.threaded else None)
+        order = self.progress or self._barriers()
         write_nests(self.code, nests, self.places, share, self.apart, order)
+
+    def _barriers(self) -> Barriers | None:
+        return Barriers(self.code, self.work) if self.layout.threaded else None
 
     def _barrier(self) -> None:
         if self.progress:

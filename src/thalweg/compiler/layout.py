@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from thalweg.compiler.clock import Clock
 from thalweg.compiler.halves import Halves
-from thalweg.compiler.loops import Buffer
+from thalweg.compiler.loops import Buffer, Nest
 from thalweg.compiler.memory import MemoryPlan
 from thalweg.compiler.progress import MARK_BYTES
 from thalweg.compiler.threads import BARRIER_BYTES
@@ -52,6 +52,10 @@ class Layout:
         Of the state so many, the first, are parameters that move.
     rows, weight : Buffer
         Row and weight of every lane.
+    gathers : sequence of Nest
+        What brings the rows of a batch into panels,
+    gathered : sequence of Buffer
+        and what other nests read of it.
     samples : sequence of Buffer
         Other values of samples that are gathered: x, t, and keys.
     keys : sequence of Buffer
@@ -80,6 +84,8 @@ class Layout:
     constants: Sequence[Buffer]
     rows: Buffer
     weight: Buffer
+    gathers: Sequence[Nest]
+    gathered: Sequence[Buffer]
     samples: Sequence[Buffer]
     keys: Sequence[Buffer]
     total: Buffer
@@ -102,13 +108,27 @@ class Layout:
     @property
     def table(self) -> list[Buffer | str]:
         """What the caller's table points to, in this order."""
-        own = ("weights", "order", "keys", "table", "rates", "losses", "trail", "work")
+        own = ("weights", "order", "keys", "table", "rates", "losses", "trail", "work", "kept")
         return [*self.state, *self.sources, *own, *self.constants]
 
     @property
     def panel_inputs(self) -> list[Buffer]:
         """What is gathered for every panel."""
         return [self.rows, self.weight, *self.samples]
+
+    def ungathered(self, nests: Sequence[Nest]) -> list[Nest]:
+        """All but those that gather rows."""
+        return [nest for nest in nests if nest not in self.gathers]
+
+    @property
+    def kept(self) -> list[Buffer]:
+        """What need not be gathered again for a batch of the same samples in the same order."""
+        return [self.weight, *self.gathered]
+
+    def kept_bytes(self, samples: int) -> int:
+        """Memory for a note and, of samples that are worked off in blocks, for what is kept."""
+        panels = -(-samples // self.lanes) if self.blocked else 0
+        return LINE + panels * sum(rounded(b.bytes) for b in self.kept)
 
     @property
     def panel_bytes(self) -> int:

@@ -59,6 +59,9 @@ FEWEST_USES = 8
 USES_IN_BLOCKS = 64
 """and the same where sums are long."""
 
+MOST_KEPT = 1 << 26
+"""Bytes of rows that are kept gathered from step to step."""
+
 Array = NDArray[Any]
 Call = Callable[[tuple[int, int], int, float], None]
 Update = Callable[
@@ -132,6 +135,8 @@ class Batches:
     numbers : (array, array), optional
         What the program's `numbers` make for the steps, and a learning rate for each, if its
         update takes numbers; of float64.
+    same : bool
+        Whether all batches are of the same samples in the same order, which is given once.
     """
 
     state: Sequence[Array]
@@ -143,6 +148,7 @@ class Batches:
     epochs: int = 1
     trail: Array | None = None
     numbers: tuple[Array, Array] | None = None
+    same: bool = False
 
     @once
     def addresses(self) -> list[int]:
@@ -268,8 +274,7 @@ class BatchProgram:
         fewest = USES_IN_BLOCKS if self.blocked else FEWEST_USES
         nests = turn_sums(nests, self.turned, self.lanes, self._per_vector(), fewest)
         verify(nests, "turn")
-        groups = phases(nests, set(self.stacks.values())) if self.chunks else [nests]
-        nests = merge(*groups)
+        nests = merge(*self._groups(nests))
         verify(nests, "merge")
         if self.halved:
             self.halves = in_halves(nests)
@@ -285,11 +290,19 @@ class BatchProgram:
         verify(nests, "vectorise")
         return nests
 
+    def _groups(self, nests: Sequence[Nest]) -> Sequence[Sequence[Nest]]:
+        """Nests that are merged with none of another group."""
+        if self.unrolled:
+            return [nests]
+        gathers, rest = nests[: self.gathering], nests[self.gathering :]
+        return [gathers, *(phases(rest, set(self.stacks.values())) if self.chunks else [rest])]
+
     def _fused(self, per_sample: list[Node], late: list[Node], priced: bool) -> Fusion:
         """The step as nests: rows gathered, sums over samples, the new state."""
         buffers = self.buffers
         fusion = Fusion(buffers, self.lanes, self._sampled(per_sample))
         self._gather(fusion)
+        self.gathering = len(fusion.nests)
         first, *slopes = per_sample
         heads = [s for s in slopes if s in fusion.sampled]
         fusion.prepare([first, *heads])
@@ -327,6 +340,7 @@ class BatchProgram:
         """What the writer of the epoch needs to know."""
         buffers = self.buffers
         keys = [buffers[node] for node in self.key]
+        gathers, gathered = self._gathered()
         return Layout(
             dtype=self.dtype,
             lanes=self.lanes,
@@ -337,6 +351,8 @@ class BatchProgram:
             constants=[b for b in buffers.values() if b.role == "constant"],
             rows=self.rows,
             weight=buffers[self.weight],
+            gathers=gathers,
+            gathered=gathered,
             samples=[buffers[self.x], buffers[self.t], *keys],
             keys=keys,
             total=buffers[self.total],
@@ -383,6 +399,16 @@ class BatchProgram:
                 value = Load(Access(copy, (copy.size, 1, step)))
             fusion.nests.append(Nest((PANELS, width, self.lanes), [Store(place, value)]))
 
+    def _gathered(self) -> tuple[list[Nest], list[Buffer]]:
+        """The nests that gather, and what others read of that."""
+        if self.unrolled:
+            return [], []
+        made = {self.buffers[self.x], self.buffers[self.t], *self.turned.values()}
+        gathers = [nest for nest in self.nests if nest.writes() <= made]
+        read = set().union(*(n.reads() for n in self.nests if not n.writes() <= made))
+        stores = (store for nest in gathers for store in nest.stores)
+        return gathers, [s.access.buffer for s in stores if s.access.buffer in read]
+
     def _per_vector(self) -> int:
         return self.target.lanes(ITEM_BYTES[self.dtype])
 
@@ -390,6 +416,10 @@ class BatchProgram:
     def make_ready(self) -> None:
         """Compile the code, or load it, if that has not been done."""
         assert self.code.address
+
+    def keeps(self, samples: int) -> bool:
+        """Whether rows of a batch of so many samples are kept for the next, if that is the same."""
+        return self.layout.kept_bytes(samples) <= MOST_KEPT
 
     def run(
         self, batches: Batches, span: tuple[int, int], threads: int = 1, seconds: float = 0.0
@@ -412,9 +442,15 @@ class BatchProgram:
             Of a call that takes long while it may still be running: the arrays of the batches
             are then of no use any more.
         """
-        size = self.layout.workspace_bytes(batches.block or batches.size, threads)
+        with self.running(batches) as call:
+            call(span, threads, seconds)
+
+    @contextmanager
+    def running(self, batches: Batches) -> Iterator[Call]:
+        """`run` for parts of the same batches one after the other."""
+        size = self.layout.workspace_bytes(batches.block or batches.size, batches.threads)
         with self._lent(size) as space:
-            self._call(batches, space)(span, threads, seconds)
+            yield self._call(batches, space)
 
     def prepared(self, batches: Batches) -> Call:
         """`run` for batches that are run again and again, with a workspace of their own."""
@@ -422,12 +458,13 @@ class BatchProgram:
         return self._call(batches, workspace(size))
 
     def _call(self, batches: Batches, space: Array) -> Call:
-        rest = _addresses([space, *(b.value for b in self.layout.constants)])
+        kept = workspace(self.layout.kept_bytes(batches.size)) if batches.same else None
+        rest = _addresses([space, kept, *(b.value for b in self.layout.constants)])
         places = [*batches.addresses, *rest]
         table = (ctypes.c_void_p * len(places))(*places)
-        count = len(batches.data[3]) // batches.epochs
+        count = len(batches.data[3]) // (1 if batches.same else batches.epochs)
         words = (ctypes.addressof(table), 0, 0, count, batches.size, 0, 1, batches.block)
-        task = NativeTask(self.code.address, words, (self, table, batches, space))
+        task = NativeTask(self.code.address, words, (self, table, batches, space, kept))
 
         def give_up() -> None:
             space[GIVE_UP] = 1

@@ -20,13 +20,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from thalweg.compiler.assembly import Assembly, Value
 from thalweg.compiler.loops import Buffer, Nest
-from thalweg.compiler.threads import write_spin
+from thalweg.compiler.threads import split_kind, write_spin
 from thalweg.compiler.whole import Whole
 
-__all__ = ["MARK_BYTES", "Piece", "Progress", "waits"]
+if TYPE_CHECKING:
+    from thalweg.compiler.layout import Layout
+
+__all__ = ["MARK_BYTES", "Piece", "Progress", "pieces_of", "waits"]
 
 MARK_BYTES = 128
 """From one thread's mark to the next: processors fetch cache lines in pairs."""
@@ -45,6 +49,29 @@ class Piece:
     kind: str
     reads: set[Buffer]
     writes: set[Buffer]
+
+
+def pieces_of(layout: Layout, nests: Sequence[Nest]) -> list[Piece]:
+    """What is done for a batch, in the order in which it is written: rows, then these nests.
+
+    With sums in halves, the nests are those of the halves.
+    """
+
+    def piece(nest: Nest) -> Piece:
+        # What is stored in a part of a stack is stored in the stack.
+        writes = {layout.stacks.get(b, b) for b in nest.writes()}
+        return Piece(split_kind(nest), nest.reads(), writes)
+
+    gathered = set().union(*(nest.writes() for nest in layout.gathers))
+    rows = Piece("panels", set(), {layout.rows, layout.weight, *layout.keys} | gathered)
+    halves = layout.halves
+    if not halves:
+        return [rows, *map(piece, nests)]
+    small = [piece(nest) for nest in halves.small]
+    reads = set().union(*(p.reads for p in small))
+    writes = set().union(*(p.writes for p in small))
+    before, after = layout.ungathered(halves.before), [*halves.first, *halves.after]
+    return [rows, *map(piece, before), Piece("half", reads, writes), *map(piece, after)]
 
 
 def waits(pieces: Sequence[Piece], alone: bool = False) -> list[int | None]:

@@ -56,6 +56,12 @@ class Orders:
             return np.arange(self.samples)
         return self.rng.permutation(self.samples)
 
+    def some(self, epochs: int) -> NDArray[np.int64]:
+        """Those for the next epochs, shape (epochs, samples); one in memory if all are the same."""
+        if not self.shuffle:
+            return np.broadcast_to(self.next(), (epochs, self.samples))
+        return np.array([self.next() for _ in range(epochs)])
+
 
 def default_batch_size(samples: int) -> int:
     """32 rows, fewer in small tables so that an epoch has at least eight steps, at least 8.

@@ -193,7 +193,7 @@ class _Run:
         """Run one or more epochs and write them down, up to a reason to stop."""
         task, book, state = self.task, self.book, self.state
         began, count, done = time.perf_counter(), self._ahead(), len(book.history)
-        orders = np.array([self.orders.next() for _ in range(count)])
+        orders = self.orders.some(count)
         rates = np.array([self._rates(done + k) for k in range(count)])
         trained: Sequence[float]
         trail: Sequence[Weights]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -137,13 +136,15 @@ class NativeProgram:
         # Copies, which are changed in place: whoever keeps the old state keeps it unchanged.
         params, memory = (_copied(part, self.dtype) for part in (state.params, state.memory))
         arrays = [a for entry in (*params, *memory) for a in entry.values()]
-        data = [*self._samples(*samples), _places(orders, len(samples.X)).ravel()]
+        same = self._is_same(program, orders, batch_size)
+        order = _places(orders[:1] if same else orders, len(samples.X)).ravel()
+        data = [*self._samples(*samples), order]
         data.append(self._keys(state, orders, batch_size))
         steps = epochs * batches
         numbers = self._numbers(program, state.step, steps, learning_rates)
         losses = np.zeros((steps, 3), self.dtype)
         sizes = (batch_size, chosen.threads, chosen.block, epochs)
-        self._run(program, Batches(arrays, data, losses, *sizes, trail, numbers))
+        self._run(program, Batches(arrays, data, losses, *sizes, trail, numbers, same))
         state.step += steps
         state.params, state.memory = params, memory
         values, prices = epoch_means(losses.reshape(epochs, batches, 3))
@@ -164,10 +165,17 @@ class NativeProgram:
                 )
         return [np.ascontiguousarray(a, self.dtype) for a in samples]
 
+    def _is_same(self, program: BatchProgram, orders: Array, batch_size: int) -> bool:
+        """Whether there are several epochs of one batch, which is the same at every step."""
+        if len(orders) == 1 or orders.shape[1] > batch_size or self.objective.network.drops:
+            return False
+        return program.keeps(batch_size) and _are_equal(orders)
+
     def _run(self, program: BatchProgram, batches: Batches) -> None:
         program.make_ready()
         pace = self._pace(program, batches)
-        _in_spans(partial(program.run, batches), len(batches.losses), pace)
+        with program.running(batches) as call:
+            _in_spans(call, len(batches.losses), pace)
 
     def _pace(self, program: BatchProgram, batches: Batches) -> Pace:
         pace = self._paces.get((program, batches.size))
@@ -363,6 +371,11 @@ def _places(order: Array, rows: int) -> Array:
             rows=rows,
         )
     return found
+
+
+def _are_equal(rows: Array) -> bool:
+    """Whether all rows of an array are equal; it is seen at once if they are one in memory."""
+    return rows.strides[0] == 0 or all(np.array_equal(row, rows[0]) for row in rows[1:])
 
 
 def _along(sample: Graph) -> Graph:
