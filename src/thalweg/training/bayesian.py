@@ -38,6 +38,7 @@ Proc. ICNN (1997) 1930.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -222,6 +223,10 @@ class BayesianRegularisation:
     def loss(self, params: Params, X: Array, T: Array, weights: Array) -> float:
         """The weighted mean loss at some parameters."""
         return self.descent.loss(params, X, T, weights)
+
+    def loss_over(self, samples: Samples) -> Callable[[Array], float]:
+        """The same over samples, as a function of one vector of all parameters."""
+        return self.descent.loss_over(samples)
 
     def gradient(self, params: Params, X: Array, T: Array, weights: Array) -> tuple[float, Params]:
         """The mean loss and its gradient."""

@@ -111,6 +111,11 @@ class LevenbergState(ProgramState):
     model: Quadratic | None = None
     steepest: float = 0.0
 
+    @property
+    def weights(self) -> Array:
+        """All parameters; every step makes a new vector."""
+        return self.theta
+
 
 class LevenbergMarquardt:
     """A program whose epochs are Levenberg-Marquardt steps on all samples.
@@ -134,7 +139,7 @@ class LevenbergMarquardt:
     def __init__(self, inner: EpochProgram, task: Task, form: str = "auto") -> None:
         self.inner, self.task = inner, task
         native = task.engine != "numpy"
-        self._loss_at = _losses(inner, task)
+        self._loss_at = self.loss_over(task.train)
         self.equations = NormalEquations(task.objective, *task.train, native=native, form=form)
 
     def start(self, params: Params) -> ProgramState:
@@ -211,6 +216,19 @@ class LevenbergMarquardt:
         """The weighted mean loss at some parameters, without the penalty."""
         return self.inner.loss(params, X, T, weights)
 
+    def loss_over(self, samples: Samples) -> Callable[[Array], float]:
+        """The same over samples, as a function of one vector of all parameters."""
+        inner, objective = self.inner, self.task.objective
+        samples = Samples(*(np.ascontiguousarray(a, np.float64) for a in samples))
+        if not isinstance(inner, Program) and len(samples.X):
+            from thalweg.training.native_program import NativeProgram
+            from thalweg.training.native_sums import NativeLosses
+
+            if isinstance(inner, NativeProgram):
+                return NativeLosses(inner, samples)
+        places = Places(objective.network)
+        return lambda theta: inner.loss(objective.as_params(places.leaves(theta)), *samples)
+
     def gradient(self, params: Params, X: Array, T: Array, weights: Array) -> tuple[float, Params]:
         """The objective with its penalty, and its gradient."""
         return self.inner.gradient(params, X, T, weights)
@@ -218,19 +236,6 @@ class LevenbergMarquardt:
 
 def _norm(values: Array) -> float:
     return math.sqrt(float(values @ values))
-
-
-def _losses(inner: EpochProgram, task: Task) -> Callable[[Array], float]:
-    """The mean loss over the task's samples as a function of one vector."""
-    samples = Samples(*(np.ascontiguousarray(a, np.float64) for a in task.train))
-    if not isinstance(inner, Program) and len(samples.X):
-        from thalweg.training.native_program import NativeProgram
-        from thalweg.training.native_sums import NativeLosses
-
-        if isinstance(inner, NativeProgram):
-            return NativeLosses(inner, samples)
-    places, objective = Places(task.objective.network), task.objective
-    return lambda theta: inner.loss(objective.as_params(places.leaves(theta)), *samples)
 
 
 class GaussNewton(LevenbergMarquardt):

@@ -180,7 +180,7 @@ class _Run:
         self.task, self.program, self.options = task, program, options
         self.state = program.start(task.params)
         self.state.seed = task.seed
-        self.book = Book(task, self.state.params)
+        self.book = Book(task, self.state.weights)
         self.batch_size = options.batch_size or default_batch_size(count)
         full = self.batch_size >= count
         self.orders = Orders(count, task.seed, options.shuffle and not full)
@@ -199,7 +199,7 @@ class _Run:
         trail: Sequence[Weights]
         if self.several is None:
             trained = [self.program.epoch(state, *task.train, orders[0], self.batch_size, rates[0])]
-            trail = [state.params]
+            trail = [state.weights]
         else:
             losses, trail = self.several(state, task.train, orders, self.batch_size, rates)
             trained = losses.tolist()
@@ -230,6 +230,9 @@ class _Run:
         program, samples = self.program, self.task.validation
         if samples is None:
             return None
+        whole: Callable[[Samples], Any] | None = getattr(program, "loss_over", None)
+        if whole is not None:
+            return cast(Callable[[Weights], float], whole(samples))
         if self.several is not None and len(samples.X):
             from thalweg.training.native_sums import NativeLosses
 

@@ -75,6 +75,11 @@ class ProgramState:
     finished: StopReason | None = None
     figures: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def weights(self) -> Params | Array:
+        """The parameters as the loop keeps them: layer by layer, or in one vector."""
+        return self.params
+
 
 class EpochProgram(Protocol):
     """What the training loop asks of a program, native or not."""
