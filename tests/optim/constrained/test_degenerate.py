@@ -132,3 +132,69 @@ def test_both_barrier_updates_take_turns_and_go_on_where_they_were(patience, mon
     assert at_once.success and in_turn.success, in_turn.message
     assert in_turn.nit > at_once.nit
     np.testing.assert_allclose(in_turn.x, at_once.x, atol=1e-8)
+
+
+def ring(x):
+    """Eight atoms: neighbours at distance one, next neighbours at 8/3 squared, as in cyclooctane."""
+    v = x.reshape((8, 3))
+    turned = [tnp.concatenate([v[k:], v[:k]]) for k in (1, 2)]
+    return [tnp.sum((v - turned[0]) ** 2, axis=1) - 1.0,
+            tnp.sum((v - turned[1]) ** 2, axis=1) - 8.0 / 3.0]  # fmt: skip
+
+
+def test_a_violation_that_is_stationary_for_one_norm_alone_is_no_verdict():
+    start = np.repeat(np.arange(8.0) % 2, 3)  # flat: the constraints' gradients depend
+    start[3:] += 0.1 * (np.arange(21.0) % 5)
+    result = tw.minimize(lambda x: 0.0 * x[0], start, equalities=ring)
+    assert result.success and result.violation < 1e-9, result.message
+
+
+def test_a_saddle_of_the_violation_is_no_verdict():
+    # On the axis x = 0 the violation is least at the origin, beside it there are solutions.
+    result = tw.minimize(
+        lambda x: x[1] ** 2, [0.0, 0.5], equalities=lambda x: 1.0 - x[0] ** 2 + x[1] ** 2
+    )
+    assert result.success, result.message
+    np.testing.assert_allclose(np.abs(result.x), [1.0, 0.0], atol=1e-6)
+
+
+def test_equations_with_all_solutions_on_bounds():
+    # Rosenbrock's chain: 1 is the only root, and a lower bound of every other entry.
+    n = 25
+    bounds = [(1.0, 100.0) if k % 2 == 0 else (-100.0, 100.0) for k in range(n)]
+    result = tw.minimize(
+        lambda x: 0.0 * x[0],
+        np.full(n, 3.0),
+        equalities=lambda x: tnp.concatenate([x[:1] - 1.0, 10.0 * (x[1:] - x[:-1] ** 2)]),
+        bounds=bounds,
+    )
+    assert result.success, result.message
+    np.testing.assert_allclose(result.x, 1.0, atol=1e-9)
+
+
+def test_infeasible_is_certain():
+    # The violation is stationary at x₁ = 0 although its column of the Jacobian vanishes there.
+    result = tw.minimize(
+        lambda x: (1.0 - x[0]) ** 2 + x[1] ** 2,
+        [0.5, 0.5],
+        inequalities=lambda x: [x[0] ** 2 + x[1] ** 2 - 1.0, 4.0 - x[0]],
+    )
+    assert result.status is Status.INFEASIBLE
+
+
+def test_what_is_infeasible_is_not_called_unbounded():
+    result = tw.minimize(
+        lambda x: x[0] + x[1], [0.5, 0.5], inequalities=lambda x: [x[0] + 1.0, 1.0 - x[0]]
+    )
+    assert result.status is not Status.UNBOUNDED and not result.success
+
+
+def test_a_narrow_winding_valley():
+    # Between two sine curves that meet at the solution; the objective falls without limit outside.
+    result = tw.minimize(
+        lambda x: x[0],
+        [1.0, 5.0],
+        inequalities=lambda x: [tnp.sin(x[0]) - x[1], x[1] - tnp.sin(x[0]) - 1e-4 * x[0]],
+    )
+    assert result.success, result.message
+    np.testing.assert_allclose(result.x, 0.0, atol=1e-4)

@@ -3,8 +3,7 @@
 L(x) = f(x) + ½ρ‖h(x) + λ/ρ‖² + ½ρ‖max(0, g(x) + ν/ρ)‖² is minimised within the bounds by the
 inner method; then λ ← λ + ρh, ν ← max(0, ν + ρg), and ρ grows where the violation has not
 shrunk. Only gradients of f and products with the constraints' Jacobian are needed: for many
-variables. Where f is half a sum of squares, so is L: the constraints add residuals
-√ρ(h + λ/ρ), √ρ max(0, g + ν/ρ), and Gauss-Newton and Levenberg-Marquardt serve, too.
+variables. Where f is half a sum of squares, so is L (see `penalty`).
 
 M. R. Hestenes (1969), M. J. D. Powell (1969), R. T. Rockafellar (1973); tolerances as in A. R.
 Conn, N. I. M. Gould, Ph. L. Toint, SIAM J. Numer. Anal. 28 (1991) 545-572.
@@ -17,10 +16,11 @@ from collections.abc import Callable
 import numpy as np
 
 from thalweg.errors import OptionError
+from thalweg.optim.constrained.penalty import Penalised, PenalisedSquares, Violation
 from thalweg.optim.constrained.program import gradient_scale
 from thalweg.optim.descent import size_of
-from thalweg.optim.layout import Matrix, Vector, same_point
-from thalweg.optim.problem import Bounds, LeastSquares, Linearisation, Mask, Objective, Problem
+from thalweg.optim.layout import Vector
+from thalweg.optim.problem import Bounds, LeastSquares, Problem
 from thalweg.optim.result import KKT, Iteration, Multipliers, Status
 from thalweg.optim.rules import Rule
 from thalweg.optim.run import Halt, Limits, Point, Run
@@ -35,79 +35,6 @@ NOT_INNER = ("interior-point", "augmented-lagrangian")
 SQUARES = ("lm", "marquardt", "gauss-newton")
 
 Inner = Callable[..., Status]
-
-
-class _Penalised(Objective):
-    """L of the module's formula, with multipliers y over equalities first, then inequalities.
-
-    Constraints are multiplied by `scale`, and so y belongs to the scaled ones.
-    """
-
-    def __init__(self, problem: Problem, y: Vector, rho: float, scale: Vector) -> None:
-        self.problem, self.y, self.rho, self.scale = problem, y, rho, scale
-        self.equal = problem.equality_count
-        self.seen: tuple[Vector, float, Vector] | None = None
-
-    @property
-    def has_hessian(self) -> bool:
-        return self.problem.has_hessian
-
-    def pressed(self, c: Vector) -> Vector:
-        """The multipliers that c implies: y + ρc, not negative for inequalities."""
-        y = self.y + self.rho * self.scale * c
-        y[self.equal :] = np.maximum(y[self.equal :], 0.0)
-        return y
-
-    def value(self, x: Vector) -> float:
-        f, y = self.problem.value(x), self.pressed(self.problem.constraints(x))
-        return f + 0.5 * float(y @ y) / self.rho
-
-    def value_and_gradient(self, x: Vector) -> tuple[float, Vector]:
-        f, g = self.problem.value_and_gradient(x)
-        c = self.problem.constraints(x)
-        self.seen = np.array(x), f, c
-        y = self.pressed(c)
-        return f + 0.5 * float(y @ y) / self.rho, g + self._pulled(x, y)
-
-    def _pulled(self, x: Vector, y: Vector) -> Vector:
-        """Jᵀy."""
-        total, cut, y = np.zeros_like(x), self.equal, self.scale * y
-        for constraint, part in (
-            (self.problem.equalities, y[:cut]),
-            (self.problem.inequalities, y[cut:]),
-        ):
-            if constraint is not None:
-                total = total + constraint.pull(x, part)[1]
-        return total
-
-    def _active(self, x: Vector) -> tuple[Vector, Mask, Matrix]:
-        """The multipliers that hold at x, whose constraints press, and the rows of J of those."""
-        c, jacobian = self.problem.constraint_jacobian(x)
-        y = self.pressed(c)
-        active = (y > 0) | (np.arange(y.size) < self.equal)
-        return y, active, (self.scale[:, None] * jacobian)[active]
-
-    def hessian(self, x: Vector) -> Matrix:
-        y, _, jacobian = self._active(x)
-        curved = self.problem.lagrangian_hessian(x, 1.0, self.scale * y)
-        return curved + self.rho * jacobian.T @ jacobian
-
-    def at(self, x: Vector, measure: float) -> Point:
-        """A point of the inner method as one of the whole problem."""
-        if self.seen is None or not same_point(self.seen[0], x):
-            self.seen = np.array(x), self.problem.value(x), self.problem.constraints(x)
-        _, f, c = self.seen
-        return Point(x, f, measure, self.problem.violation(x, c))
-
-
-class _PenalisedSquares(_Penalised, LeastSquares):
-    """L where f is half a sum of squares: residuals of the constraints are added to those of f."""
-
-    def linearise(self, x: Vector) -> Linearisation:
-        model = self.problem.linearise(x)
-        y, active, jacobian = self._active(x)
-        root = np.sqrt(self.rho)
-        return model.joined(y[active] / root, root * jacobian)
 
 
 def augmented_lagrangian(
@@ -133,8 +60,8 @@ def augmented_lagrangian(
         To begin with: of a problem near by that was solved before; nan where a constraint is new.
     """
     method = _inner_method(problem, inner)
-    kind = _PenalisedSquares if inner in SQUARES else _Penalised
-    tried: list[_Penalised] = []
+    kind = PenalisedSquares if inner in SQUARES else Penalised
+    tried: list[Penalised] = []
     try:
         status = _rounds(problem, x, tol, method, kind, prices, tried)
     except Halt as halt:
@@ -151,9 +78,9 @@ def _rounds(
     x: Vector,
     tol: float,
     method: Inner,
-    kind: type[_Penalised],
+    kind: type[Penalised],
     prices: Multipliers | None,
-    tried: list[_Penalised],
+    tried: list[Penalised],
 ) -> Status:
     """Minimise one L after the other; they are left in `tried`."""
     point, rho, scale = _first(problem, x)
@@ -214,11 +141,11 @@ def _first(problem: Problem, x: Vector) -> tuple[Point, float, Vector]:
 def _cannot_be_met(problem: Problem, x: Vector) -> bool:
     """Whether the violation itself is stationary at x: no direction reduces it."""
     c = problem.constraints(x)
-    violation = _Penalised(problem, np.zeros(c.size), 1.0, np.ones(c.size))
+    violation = Violation(problem, np.ones(c.size))
     pressed = violation.pressed(c)
     if np.max(np.abs(pressed)) <= problem.run.feasible:
         return False
-    slope = problem.bounds.projected_gradient(x, violation._pulled(x, pressed))
+    slope = problem.bounds.projected_gradient(x, violation.pulled(x, pressed))
     return float(np.max(np.abs(slope))) <= 1e-4 * float(np.max(np.abs(pressed)))
 
 
@@ -256,7 +183,7 @@ def _inner_method(problem: Problem, inner: str | Rule | Inner) -> Inner:
 class _Watch:
     """Enters the inner method's iterations among those of the whole run."""
 
-    def __init__(self, problem: Problem, lagrangian: _Penalised) -> None:
+    def __init__(self, problem: Problem, lagrangian: Penalised) -> None:
         self.problem, self.lagrangian = problem, lagrangian
         self.halt: Halt | None = None
 
@@ -273,7 +200,7 @@ class _Watch:
 
 
 def _inner_run(
-    problem: Problem, lagrangian: _Penalised, x: Vector, method: Inner, tol: float
+    problem: Problem, lagrangian: Penalised, x: Vector, method: Inner, tol: float
 ) -> tuple[Vector, Status]:
     """One bounded minimisation, within the limits of the whole."""
     limits = problem.run.limits
@@ -290,7 +217,7 @@ def _inner_run(
     return (x if run.best is None else run.best.x), status
 
 
-def _certify_best(problem: Problem, tried: list[_Penalised]) -> None:
+def _certify_best(problem: Problem, tried: list[Penalised]) -> None:
     """Note the certificate of the point that is handed back, which may not be the last one."""
     best = problem.run.best
     if best is not None and tried:
@@ -298,10 +225,10 @@ def _certify_best(problem: Problem, tried: list[_Penalised]) -> None:
         _measured(problem, tried[-1], best.x, c, tried[-1].pressed(c))
 
 
-def _measured(problem: Problem, lagrangian: _Penalised, x: Vector, c: Vector, y: Vector) -> Point:
+def _measured(problem: Problem, lagrangian: Penalised, x: Vector, c: Vector, y: Vector) -> Point:
     """Stationarity, violation and complementarity, noted as the run's certificate."""
     f, g = problem.objective.value_and_gradient(x)
-    rest = g + lagrangian._pulled(x, y)
+    rest = g + lagrangian.pulled(x, y)
     projected = problem.bounds.projected_gradient(x, rest)
     cut = lagrangian.equal
     y = lagrangian.scale * y

@@ -40,7 +40,7 @@ __all__ = ["ENOUGH", "InteriorPoint", "Outcome"]
 EPS = float(np.finfo(np.float64).eps)
 TAU_MIN = 0.995
 DELTA, S_THETA, S_PHI, ETA_PHI, GAMMA_ALPHA = 1.0, 1.1, 2.3, 1e-8, 0.05
-CORRECTIONS, KAPPA_SOC = 4, 0.99
+CORRECTIONS, KAPPA_SOC, CEILING = 4, 0.99, 1e4
 IDLE, ENOUGH = 15, 100.0  # iterations without progress; times the tolerance, then accepted
 SHORT, SHORT_STEPS = 0.01, 4  # more such steps in a row far from feasible: restoration
 CAUTIOUS = 2  # such steps in a row, after which the Hessian is made steeper
@@ -83,6 +83,8 @@ class InteriorPoint:
         The first barrier parameter.
     update : BarrierUpdate, optional
         How it goes down.
+    ceiling : float
+        So many times the first violation, or one if that is less, no point may violate.
     """
 
     def __init__(
@@ -93,12 +95,13 @@ class InteriorPoint:
         until: Callable[[Iterate], bool] | None = None,
         mu: float = 0.1,
         update: BarrierUpdate | None = None,
+        ceiling: float = CEILING,
     ) -> None:
         self.program, self.tol, self.watch, self.until = program, tol, watch, until
         self.barrier = Barrier(program)
         self.regulariser = Regulariser()
         self.smallest_mu = 0.1 * tol
-        self.mu, self.update = mu, update or Monotone()
+        self.mu, self.update, self.ceiling = mu, update or Monotone(), ceiling
         self.restorations, self.least_violation = 0, np.inf
         self.tiny_steps = 0
         self.short_steps = 0
@@ -113,7 +116,7 @@ class InteriorPoint:
         """Run from a point, which is pushed inside its bounds unless multipliers come with it."""
         it = self._first(w, z, y)
         self.theta_small = 1e-4 * max(1.0, it.theta)
-        self.filter = Filter(1e4 * max(1.0, it.theta))
+        self.filter = Filter(self.ceiling * max(1.0, it.theta))
         while True:
             error = self.barrier.error(it, 0.0)
             if error <= self.tol:

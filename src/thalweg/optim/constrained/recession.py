@@ -2,7 +2,7 @@
 
 Barrier methods approach infinity by steady factors, hundreds of iterations long. Where iterates
 have gone far and the objective keeps falling, the ray through the last ones is followed in
-powers of ten: if the constraints hold on all of it (up to rounding at its size) and the
+powers of ten: if the constraints hold on all of it (up to rounding at their size) and the
 objective passes the bound of `UNBOUNDED_BELOW`, the problem is unbounded.
 """
 
@@ -21,7 +21,7 @@ __all__ = ["Falling"]
 
 STEPS, EVERY = 5, 10  # the ray is taken through points so far apart, and looked at so often
 FAR = 1e4  # relative to where the search began
-ROUNDING = 1e-9  # of the size of a point on the ray
+ROUNDING = 1e-9  # of what a point on the ray adds up to in a constraint
 
 
 class Falling:
@@ -59,7 +59,7 @@ class Falling:
         for exponent in range(40):
             x = point.x + 10.0**exponent * step
             f, violation = self.problem.value(x), self.problem.violation(x)
-            if not f < value or violation > run.feasible + ROUNDING * float(np.max(np.abs(x))):
+            if not f < value or not self._holds(x):
                 return
             value = f
             if violation <= run.feasible:
@@ -67,3 +67,11 @@ class Falling:
             if f < UNBOUNDED_BELOW:
                 run.consider(far)
                 raise Halt(Status.UNBOUNDED)
+
+    def _holds(self, x: Vector) -> bool:
+        """Whether the constraints hold up to rounding."""
+        c, slopes = self.problem.constraint_jacobian(x)
+        c[: self.problem.equality_count] = np.abs(c[: self.problem.equality_count])
+        allowed = self.problem.run.feasible + ROUNDING * (np.abs(slopes) @ np.abs(x))
+        inside = self.problem.bounds.violation(x) <= self.problem.run.feasible
+        return inside and bool(np.all(c <= allowed))

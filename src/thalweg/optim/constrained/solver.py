@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from thalweg.errors import OptionError, suggest
 from thalweg.optim.constrained.barrier import Iterate, inside
 from thalweg.optim.constrained.barrier_update import BARRIER_UPDATES
-from thalweg.optim.constrained.interior_point import ENOUGH, InteriorPoint, Outcome
+from thalweg.optim.constrained.feasibility import least_violation
+from thalweg.optim.constrained.interior_point import CEILING, ENOUGH, InteriorPoint, Outcome
 from thalweg.optim.constrained.program import SlackForm
 from thalweg.optim.constrained.recession import Falling
 from thalweg.optim.layout import Vector
@@ -52,6 +54,10 @@ def interior_point(
 
     Notes
     -----
+    Where no point that holds the constraints is found, least squares look for one, too (see
+    `feasibility`), and it is tried again from there. ``INFEASIBLE`` is said of a point at which
+    both the ℓ₁ norm and the sum of squares of the violations are stationary.
+
     Dense linear algebra: up to about a thousand variables. Linear and quadratic programs need no
     special treatment.
     """
@@ -70,20 +76,72 @@ def interior_point(
     exact = problem.has_hessian if hessian == "auto" else hessian == "exact"
     attempts = [_Attempt(problem, x, tol, u, exact, prices) for u in UPDATES[barrier]]
     in_turn = exact and x.size <= FEW and len(attempts) > 1
+    status = Status.STEP_TOO_SMALL
     for patience in (PATIENCE, None) if in_turn else (None,):
-        for attempt in attempts:
-            attempt.go(patience)
-            if attempt.status is Status.CONVERGED:
-                return Status.CONVERGED
+        if _solved_by(attempts, patience):
+            return Status.CONVERGED
+        status = _reconsidered(problem, x, tol, UPDATES[barrier], exact)
+        if status is Status.CONVERGED or all(a.status is not None for a in attempts):
+            break
+    return status
+
+
+def _solved_by(attempts: Sequence[_Attempt], patience: int | None) -> bool:
+    """One attempt after the other, each for so many iterations or to its end."""
+    for attempt in attempts:
+        attempt.go(patience)
+        if attempt.status is Status.CONVERGED:
+            return True
+    return False
+
+
+def _reconsidered(
+    problem: Problem, x: Vector, tol: float, updates: Sequence[str], exact: bool
+) -> Status:
+    """Once more from a point that holds all constraints; or the certificate that none is near.
+
+    Where none is known, it is looked for from the best point, from the start, and from beside it.
+    """
     best = problem.run.best
-    unmet = best is None or best.violation > problem.run.feasible
-    hopeless = unmet and any(attempt.status is Status.INFEASIBLE for attempt in attempts)
-    return Status.INFEASIBLE if hopeless else Status.STEP_TOO_SMALL
+    if best is None or best.violation <= ENOUGH * tol or not problem.constrained:
+        return Status.STEP_TOO_SMALL
+    beside = np.random.default_rng(0).standard_normal((BESIDE if x.size <= FEW else 0, x.size))
+    certain = False
+    for start in (best.x, x, *(x + beside * np.maximum(1.0, np.abs(x)))):
+        nearest = least_violation(problem, start)
+        if nearest.violation <= ENOUGH * tol and np.isfinite(problem.value(nearest.x)):
+            if _proved(problem, nearest.x, tol, exact):
+                return Status.CONVERGED
+            again = [_Attempt(problem, nearest.x, tol, u, exact, ceiling=LOW) for u in updates]
+            return Status.CONVERGED if _solved_by(again, PATIENCE) else Status.STEP_TOO_SMALL
+        certain = certain or (start is best.x and nearest.stationary)
+    kept = problem.run.best
+    unmet = kept is not None and kept.violation > problem.run.feasible
+    return Status.INFEASIBLE if unmet and certain else Status.STEP_TOO_SMALL
+
+
+def _proved(problem: Problem, x: Vector, tol: float, exact: bool) -> bool:
+    """Whether a point satisfies the optimality conditions with multipliers of its own."""
+    program = SlackForm(problem, x, exact)
+    method = InteriorPoint(program, tol, lambda it, error: None)
+    w = np.maximum(program.start, program.lower)
+    none = np.zeros(program.n)
+    slopes = program.derivatives(w)
+    it = Iterate(w, np.zeros(program.m), none, none, program.values(w), slopes)
+    it, error = method.certified(it, np.inf)
+    if error > ENOUGH * tol:
+        return False
+    point = _point(problem, program, it, error)
+    certify(problem, program, method, it, point)
+    problem.run.conclude(point)
+    return True
 
 
 UPDATES = {"auto": ("monotone", "adaptive"), "monotone": ("monotone",), "adaptive": ("adaptive",)}
 HESSIANS = ("auto", "exact", "learned")
 RESCALINGS = 3
+BESIDE = 4  # points from which a feasible one is looked for when all seems lost
+LOW = 1.0  # the filter's ceiling from there, lest the search leaves as it did before
 FEW, PATIENCE = 100, 300  # of so few variables, so many iterations before it is the other's turn
 
 
@@ -103,10 +161,11 @@ class _Attempt:
         tol: float,
         update: str,
         exact: bool,
-        prices: Multipliers | None,
+        prices: Multipliers | None = None,
+        ceiling: float = CEILING,
     ) -> None:
         self.problem, self.x, self.tol, self.update = problem, x, tol, update
-        self.exact, self.prices = exact, prices
+        self.exact, self.prices, self.ceiling = exact, prices, ceiling
         self.status: Status | None = None
         self.rescalings = 0
         self.method: InteriorPoint | None = None
@@ -159,7 +218,9 @@ class _Attempt:
         if self.method is None:
             self.falling = Falling(problem)
             update = BARRIER_UPDATES[self.update]()
-            self.method = InteriorPoint(program, self.tol, self._watch, update=update)
+            self.method = InteriorPoint(
+                program, self.tol, self._watch, update=update, ceiling=self.ceiling
+            )
         method = self.method
         method.until = lambda it: left is not None and problem.run.nit > left
         if self.it is not None:
