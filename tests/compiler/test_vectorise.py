@@ -48,3 +48,10 @@ def test_other_tiles_are_as_large_as_registers_allow(rule, sizes, level, monkeyp
     nest = update_of(rule, *sizes, monkeypatch, level)
     registers = Target.named(level).registers
     assert math.prod(nest.tiles) > 0.7 * (registers - 4)
+
+
+def test_what_others_read_is_stored_last(monkeypatch):
+    nest = update_of("adam", 64, 128, monkeypatch)
+    names = [store.access.buffer.name for store in nest.stores]
+    assert nest.late == 1 and names[-1] == "state0"  # the weights; before them their moments
+    assert update_of("gd", 64, 128, monkeypatch).late == 0

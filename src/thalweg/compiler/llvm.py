@@ -325,13 +325,20 @@ class NestWriter:
         self.forget()
         horizontal = self.nest.vector is not None and self.nest.vector >= self.count
         width = 1 if horizontal else self.width
+        first_late = len(self.nest.stores) - self.nest.late
+        late: list[tuple[Access, Value, Offsets]] = []
         for start in range(0, len(members), STORED_TOGETHER):
             some = members[start : start + STORED_TOGETHER]
             # All values before any store: a state is changed in place.
             values = [[self.value(s.value, m, width) for m in some] for s in self.nest.stores]
-            for store, row in zip(self.nest.stores, values, strict=True):
+            for number, (store, row) in enumerate(zip(self.nest.stores, values, strict=True)):
                 for member, value in zip(some, row, strict=True):
-                    self.store(store.access, value, member, width)
+                    if number < first_late:
+                        self.store(store.access, value, member, width)
+                    else:
+                        late.append((store.access, value, member))
+        for access, value, member in late:
+            self.store(access, value, member, width)
 
     def store(self, access: Access, value: Value, member: Offsets, width: int) -> None:
         """Put a value, a vector of `width` lanes, where a member of the tile belongs."""

@@ -297,6 +297,8 @@ class Nest:
         unrolled and kept in registers.
     unroll : int
         How many steps of the last reduced axis are unrolled with accumulators of their own.
+    late : int
+        How many of the stores, the last ones, are done at the end of a tile.
     """
 
     axes: tuple[int, ...]
@@ -309,6 +311,7 @@ class Nest:
     turned: int | None = None
     tiles: tuple[int, ...] = ()
     unroll: int = 1
+    late: int = 0
 
     @property
     def running(self) -> bool:

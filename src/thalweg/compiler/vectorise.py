@@ -8,7 +8,8 @@ so that additions need not wait for each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from thalweg.compiler.loops import (
@@ -16,6 +17,7 @@ from thalweg.compiler.loops import (
     PANELS,
     Access,
     Apply,
+    Buffer,
     Expr,
     Load,
     Nest,
@@ -58,7 +60,10 @@ def vectorise(nests: Sequence[Nest], target: Target, unrolled: bool = False) -> 
     unrolled : bool
         Whether all loops will be written out.
     """
+    readers = Counter(buffer for nest in nests for buffer in nest.reads())
     for nest in nests:
+        if _is_update(nest):
+            _read_by_others_last(nest, readers)
         if nest.vector == -1:  # must run one index after the other
             nest.vector = None
             continue
@@ -66,6 +71,12 @@ def vectorise(nests: Sequence[Nest], target: Target, unrolled: bool = False) -> 
         _choose(nest, target)
         if unrolled and nest.reductions and (nest.vector or 0) >= len(nest.axes):
             nest.tiles = _whole(nest.axes, target.registers // 2 // len(nest.reductions))
+
+
+def _read_by_others_last(nest: Nest, readers: Mapping[Buffer, int]) -> None:
+    """Store what only the update itself reads first: it need not wait for other processors."""
+    nest.stores.sort(key=lambda store: readers[store.access.buffer])
+    nest.late = sum(readers[store.access.buffer] > 1 for store in nest.stores)
 
 
 def _collapse(nest: Nest) -> None:
