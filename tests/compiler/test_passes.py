@@ -11,7 +11,6 @@ import thalweg.numpy as tnp
 from thalweg.compiler.decompose import decompose
 from thalweg.compiler.function import NativeGraph
 from thalweg.compiler.fuse import Fusion
-from thalweg.compiler.llvm import segments
 from thalweg.compiler.loops import (
     PANELS,
     Access,
@@ -28,6 +27,7 @@ from thalweg.compiler.loops import (
 )
 from thalweg.compiler.memory import ALIGNMENT, plan_memory
 from thalweg.compiler.merge import merge
+from thalweg.compiler.segments import segments
 from thalweg.compiler.target import Target
 from thalweg.compiler.vectorise import vectorise
 from thalweg.compiler.verify import verify

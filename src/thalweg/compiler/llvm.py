@@ -31,88 +31,23 @@ from thalweg.compiler.loops import (
 )
 from thalweg.compiler.lowering import convert, lower
 from thalweg.compiler.reductions import ReductionWriter
+from thalweg.compiler.segments import Segment, segments
 from thalweg.compiler.turn import is_turnable, transposed
 from thalweg.compiler.whole import Whole
 
 __all__ = ["MANY_NESTS", "NestWriter", "Share", "write_nest"]
 
-LITTLE = 32
-"""The part of an axis that may be run twice so that the code is written once."""
-
 STORED_TOGETHER = 4
 """Members of a tile whose stores are written buffer by buffer: of lines that another core must let
 go of first, several are then on their way at once."""
+
+FAR_BYTES = 1 << 16
+"""Size of what an update changes from which the next tile's part is asked for ahead of time."""
 
 MANY_NESTS = 30
 """Nests from which each is a function of its own."""
 
 Offsets = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A part of an axis that is walked with one tile and one vector width.
-
-    With `last`, steps overlap at the end: none starts after it, and the code is written once.
-    """
-
-    start: int
-    stop: int
-    tile: int
-    width: int
-    last: int | None = None
-
-    @property
-    def step(self) -> int:
-        """How far one iteration goes."""
-        return self.tile * self.width
-
-
-def segments(
-    extent: int,
-    tile: int,
-    width: int,
-    overlap: bool = False,
-    whole: bool = False,
-    even: bool = False,
-) -> list[Segment]:
-    """Cut an axis into parts whose tiles fit evenly, or let the last vectors overlap.
-
-    A `whole` tile is as long as asked for, or one; an `even` number of them can be shared. What
-    is left over is done in narrower vectors.
-
-    Examples
-    --------
-    >>> [(s.start, s.stop, s.tile) for s in segments(29, 14, 1)]
-    [(0, 20, 10), (20, 29, 9)]
-    >>> [(s.start, s.stop, s.tile, s.width) for s in segments(45, 2, 16)]
-    [(0, 32, 2, 16), (32, 40, 1, 8), (40, 44, 1, 4), (44, 45, 1, 1)]
-    >>> [(s.start, s.stop, s.last) for s in segments(45, 2, 16, overlap=True)]
-    [(0, 45, 13)]
-    """
-    if overlap and (width > 1 or whole):
-        tile = min(tile, extent // width)
-        parts = [Segment(0, extent, tile, width, extent - tile * width)]
-    elif whole and width == 1:
-        cut = extent // tile * tile
-        parts = [Segment(0, cut, tile, 1), Segment(cut, extent, 1, 1)]
-    elif width == 1:
-        count = -(-extent // tile)
-        count += even and count % 2
-        large = -(-extent // max(count, 1))
-        if overlap and count > 1 and count * large - extent <= extent // LITTLE:
-            return [Segment(0, extent, large, 1, extent - large)]
-        number = extent - count * (large - 1)
-        cut = number * large
-        parts = [Segment(0, cut, large, 1), Segment(cut, extent, large - 1, 1)]
-    else:
-        done = extent // (tile * width) * tile * width
-        parts = [Segment(0, done, tile, width)]
-        while width:
-            full = extent // width * width
-            parts.append(Segment(done, full, 1, width))
-            done, width = full, width // 2
-    return [p for p in parts if p.stop > p.start]
 
 
 @dataclass(frozen=True)
@@ -224,6 +159,7 @@ class NestWriter:
         self.places = {id(a): self._start(a, bases) for a in accesses}
         self.accesses = {id(a): a for a in accesses}
         self.repeatable = _repeatable(nest)
+        self.far = _far(nest)
 
     def _start(self, access: Access, pointers: Mapping[Buffer, Value]) -> Value:
         pointer = pointers[access.buffer]
@@ -337,8 +273,19 @@ class NestWriter:
                         self.store(store.access, value, member, width)
                     else:
                         late.append((store.access, value, member))
+            self._ask_for_next(some)
         for access, value, member in late:
             self.store(access, value, member, width)
+
+    def _ask_for_next(self, members: Sequence[Offsets]) -> None:
+        """Ask for what the next tile changes: sums over samples have taken its place meanwhile."""
+        axis = self.count - 1
+        if self.nest.vector != axis or self.width != self.nest.width:
+            return
+        step = self.tile[axis] * self.width
+        for access, member in product(self.far, members):
+            following = (*member[:axis], member[axis] + step, *member[axis + 1 :])
+            self.code.prefetch(self._address(access, following, 0))
 
     def store(self, access: Access, value: Value, member: Offsets, width: int) -> None:
         """Put a value, a vector of `width` lanes, where a member of the tile belongs."""
@@ -495,6 +442,14 @@ def _repeatable(nest: Nest) -> bool:
     """Whether an index can be run twice: nothing is changed in place, no store hides another."""
     stores = [s.access.buffer for s in (*nest.inner, *nest.stores)]
     return len(set(stores)) == len(stores) and not set(stores) & nest.reads()
+
+
+def _far(nest: Nest) -> list[Access]:
+    """What an update behind sums over samples changes, if it is large."""
+    if PANELS not in nest.reduced:
+        return []
+    stores = (s.access for s in nest.stores)
+    return [a for a in stores if a.buffer.role == "state" and a.buffer.bytes >= FAR_BYTES]
 
 
 @lru_cache(maxsize=256)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,20 @@ from numpy.typing import NDArray
 
 from thalweg.compiler.loops import Buffer, Nest
 
-__all__ = ["MemoryPlan", "plan_memory", "workspace"]
+__all__ = ["MemoryPlan", "copied", "pitch_of", "plan_memory", "spread", "workspace"]
 
 Array = NDArray[Any]
 ALIGNMENT = 64
+"""Bytes of a cache line."""
+
+ALIASED = 2048
+"""Bytes: of rows that are multiples of it apart, the caches hold but a few at once."""
+
+LONG_ROW = 512
+"""Bytes of a matrix's row from which every row begins at a cache line."""
+
+LITTLE = 1 << 14
+"""Bytes of arrays that are copied as they are."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +113,78 @@ def _rounded(count: int) -> int:
 
 def workspace(size: int) -> Array:
     """Bytes of zeros that begin at a cache line."""
-    room = np.zeros(size + ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % ALIGNMENT
-    return room[start : start + size]
+    return _aligned(np.zeros(size + ALIGNMENT, np.uint8))
+
+
+def _aligned(room: Array) -> Array:
+    """All but a line of some bytes, from the first cache line on."""
+    start = -room.__array_interface__["data"][0] % ALIGNMENT
+    return room[start : start + room.size - ALIGNMENT]
+
+
+def spread(pitch: int, item_bytes: int) -> int:
+    """A distance of rows, in elements, at which they do not displace each other in the caches.
+
+    Examples
+    --------
+    >>> spread(784, 4), spread(1024, 4), spread(512, 8)
+    (784, 1040, 520)
+    """
+    return pitch + (0 if pitch * item_bytes % ALIASED else ALIGNMENT // item_bytes)
+
+
+def pitch_of(shape: Sequence[int], item_bytes: int) -> int:
+    """The distance of a matrix's rows, in elements, or 0 where they follow each other.
+
+    Examples
+    --------
+    >>> pitch_of((300, 300), 4), pitch_of((1024, 1024), 4), pitch_of((64, 64), 4)
+    (304, 1040, 0)
+    """
+    if len(shape) != 2 or shape[0] == 1 or prod(shape) * item_bytes < LITTLE:
+        return 0
+    if shape[1] * item_bytes < LONG_ROW:
+        return 0
+    pitch = spread(_rounded(shape[1] * item_bytes) // item_bytes, item_bytes)
+    return pitch if pitch > shape[1] else 0
+
+
+def copied(arrays: Sequence[Array], dtype: np.dtype[Any]) -> list[Array]:
+    """Copies that native code may change: from a cache line on, with rows `pitch_of` apart.
+
+    Parameters
+    ----------
+    arrays : sequence of array
+    dtype : dtype
+
+    Returns
+    -------
+    list of array
+        In one room, or each by itself where they are small.
+    """
+    if sum(a.size for a in arrays) * dtype.itemsize < LITTLE:
+        return [np.array(a, dtype, order="C") for a in arrays]
+    size, places = _places(tuple(a.shape for a in arrays), dtype.itemsize)
+    room = _aligned(np.empty(size + ALIGNMENT, np.uint8)).view(dtype)
+    copies = []
+    for array, (start, stop, shape, width) in zip(arrays, places, strict=True):
+        copy = room[start:stop].reshape(shape)
+        copies.append(copy[:, :width] if width else copy)
+        copies[-1][...] = array
+    return copies
+
+
+Place = tuple[int, int, tuple[int, ...], int]
+"""Where an array begins and ends, its shape with what is between its rows, and their width."""
+
+
+@lru_cache(maxsize=64)
+def _places(shapes: Sequence[tuple[int, ...]], item_bytes: int) -> tuple[int, list[Place]]:
+    """Bytes of a room for arrays of some shapes, and their places in it, in elements."""
+    places, at = [], 0
+    for shape in shapes:
+        pitch = pitch_of(shape, item_bytes)
+        padded = (shape[0], pitch) if pitch else shape
+        places.append((at, at + prod(padded), padded, shape[1] if pitch else 0))
+        at += _rounded(prod(padded) * item_bytes) // item_bytes
+    return at * item_bytes, places

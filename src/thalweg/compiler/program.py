@@ -36,7 +36,7 @@ from thalweg.compiler.loops import (
     Nest,
     Store,
 )
-from thalweg.compiler.memory import MemoryPlan, plan_memory, workspace
+from thalweg.compiler.memory import MemoryPlan, pitch_of, plan_memory, workspace
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.numbers import Numbers, numbers_first
@@ -116,7 +116,8 @@ class Batches:
     Attributes
     ----------
     state : sequence of array
-        Parameters, then memory; changed in place, contiguous, of the program's dtype.
+        Parameters, then memory; changed in place, of the program's dtype, laid out as
+        `memory.copied` does it or, for a step without numbers, contiguous.
     data : sequence of array
         X, T, weights (of the program's dtype), order and keys (int64, one for each place in
         the order; anything where samples have none), contiguous.
@@ -251,9 +252,7 @@ class BatchProgram:
     def _place(self) -> None:
         """Give what the step is told a buffer: state, samples, numbers, keys."""
         nodes = (*self.step.parameters, *self.step.memory)
-        self.state = [
-            Buffer(f"state{k}", n.shape, self.dtype, "state") for k, n in enumerate(nodes)
-        ]
+        self.state = [self._state(f"state{k}", node.shape) for k, node in enumerate(nodes)]
         buffers = dict(zip(nodes, self.state, strict=True))
         for name, node in (("x", self.x), ("t", self.t), ("w", self.weight)):
             buffers[node] = Buffer(name, (*node.shape, self.lanes), self.dtype, "input", True)
@@ -266,6 +265,10 @@ class BatchProgram:
         self.losses = [Buffer(name, (), self.dtype, "output") for name in ("loss", "price")]
         self.stacks: dict[Buffer, Buffer] = {}
         self.buffers = buffers
+
+    def _state(self, name: str, shape: tuple[int, ...]) -> Buffer:
+        pitch = pitch_of(shape, ITEM_BYTES[self.dtype]) if self.given else 0
+        return Buffer(name, shape, self.dtype, "state", pitch=pitch)
 
     def _lower(self, per_sample: list[Node], late: list[Node], priced: bool) -> list[Nest]:
         self._place()

@@ -27,6 +27,7 @@ from thalweg.compiler.loops import (
     Reduction,
     Store,
 )
+from thalweg.compiler.memory import spread
 from thalweg.compiler.target import Target
 
 __all__ = ["Seen", "is_turnable", "row_of", "transposed", "turn_products", "turn_sums"]
@@ -104,7 +105,8 @@ def row_of(buffer: Buffer, width: int, lanes: int, per_vector: int) -> Buffer:
     per_vector : int
         Rows begin at multiples of so many numbers.
     """
-    pitch = -(-width // per_vector) * per_vector
+    whole = -(-width // per_vector) * per_vector
+    pitch = spread(whole, ITEM_BYTES[buffer.dtype])
     return Buffer(f"{buffer.name}_rows", (lanes, width), buffer.dtype, "temporary", True, pitch)
 
 

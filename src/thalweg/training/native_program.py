@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 import thalweg.numpy as tnp
+from thalweg.compiler.memory import copied
 from thalweg.compiler.pace import Pace
 from thalweg.compiler.program import Batches, BatchProgram, Call, Step
 from thalweg.compiler.target import available_threads
@@ -134,7 +135,7 @@ class NativeProgram:
         batches = batch_count(count, batch_size)
         program, chosen = self._program(batch_size, everything=batches == 1)
         # Copies, which are changed in place: whoever keeps the old state keeps it unchanged.
-        params, memory = (_copied(part, self.dtype) for part in (state.params, state.memory))
+        params, memory = (self._copied(part) for part in (state.params, state.memory))
         arrays = [a for entry in (*params, *memory) for a in entry.values()]
         same = self._is_same(program, orders, batch_size)
         order = _places(orders[:1] if same else orders, len(samples.X)).ravel()
@@ -146,10 +147,16 @@ class NativeProgram:
         sizes = (batch_size, chosen.threads, chosen.block, epochs)
         self._run(program, Batches(arrays, data, losses, *sizes, trail, numbers, same))
         state.step += steps
-        state.params, state.memory = params, memory
+        state.params = [{k: _plain(a) for k, a in entry.items()} for entry in params]
+        state.memory = memory
         values, prices = epoch_means(losses.reshape(epochs, batches, 3))
         state.penalty = float(prices[-1])
         return values
+
+    def _copied(self, entries: Sequence[dict[str, Array]]) -> list[dict[str, Array]]:
+        """As native code wants what it changes."""
+        copies = iter(copied([a for entry in entries for a in entry.values()], self.dtype))
+        return [{k: next(copies) for k in entry} for entry in entries]
 
     def _samples(self, *samples: Array) -> list[Array]:
         """X, T and weights as native code reads them, which cannot see where they end."""
@@ -388,8 +395,9 @@ def _along(sample: Graph) -> Graph:
     return Graph((*leaves, *direction, x, t), tuple(forward(sample.outputs, leaves, direction)))
 
 
-def _copied(entries: Sequence[dict[str, Array]], dtype: np.dtype[Any]) -> list[dict[str, Array]]:
-    return [{k: np.array(a, dtype, order="C") for k, a in entry.items()} for entry in entries]
+def _plain(array: Array) -> Array:
+    """The array with its rows one after the other."""
+    return array if array.flags.c_contiguous else array.copy()
 
 
 def _in_spans(call: Call, count: int, pace: Pace) -> None:
