@@ -148,7 +148,7 @@ class DefiniteSystem:
 
 
 def _finite(solution: Array) -> Array | None:
-    return solution if np.all(np.isfinite(solution)) else None
+    return solution if np.isfinite(solution).all() else None
 
 
 @lru_cache(maxsize=1)
