@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -128,6 +128,23 @@ class Assembly:
             head = f"define internal {type} @{name}({', '.join(map(str, parameters))}) #0 {{"
             self.defined[name] = "\n".join([head, "entry:", *code.lines, f"  ret {result}", "}"])
         return self.emit(type, f"call {type} @{name}({', '.join(map(str, arguments))})")
+
+    def side_by_side(self, bodies: Iterable[Callable[[], object]]) -> None:
+        """Write what bodies write that are alike and independent, a line of each in turn.
+
+        Where each is a long chain of instructions that wait for each other, a processor, which
+        looks ahead by some tens of instructions, so finds some that need not wait.
+        """
+        begin, parts = len(self.lines), []
+        for body in bodies:
+            body()
+            parts.append(self.lines[begin:])
+            del self.lines[begin:]
+        parts = [part for part in parts if part]
+        branches = any(line.endswith(":") for part in parts for line in part)
+        alike = len({len(part) for part in parts}) == 1 and not branches
+        for group in zip(*parts, strict=True) if alike else parts:
+            self.lines += group
 
     def loop(
         self,

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from operator import itemgetter
 from typing import Any
 
 from thalweg.compiler.assembly import Assembly, Value, llvm_type
+from thalweg.compiler.elementary import ELEMENTARY
 from thalweg.compiler.loops import (
     PANELS,
     Access,
@@ -266,7 +267,7 @@ class NestWriter:
         for start in range(0, len(members), STORED_TOGETHER):
             some = members[start : start + STORED_TOGETHER]
             # All values before any store: a state is changed in place.
-            values = [[self.value(s.value, m, width) for m in some] for s in self.nest.stores]
+            values = [self._values(s.value, some, width) for s in self.nest.stores]
             for number, (store, row) in enumerate(zip(self.nest.stores, values, strict=True)):
                 for member, value in zip(some, row, strict=True):
                     if number < first_late:
@@ -333,6 +334,15 @@ class NestWriter:
             for part in self._order(expr, width):
                 self._part(part, member, width)
         return self.memo[key]
+
+    def _values(self, expr: Expr, members: Sequence[Offsets], width: int) -> list[Value]:
+        """Write what is needed of an expression at several members; long functions in turn."""
+        for part in self._order(expr, width):
+            if isinstance(part, Apply) and part.op in ELEMENTARY and not self._invariant(part):
+                for operand, member in product(part.args, members):
+                    self.value(operand, member, width)
+                self.code.side_by_side(partial(self._part, part, m, width) for m in members)
+        return [self.value(expr, member, width) for member in members]
 
     def _order(self, expr: Expr, width: int) -> Sequence[Expr]:
         """What has to be written for an expression, operands first."""

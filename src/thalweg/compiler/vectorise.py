@@ -26,6 +26,7 @@ from thalweg.compiler.loops import (
     postorder,
     rebuilt,
 )
+from thalweg.compiler.segments import LITTLE
 from thalweg.compiler.target import Target
 from thalweg.compiler.turn import is_turnable
 
@@ -257,15 +258,20 @@ def _whole(axes: Sequence[int], most: int) -> tuple[int, ...]:
 
 
 def _even(most: int, extent: int) -> int:
-    """The largest tile, or a little smaller one that needs no second kind of tile at the end.
+    """The largest tile, or a smaller one that needs no second kind of tile at the end.
+
+    One tile more is better than rows that are computed twice.
 
     Examples
     --------
-    >>> _even(14, 784), _even(14, 60), _even(14, 128), _even(14, 10)
-    (14, 12, 14, 10)
+    >>> _even(14, 784), _even(14, 60), _even(14, 128), _even(14, 10), _even(14, 32)
+    (14, 12, 14, 10, 8)
     """
     if extent <= most:
         return extent
+    count = -(-extent // most)
+    if 0 < -extent % count <= extent // LITTLE and extent % (count + 1) == 0:
+        return extent // (count + 1)
     return next((t for t in range(most, most * 5 // 6, -1) if extent % t == 0), most)
 
 
