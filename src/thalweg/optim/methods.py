@@ -9,6 +9,7 @@ name                        when to use it
 ``cg``, ``cg-fr`` ...       many parameters, least memory (``cg`` is Hager-Zhang's)
 ``scg``                     Møller's scaled conjugate gradient: no line search
 ``newton``                  exact Hessian, trust region: few parameters, hard functions
+                            (``newton-line`` has a turn where it takes long)
 ``newton-line``             exact Hessian, modified LDLᵀ, line search
 ``newton-dogleg``           exact Hessian, dogleg
 ``newton-cg``               Hessian products only: many parameters, curvature matters
@@ -46,6 +47,7 @@ from thalweg.optim.search.line import LineSearch, armijo
 from thalweg.optim.search.trust import Subproblem, dogleg, more_sorensen, steihaug
 from thalweg.optim.search.wolfe import near_exact, strong_wolfe
 from thalweg.optim.trust_region import Model, exact_model, product_model, trust
+from thalweg.optim.turns import in_turn
 
 __all__ = [
     "METHODS",
@@ -94,12 +96,27 @@ class LineSearchMethod:
 
 @dataclass(frozen=True)
 class TrustRegionMethod:
-    """A model of the objective, and the solver of its trust-region subproblem."""
+    """A model of the objective, and the solver of its trust-region subproblem.
+
+    Parameters
+    ----------
+    model : callable
+    subproblem : callable
+    otherwise : callable, optional
+        The method that takes a turn where this one takes long (see `in_turn`).
+    """
 
     model: Model
     subproblem: Subproblem
+    otherwise: Method | None = None
 
     def __call__(self, problem: Problem, x: Vector, tol: float) -> Status:
+        if self.otherwise is None:
+            return self.alone(problem, x, tol)
+        return in_turn(self.alone, self.otherwise, problem, x, tol)
+
+    def alone(self, problem: Problem, x: Vector, tol: float) -> Status:
+        """Without a turn for the other."""
         return trust(problem, x, self.model, self.subproblem, tol)
 
 
@@ -129,6 +146,8 @@ def _lbfgs(problem: Problem, memory: int = 20) -> Direction:
     return LBFGS(memory)
 
 
+_NEWTON_LINE = LineSearchMethod(lambda problem: ModifiedNewton(problem.hessian), "wolfe")
+
 METHODS: dict[str, Method] = {
     "gd": LineSearchMethod(lambda problem: Steepest(), "hager-zhang"),
     "bfgs": LineSearchMethod(lambda problem: BFGS(), "wolfe"),
@@ -140,9 +159,9 @@ METHODS: dict[str, Method] = {
     "cg-dy": _conjugate("dy"),
     "cg-hz": _conjugate("hz"),
     "scg": scaled_conjugate_gradient,
-    "newton": TrustRegionMethod(exact_model, more_sorensen),
+    "newton": TrustRegionMethod(exact_model, more_sorensen, _NEWTON_LINE),
     "newton-dogleg": TrustRegionMethod(exact_model, dogleg),
-    "newton-line": LineSearchMethod(lambda problem: ModifiedNewton(problem.hessian), "wolfe"),
+    "newton-line": _NEWTON_LINE,
     "newton-cg": TrustRegionMethod(product_model, steihaug),
     "lm": levenberg_marquardt,
     "marquardt": marquardt,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from thalweg.optim.descent import begin, largest, small_enough
+from thalweg.optim.direction.saddle import loose, lowest_along
 from thalweg.optim.layout import Vector, norm
 from thalweg.optim.problem import Bounds, Mask, Problem
 from thalweg.optim.result import Status
@@ -48,7 +49,7 @@ def trust(
     is accepted if it lowers the gradient.
     """
     here, bounds = begin(problem, x), problem.bounds
-    radius = max(1.0, 0.1 * norm(here.x))
+    radius = _first_radius(here.x)
     model: Quadratic | None = None
     while True:
         projected = bounds.projected_gradient(here.x, here.gradient)
@@ -59,8 +60,12 @@ def trust(
             model = model_of(problem, here)
         ended = small_enough(projected, here.x, measure, here.value, tol)
         if ended and not _saddle(model, free):
-            problem.run.conclude(point)
-            return Status.CONVERGED
+            beside = _off_bounds(problem, here, model, free)
+            if beside is None:
+                problem.run.conclude(point)
+                return Status.CONVERGED
+            here, model, radius = beside, None, _first_radius(beside.x)
+            continue
         problem.run.iterate(point)
         there, ratio, length = None, 0.0, radius
         while there is None:
@@ -77,6 +82,26 @@ def trust(
         elif ratio > 0.75 and length > 0.8 * radius:
             radius = min(2.5 * radius, 1e20)
         here, model = there, None
+
+
+def _first_radius(x: Vector) -> float:
+    """The region in which the model is believed at first."""
+    return max(1.0, 0.1 * norm(x))
+
+
+def _off_bounds(problem: Problem, here: Trial, model: Quadratic, free: Mask) -> Trial | None:
+    """A lower point, where entries rest at bounds that nothing presses them to: a saddle point."""
+    entries = loose(problem.bounds, here.x, here.gradient)
+    if model.matrix is None or np.array_equal(entries, free) or not _saddle(model, entries):
+        return None
+    along = np.zeros_like(here.x)
+    along[entries] = np.linalg.eigh(model.matrix[np.ix_(entries, entries)])[1][:, 0]
+    x = lowest_along(problem, here.x, along, entries)
+    if x is None:
+        return None
+    value, gradient = problem.value_and_gradient(x)
+    there = Trial(0.0, value, 0.0, x, gradient)
+    return there if there.finite else None
 
 
 def _saddle(model: Quadratic, free: Mask) -> bool:

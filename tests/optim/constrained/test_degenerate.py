@@ -135,7 +135,7 @@ def test_both_barrier_updates_take_turns_and_go_on_where_they_were(patience, mon
 
 
 def ring(x):
-    """Eight atoms: neighbours at distance one, next neighbours at 8/3 squared, as in cyclooctane."""
+    """Eight atoms: neighbours at distance 1, next ones at √(8/3), as in cyclooctane."""
     v = x.reshape((8, 3))
     turned = [tnp.concatenate([v[k:], v[:k]]) for k in (1, 2)]
     return [tnp.sum((v - turned[0]) ** 2, axis=1) - 1.0,

@@ -25,7 +25,7 @@ from thalweg.optim.direction.gauss_newton import Orthogonal
 from thalweg.optim.layout import Matrix, Vector
 from thalweg.optim.problem import Bounds, Linearisation, Mask, Problem
 
-__all__ = ["beside_saddle"]
+__all__ = ["beside_saddle", "loose", "lowest_along"]
 
 DEPENDENT = 1e-6  # singular values of the column-scaled J below this, relative to the largest
 NEGATIVE = 1e-8  # eigenvalues of the scaled Hessian below minus this are no rounding
@@ -44,7 +44,7 @@ def beside_saddle(problem: Problem, x: Vector, model: Linearisation) -> Vector |
     model : Linearisation
         At x. Where the Jacobian is not known entry by entry, nothing is looked for.
     """
-    free = _loose(problem.bounds, x, model.gradient)
+    free = loose(problem.bounds, x, model.gradient)
     if not isinstance(model, Orthogonal) or not free.any() or not 0.0 < model.cost < np.inf:
         return None
     norms = model.column_norms
@@ -59,10 +59,10 @@ def beside_saddle(problem: Problem, x: Vector, model: Linearisation) -> Vector |
         return None
     along = np.zeros_like(x)
     along[free] = basis[:, 0]
-    return _lowest(problem, x, along / scale, free)
+    return lowest_along(problem, x, along / scale, free)
 
 
-def _loose(bounds: Bounds, x: Vector, gradient: Vector) -> Mask:
+def loose(bounds: Bounds, x: Vector, gradient: Vector) -> Mask:
     """Entries that no bound holds, or one that nothing presses them to."""
     pressed = ((x <= bounds.lower) & (gradient > 0)) | ((x >= bounds.upper) & (gradient < 0))
     return np.asarray(~pressed & (bounds.lower < bounds.upper))
@@ -77,12 +77,13 @@ def _dependent(jacobian: Matrix) -> bool:
     return bool(values[-1] <= DEPENDENT * values[0])
 
 
-def _lowest(problem: Problem, x: Vector, along: Vector, free: Mask) -> Vector | None:
+def lowest_along(problem: Problem, x: Vector, along: Vector, free: Mask) -> Vector | None:
     """The lowest of a few points to either side of x."""
     least = SMALL * float(np.max(np.abs(x[free]))) or 1.0  # of entries at zero, and if all are
     sizes = np.abs(along[free]) / np.maximum(np.abs(x[free]), least)
     step = along / max(float(np.max(sizes)), 1e-300)
-    best, cost = None, (1.0 - LOWER) * problem.value(x)
+    cost = problem.value(x)
+    best, cost = None, cost - LOWER * abs(cost)
     for k in range(HALVINGS):
         for side in (step, -step):
             there = problem.bounds.project(x + 0.5**k * side)
