@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from thalweg.compiler.pace import Pace
 from thalweg.nn.losses import loss
 from thalweg.nn.network import dense_network, flat
 from thalweg.nn.objective import NetworkObjective, Penalty
 from thalweg.optim.rules import GD
+from thalweg.training import native_plan
 from thalweg.training.batches import Samples
 from thalweg.training.native_program import NativeProgram
 from thalweg.training.native_sums import NativeLosses, NativeSums
@@ -42,6 +44,24 @@ def test_losses_are_the_programs_to_the_bit(size, monkeypatch):
     for seed in range(3):
         params = NET.initial(seed)
         assert losses(flat(params)) == program.loss(params, *SAMPLES)
+
+
+@pytest.mark.parametrize(("cache_bytes", "halves"), [(1 << 20, 0), (1 << 20, 2), (4000, 2)])
+def test_rows_that_are_kept_serve_any_number_of_threads(cache_bytes, halves, monkeypatch):
+    for name, value in {"WORK_PER_THREAD": 1.0, "WEIGHTS_PER_VALUE": 0}.items():
+        monkeypatch.setattr(native_plan, name, value)
+    monkeypatch.setattr(native_plan, "CACHE_BYTES", cache_bytes)
+    monkeypatch.setattr(native_plan, "HALVES", halves)
+    program = NativeProgram(NetworkObjective(NET, loss("cross_entropy")), GD(), threads=2)
+    sums, losses = NativeSums(program, SAMPLES), NativeLosses(program, SAMPLES)
+    x = flat(NET.initial(0))
+    for threads in (2, 2, 1, 2, 1, 1):
+        monkeypatch.setattr(Pace, "threads", threads)
+        value, gradient = sums(x)
+        anew, slopes = NativeSums(program, SAMPLES)(x)
+        assert value == anew
+        assert np.array_equal(gradient, slopes)
+        assert losses(x) == NativeLosses(program, SAMPLES)(x)
 
 
 @pytest.mark.parametrize("penalty", [Penalty(l2=0.3), Penalty(l1=0.1, l2=0.2, shared=True)])

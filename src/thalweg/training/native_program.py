@@ -316,7 +316,7 @@ class NativeProgram:
         state : sequence of array
             Parameters, and the sums that are added to; of this program's dtype, contiguous.
         samples : Samples
-            At least one.
+            At least one. They must stay as they are: they may be read but once.
 
         Returns
         -------
@@ -351,7 +351,8 @@ class NativeProgram:
         data += [np.arange(count), np.zeros(1, np.int64)]
         losses = np.zeros((batch_count(count, size), 3), self.dtype)
         program, chosen = self._program(size, what, everything)
-        batches = Batches(state, data, losses, size, chosen.threads, chosen.block)
+        same = len(losses) == 1 and program.keeps(size)
+        batches = Batches(state, data, losses, size, chosen.threads, chosen.block, same=same)
         call, pace, spans = program.prepared(batches), self._pace(program, batches), len(losses)
         return lambda: _in_spans(call, spans, pace), losses
 
