@@ -185,18 +185,22 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
         """Enter the losses of all three parts, in the target's own unit."""
         record = self.tr_
         Y = self.target_scaling_.undo(np.asarray(self.network_(params, X)))
+        with np.errstate(all="ignore"):
+            each = np.asarray(loss.sample(Y, T))
         perf, vperf, tperf = (
-            self._perf(loss, Y[rows], T[rows]) if len(rows) else math.nan
+            self._perf(loss, each[rows].mean(), T) if len(rows) else math.nan
             for rows in (record.train_ind, record.val_ind, record.test_ind)
         )
-        past = [row["vperf"] for row in record.rows]
-        fails = len(past) - int(np.argmin([*past, vperf])) if past and vperf == vperf else 0
+        number, fails = len(record.rows), 0
+        if number and vperf == vperf:
+            waited = 1 + int(record.rows[-1]["val_fail"])
+            fails = 0 if vperf < record.rows[number - waited]["vperf"] else waited
         losses = {"perf": perf, "vperf": vperf, "tperf": tperf}
-        record.add(epoch=len(past), val_fail=fails, **losses, **figures)
+        record.add(epoch=number, val_fail=fails, **losses, **figures)
 
-    def _perf(self, loss: Loss, Y: Array, T: Array) -> float:
-        with np.errstate(all="ignore"):
-            return float(loss(Y, T)) / (T.shape[1] if loss is mse else 1)
+    def _perf(self, loss: Loss, mean: Any, T: Array) -> float:
+        """A mean loss over rows as MATLAB has it: of squares over outputs, too."""
+        return float(mean) / (T.shape[1] if loss is mse else 1)
 
     def _keep(self, params: Params) -> None:
         self.params_ = params
@@ -226,8 +230,9 @@ class _Preset(Shown, BaseEstimator):  # type: ignore[misc]
         float
             Mean squared error over rows and outputs; for classes the mean cross entropy.
         """
-        Y = self._outputs(X)
-        return self._perf(self._output()[1], Y, self._encoded(np.asarray(y)))
+        Y, loss, T = self._outputs(X), self._output()[1], self._encoded(np.asarray(y))
+        with np.errstate(all="ignore"):
+            return self._perf(loss, loss(Y, T), T)
 
 
 class fitnet(RegressorMixin, _Preset):  # type: ignore[misc]

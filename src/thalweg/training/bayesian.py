@@ -224,6 +224,10 @@ class BayesianRegularisation:
         """The weighted mean loss at some parameters."""
         return self.descent.loss(params, X, T, weights)
 
+    def gradient_norm(self, state: ProgramState) -> float:
+        """That of the mean loss where training stands."""
+        return self.descent.gradient_norm(state)
+
     def loss_over(self, samples: Samples) -> Callable[[Array], float]:
         """The same over samples, as a function of one vector of all parameters."""
         return self.descent.loss_over(samples)

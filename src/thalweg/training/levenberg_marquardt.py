@@ -216,6 +216,11 @@ class LevenbergMarquardt:
         """The weighted mean loss at some parameters, without the penalty."""
         return self.inner.loss(params, X, T, weights)
 
+    def gradient_norm(self, state: ProgramState) -> float:
+        """That of the objective where training stands, known from the model of the next step."""
+        assert isinstance(state, LevenbergState)
+        return _norm(self.model(state).gradient)
+
     def loss_over(self, samples: Samples) -> Callable[[Array], float]:
         """The same over samples, as a function of one vector of all parameters."""
         inner, objective = self.inner, self.task.objective
