@@ -34,6 +34,16 @@ def test_not_finite_at_the_start(method):
     assert "start" in result.message
 
 
+@pytest.mark.parametrize("method", [*DESCENT, "interior-point"])
+def test_a_start_on_a_bound_where_the_objective_ends(method):
+    result = tw.minimize(
+        lambda x: tnp.sum(x * tnp.log(x)) + (x[1] - 1.0) ** 2, [0.0, 0.0], method,
+        bounds=[(0, None), (0, 3)],
+    )  # fmt: skip
+    assert result.success, result.message
+    np.testing.assert_allclose(result.x[0], np.exp(-1.0), rtol=1e-5)
+
+
 def test_a_function_that_turns_to_nan_for_good_keeps_the_best_point():
     calls = []
 

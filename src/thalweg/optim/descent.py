@@ -25,6 +25,8 @@ DEEP = 1e4
 def begin(problem: Problem, x: Vector) -> Trial:
     """Value and gradient at the start, which is moved inside the bounds.
 
+    Where they are not finite on a bound, where logarithms and roots end, it is moved off it.
+
     Raises
     ------
     Halt
@@ -32,6 +34,9 @@ def begin(problem: Problem, x: Vector) -> Trial:
     """
     x = problem.bounds.project(np.array(x, dtype=np.float64))
     value, gradient = problem.value_and_gradient(x)
+    if problem.bounds.any and not (np.isfinite(value) and np.all(np.isfinite(gradient))):
+        x = problem.bounds.inside(x)
+        value, gradient = problem.value_and_gradient(x)
     if not np.isfinite(value) or not np.all(np.isfinite(gradient)):
         problem.run.consider(Point(x, value))
         if np.isfinite(value):

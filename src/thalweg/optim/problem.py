@@ -91,6 +91,20 @@ class Bounds:
         """The nearest point within the bounds."""
         return np.clip(x, self.lower, self.upper) if self.any else x
 
+    def inside(self, x: Vector, push: float = 1e-2) -> Vector:
+        """The nearest point that keeps off the bounds, by `push` relative to bound and width."""
+        lower, upper = self.lower, self.upper
+        with np.errstate(invalid="ignore"):
+            width = np.where(np.isfinite(upper - lower), push * (upper - lower), np.inf)
+            low, high = (
+                np.minimum(push * np.maximum(1.0, np.abs(b)), width) for b in (lower, upper)
+            )
+            return np.clip(
+                x,
+                np.where(np.isfinite(lower), lower + low, -np.inf),
+                np.where(np.isfinite(upper), upper - high, np.inf),
+            )
+
     def free(self, x: Vector, gradient: Vector) -> Mask:
         """Entries that may move along the negative gradient: not held by a bound."""
         if not self.any:

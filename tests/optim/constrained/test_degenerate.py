@@ -198,3 +198,14 @@ def test_a_narrow_winding_valley():
     )
     assert result.success, result.message
     np.testing.assert_allclose(result.x, 0.0, atol=1e-4)
+
+
+def test_constraints_that_are_infinitely_steep_at_the_start():
+    result = tw.minimize(
+        lambda x: x[0] + x[1],
+        [0.0, 0.0],
+        equalities=lambda x: tnp.sqrt(x[0]) + tnp.sqrt(x[1]) - 2.0,
+        bounds=[(0, None)] * 2,
+    )
+    assert result.success, result.message
+    np.testing.assert_allclose(result.x, 1.0, atol=1e-6)

@@ -13,6 +13,7 @@ import numpy as np
 
 from thalweg.optim.constrained.program import Derivatives, Program, Values
 from thalweg.optim.layout import Vector
+from thalweg.optim.problem import Bounds
 
 __all__ = ["Barrier", "Iterate", "Step", "inside", "least_squares_multipliers"]
 
@@ -163,20 +164,7 @@ def inside(program: Program, w: Vector, push: float = 1e-2) -> Vector:
     --------
     A start at a bound, or outside, comes to lie strictly between them.
     """
-    lower, upper = program.lower, program.upper
-    with np.errstate(invalid="ignore"):
-        width = np.where(np.isfinite(upper - lower), upper - lower, np.inf)
-        low = np.where(
-            np.isfinite(lower),
-            lower + np.minimum(push * np.maximum(1.0, np.abs(lower)), push * width),
-            -np.inf,
-        )
-        high = np.where(
-            np.isfinite(upper),
-            upper - np.minimum(push * np.maximum(1.0, np.abs(upper)), push * width),
-            np.inf,
-        )
-    return np.clip(w, low, high)
+    return Bounds(program.lower, program.upper).inside(w, push)
 
 
 def least_squares_multipliers(

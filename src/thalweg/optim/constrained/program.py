@@ -119,7 +119,11 @@ class SlackForm(Program):
         self.moving = bounds.lower < bounds.upper
         self.dense = int(np.sum(self.moving))
         self.equal = problem.equality_count
-        f, g, c, jacobian = self._raw(self.base)
+        raw = self._raw(self.base)
+        if not all(np.all(np.isfinite(part)) for part in raw):
+            self.base = bounds.inside(self.base)  # logarithms and roots end at bounds
+            raw = self._raw(self.base)
+        f, g, c, jacobian = raw
         if not (np.isfinite(f) and np.all(np.isfinite(g)) and np.all(np.isfinite(c))):
             problem.run.consider(Point(self.base, f, violation=problem.violation(self.base, c)))
             raise Halt(
