@@ -1,6 +1,6 @@
 """LAPACK as SciPy has it, without the rest of `scipy.linalg`.
 
-That package takes fifty times as long to load as the routines, half of the time that a small
+That package takes forty times as long to load as the routines, half of the time that a small
 problem takes from the start of Python to its solution. Where they are not found by themselves, or
 the package is there already, they come from it.
 
