@@ -147,7 +147,7 @@ class Progress:
         self.count = code.emit("ptr", "alloca i64, align 8", "x")
         self.of_two = of_two
         self.plans = [waits(pieces, alone) for alone in ((True, False) if of_two else (False,))]
-        self.length, self.at = len(pieces), 0
+        self.pieces, self.length, self.at = pieces, len(pieces), 0
         wanted = {piece for plan in self.plans for piece in plan if piece is not None}
         self.said = {piece % self.length for piece in wanted}
 
@@ -163,6 +163,7 @@ class Progress:
     @contextmanager
     def around(self, nest: Nest | None = None) -> Iterator[None]:
         """Inside, the next piece is written: before it threads wait, after it they say so."""
+        assert nest is None or nest.reads() == self.pieces[self.at].reads
         now = self._times_said(self.at)
         found = [(plan[self.at], self.threads) for plan in self.plans]
         backs = [
