@@ -55,8 +55,8 @@ def interior_point(
     Notes
     -----
     Where no point that holds the constraints is found, least squares look for one, too (see
-    `feasibility`), and it is tried again from there. ``INFEASIBLE`` is said of a point at which
-    both the ℓ₁ norm and the sum of squares of the violations are stationary.
+    `feasibility`), and it is tried again from there. ``INFEASIBLE`` is said only where they end at
+    a point at which the sum of squared violations is stationary, and not zero.
 
     Dense linear algebra: up to about a thousand variables. Linear and quadratic programs need no
     special treatment.
