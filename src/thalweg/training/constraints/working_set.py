@@ -21,6 +21,7 @@ from thalweg.optim.functions import Smooth
 from thalweg.optim.result import Multipliers
 from thalweg.training.constraints.bound import HELD, Condition, ConstraintSet
 from thalweg.training.constraints.climbing import climbed
+from thalweg.training.constraints.enclosure import Enclosure
 from thalweg.training.constraints.pointwise import Stack
 
 __all__ = ["FINAL", "LOOKED", "Spot", "WorkingSet"]
@@ -31,8 +32,11 @@ Matrix = NDArray[np.float64]
 FIRST, MOST_FIRST, LOOKED, FINAL = 32, 128, 2048, 16384
 """Points at the start for each input, and the most of them; looked at in each round, and before a
 solution is accepted."""
-CLIMBS, ADDED, MANY = 24, 16, 300
-"""Points climbed from, points added in a round, and points that are too many, for a region."""
+CLIMBS, EVERY = 24, 32
+"""How many of the worst points are climbed from, and which part of all: the summits of narrow
+peaks lie above what is seen of them, often also above what is seen of broad ones."""
+ADDED, MANY = 16, 300
+"""Points added in a round, and points that are too many, for a region."""
 BEGUN, JOINED, IN_ALL, FEW = 512, 128, 2400, 16
 """The first points, those added in a round and those that are too many, for all regions together;
 and how many each may have at least."""
@@ -60,6 +64,8 @@ class Spot:
         Where it has seen one.
     looked_at : int
         At how many points.
+    begun : bool
+        Whether the first points were spread.
     """
 
     condition: Condition
@@ -68,6 +74,7 @@ class Spot:
     worst: float = 0.0
     violated_at: Matrix = field(default_factory=lambda: np.zeros((0, 0)))
     looked_at: int = 0
+    begun: bool = False
 
     def __post_init__(self) -> None:
         self.prices = np.full(len(self.points), np.nan)
@@ -81,6 +88,11 @@ class Spot:
         """Take in points."""
         self.points = np.concatenate([self.points, points])
         self.prices = np.concatenate([self.prices, np.full(len(points), np.nan)])
+
+    def highest(self, theta: Vector, X: Matrix) -> Matrix:
+        """Some of the points that violate most, no two of them close together."""
+        assert self.condition.region is not None
+        return self.condition.region.distinct(X, self.condition.excess(theta, X), CLIMBS)
 
     def thin(self, theta: Vector, share: int) -> None:
         """Forget points far from being active once there are many, or more than its share."""
@@ -100,12 +112,15 @@ class WorkingSet:
     Attributes
     ----------
     spots : list of Spot
+    enclosure : Enclosure or None
+        What a solver is given beside the points.
     """
 
     def __init__(self, constraints: ConstraintSet) -> None:
         self.constraints = constraints
         self.spots = [Spot(c, c.points) for c in constraints.conditions]
         self.own = [np.full(function.m, np.nan) for _, function, _ in constraints.customs]
+        self.enclosure: Enclosure | None = None
         self.bounds = np.full((2, len(constraints.lower)), np.nan)
 
     @property
@@ -137,6 +152,8 @@ class WorkingSet:
                 sides[spot.condition.sign == 0].append(one)
         for _, function, equal in self.constraints.customs:
             sides[equal].append(function)
+        if self.enclosure is not None:
+            sides[False].append(self.enclosure)
         equal_ones, unequal = (Stack(sides[key]) if sides[key] else None for key in (True, False))
         return equal_ones, unequal
 
@@ -150,6 +167,8 @@ class WorkingSet:
         for number, (_, _, equality) in enumerate(self.constraints.customs):
             if equality == equal:
                 found.append((self.own, number))
+        if self.enclosure is not None and not equal:
+            found.append(([self.enclosure.prices], 0))
         return found
 
     def prices(self) -> Multipliers:
@@ -173,16 +192,24 @@ class WorkingSet:
 
     # -- between the points -----------------------------------------------------------------------
     def begin(self, left_out: Sequence[Condition] = ()) -> None:
-        """Spread the first points over every region that has none, but for some."""
+        """Spread the first points over every region that has had none, but for some."""
         for number, spot in enumerate(self.spots):
             region = spot.condition.region
-            if region is not None and not len(spot.points) and spot.condition not in left_out:
+            if region is not None and not spot.begun and spot.condition not in left_out:
+                spot.begun = True
                 count = min(MOST_FIRST, FIRST * (1 + len(region.moving)), self._share(BEGUN, FEW))
                 spot.join(np.unique(region.spread(count, 0.5 + 0.1 * number), axis=0))
 
     def _share(self, whole: int, least: int) -> int:
         """What every region gets of a number of points."""
         return max(least, whole // max(1, self.regions))
+
+    def learn(self, theta: Vector) -> None:
+        """Let the enclosure know what the last look, at these weights, has seen."""
+        if self.enclosure is not None:
+            worst = {id(spot.condition): spot.worst for spot in self.spots}
+            seen = np.array([worst[id(one)] for one in self.enclosure.conditions])
+            self.enclosure.learn(theta, seen)
 
     def forget_bounds(self) -> None:
         """Forget the multipliers of bounds, which are others from now on."""
@@ -208,8 +235,10 @@ class WorkingSet:
                 return False
         return all(v <= slack for _, v in self.constraints.custom_violations(theta))
 
-    def look(self, theta: Vector, count: int, number: int) -> bool:
+    def look(self, theta: Vector, count: int, number: int, apart: Sequence[Condition] = ()) -> bool:
         """Look at so many points and climb from the worst; what violates joins the set.
+
+        What violates some conditions that are held apart, by other means, does not.
 
         Returns whether nothing did. Looks of other numbers see other points.
         """
@@ -221,6 +250,7 @@ class WorkingSet:
             spot.violated_at = X[bad]
             if bad.any():
                 clean = False
+            if bad.any() and spot.condition not in apart:
                 spot.thin(theta, self._share(IN_ALL, 2 * FEW))
                 assert spot.condition.region is not None
                 most = min(ADDED, self._share(JOINED, 4))
@@ -230,13 +260,18 @@ class WorkingSet:
     def _seen(self, theta: Vector, count: int, number: int) -> list[tuple[Matrix, Vector]]:
         """For each spot points of its region, maxima near the worst, and how much they violate."""
         spots, looked, starts = list(self._everywhere), [], []
+        final = count == FINAL
         for spot in spots:
             region = spot.condition.region
             assert region is not None
             X = np.concatenate([region.spread(count, _shift(number)), spot.points])
             looked.append((X, spot.condition.excess(theta, X)))
-            starts.append(region.distinct(*looked[-1], CLIMBS))
-        tops = self._tops(theta, spots, starts, count == FINAL)
+            worst = region.distinct(*looked[-1], CLIMBS)
+            starts.append(np.concatenate([worst, X[:count:EVERY]]))
+        tops = self._tops(theta, spots, starts, False)
+        if final:
+            pairs = zip(spots, tops, strict=True)
+            tops = self._tops(theta, spots, [s.highest(theta, top) for s, top in pairs], True)
         found = []
         for spot, top, (X, values) in zip(spots, tops, looked, strict=True):
             own = spot.condition.excess(theta, top)
