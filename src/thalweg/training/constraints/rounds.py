@@ -8,9 +8,9 @@ while the barrier still keeps it away from all constraints), and only the last r
 
 Training begins without the constraints (unless weights are bounded or given to start from), as a
 solution near by is easier to find than one from afar, and goes on among weights that surely hold
-what signs of weights (`signs`) or intervals (`enclosure`) can hold. Every iteration of the solver is an epoch of
-the history. Of the epochs whose weights hold all constraints the one of the lowest validation loss
-is kept, and training stops when there has been no better one for long.
+what signs of weights (`signs`) or intervals (`enclosure`) can hold. Every iteration of the solver
+is an epoch of the history. Of the epochs whose weights hold all constraints the one of the lowest
+validation loss is kept, and training stops when there has been no better one for long.
 """
 
 from __future__ import annotations
