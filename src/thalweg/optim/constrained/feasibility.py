@@ -35,7 +35,6 @@ from thalweg.optim.run import Halt, Limits, Point, Run
 __all__ = ["Nearest", "least_violation"]
 
 STATIONARY = 1e-8  # a change of x by its size, or by one, moves the sum by no more than this share
-STEPS = 300
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,15 @@ class Nearest:
     stationary: bool
 
 
-def least_violation(problem: Problem, x: Vector) -> Nearest:
+def least_violation(problem: Problem, x: Vector, steps: int = 300) -> Nearest:
     """Minimise the sum of squared violations from a point, within the limits of the run.
+
+    Parameters
+    ----------
+    problem : Problem
+    x : vector
+    steps : int
+        At most.
 
     Raises
     ------
@@ -69,7 +75,7 @@ def least_violation(problem: Problem, x: Vector) -> Nearest:
     scale = gradient_scale(np.where(np.isfinite(slopes), slopes, 0.0))
     watch = _Watch(problem)
     limits = problem.run.limits
-    left = max(1, min(STEPS, limits.iterations - problem.run.nit))
+    left = max(1, min(steps, limits.iterations - problem.run.nit))
     run = Run(Limits(left, seconds=limits.seconds - problem.run.seconds), watch)
     bounds = Bounds(problem.bounds.lower, problem.bounds.upper)
     sub = Problem(Violation(problem, scale), bounds, run=run)

@@ -100,15 +100,20 @@ def _reconsidered(
 ) -> Status:
     """Once more from a point that holds all constraints; or the certificate that none is near.
 
-    Where none is known, it is looked for from the best point, from the start, and from beside it.
+    Where none is known, it is looked for from the best point, and of few variables from the start
+    and from beside it, too.
     """
-    best = problem.run.best
-    if best is None or best.violation <= ENOUGH * tol or not problem.constrained:
+    best, few = problem.run.best, x.size <= FEW
+    met = ENOUGH * tol if few else problem.run.feasible
+    if best is None or best.violation <= met or not problem.constrained:
         return Status.STEP_TOO_SMALL
-    beside = np.random.default_rng(0).standard_normal((BESIDE if x.size <= FEW else 0, x.size))
+    starts = [best.x]
+    if few:
+        beside = np.outer(BESIDE, np.maximum(1.0, np.abs(x)))
+        starts += [x, *(x + beside * np.random.default_rng(0).standard_normal(beside.shape))]
     certain = False
-    for start in (best.x, x, *(x + beside * np.maximum(1.0, np.abs(x)))):
-        nearest = least_violation(problem, start)
+    for start in starts:
+        nearest = least_violation(problem, start, STEPS if few else FEW_STEPS)
         if nearest.violation <= ENOUGH * tol and np.isfinite(problem.value(nearest.x)):
             if _proved(problem, nearest.x, tol, exact):
                 return Status.CONVERGED
@@ -140,7 +145,8 @@ def _proved(problem: Problem, x: Vector, tol: float, exact: bool) -> bool:
 UPDATES = {"auto": ("monotone", "adaptive"), "monotone": ("monotone",), "adaptive": ("adaptive",)}
 HESSIANS = ("auto", "exact", "learned")
 RESCALINGS = 3
-BESIDE = 4  # points from which a feasible one is looked for when all seems lost
+BESIDE = (1.0, 1.0, 3.0, 3.0, 10.0, 10.0)  # how far, relative to x, a feasible point is looked for
+STEPS, FEW_STEPS = 300, 30  # of few variables, and of many, whose steps take long
 LOW = 1.0  # the filter's ceiling from there, lest the search leaves as it did before
 FEW, PATIENCE = 100, 300  # of so few variables, so many iterations before it is the other's turn
 
