@@ -436,8 +436,10 @@ class _Rounds:
         book, keep = self.book, self.task.options.keep
         epoch, theta = len(book.history), self.theta
         best = keep == "best" or (keep is None and self.task.validation is not None)
-        while (refused := self._refused()) is not None:
+        if (refused := self._refused()) is not None:
             self._keep_pulled(refused.theta, refused.epoch)
+            while self._refused() is not None:
+                pass
         holds = solved or (not best and self._holds())
         if (best or not holds) and self.kept:
             epoch, theta = self.kept[-1].epoch, self.kept[-1].theta
