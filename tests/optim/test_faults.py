@@ -196,6 +196,12 @@ def test_no_residuals():
         tw.least_squares(lambda x: x[:0], [1.0, 2.0])
 
 
+@pytest.mark.filterwarnings("error")
+def test_squares_that_overflow_at_the_start_warn_of_nothing():
+    result = tw.least_squares(lambda x: [1e200 * (x[0] - 1.0), x[1]], [0.0, 0.0])
+    assert result.status is Status.NOT_FINITE
+
+
 def test_the_result_reads_well():
     result = tw.minimize(rosenbrock, [-1.2, 1.0], bounds=[(None, 0.5), (None, None)])
     text = repr(result)

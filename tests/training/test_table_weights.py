@@ -74,6 +74,20 @@ def test_columns_that_hold_no_weights(column, words):
         tw.fit_table(table, "y", sample_weight=column, **LINEAR)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{"rare": "3"}, {"rare": None}, {"rare": 0, "usual": 0}, [1.0, 2.0], 3, {"rare": np.nan}],
+)
+def test_what_are_no_weights_of_classes(given):
+    with pytest.raises(OptionError, match="class_weight"):
+        tw.fit_table({"a": X[:, 0], "kind": KIND}, "kind", class_weight=given, **LINEAR)
+
+
+def test_the_weights_of_a_table_are_one_of_its_columns():
+    with pytest.raises(OptionError, match="names the column"):
+        tw.fit_table({"a": X[:, 0], "y": Y}, "y", sample_weight=W, **LINEAR)
+
+
 def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     lines = [

@@ -303,7 +303,7 @@ class SmoothLeastSquares(LeastSquares):
 
 def half_square(r: Vector) -> float:
     """½‖r‖², infinite where it overflows or any entry is NaN."""
-    value = 0.5 * float(r.dot(r))  # which warns of nothing, unlike @
+    value = 0.5 * float(r.dot(r))
     return value if math.isfinite(value) else math.inf
 
 

@@ -71,7 +71,8 @@ def solve(
         status, detail = halt.status, halt.detail
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
-    return _result(problem, x0, status, tol, detail, layout or Layout(x0), method)
+    with np.errstate(all="ignore"):
+        return _result(problem, x0, status, tol, detail, layout or Layout(x0), method)
 
 
 def _check(options: Mapping[str, Any], method: str) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -137,15 +138,17 @@ def from_table(table: Table, target: str | Sequence[str], purpose: Purpose, **ho
         groups=as_texts(table[groups]) if groups else None,
     )
     weights = how.get("weights")
-    if weights:
+    if weights is not None:
         purpose = replace(purpose, sample_weight=_weights_in(table, weights, names))
-    used = table.without([column for column in (groups, weights) if column])
+    used = table.without([column for column in (groups, weights) if column is not None])
     encoding = Encoding.fit(used, names, split.train, how.get("task"), preparation)
     return _data(used, encoding, split, purpose)
 
 
-def _weights_in(table: Table, column: str, targets: Sequence[str]) -> NDArray[np.float64]:
+def _weights_in(table: Table, column: Any, targets: Sequence[str]) -> NDArray[np.float64]:
     """The numbers of a column that holds each row's weight."""
+    if not isinstance(column, str):
+        raise OptionError("sample_weight names the column that holds the weights of the rows.")
     values = table[column]
     if column in targets:
         raise OptionError("The target {column!r} cannot hold the rows' weights too.", column=column)
@@ -319,7 +322,10 @@ def row_weights(
         raise OptionError("class_weight needs classes; this target is a quantity.")
     indices = encoding.class_indices(table)
     of_classes = _of_classes(encoding.classes, indices, split, purpose.class_weight)
-    return np.asarray(weights * of_classes[indices])
+    weights = np.asarray(weights * of_classes[indices])
+    if not weights[split.train].any():
+        raise OptionError("class_weight leaves no training row any weight.")
+    return weights
 
 
 def _of_classes(
@@ -329,7 +335,7 @@ def _of_classes(
     given: Mapping[Any, float] | str,
 ) -> NDArray[np.float64]:
     """One weight per class."""
-    if isinstance(given, str):
+    if not isinstance(given, Mapping):
         if given != "balanced":
             raise OptionError(
                 "class_weight={given!r} is not 'balanced' or weights by class.", given=given
@@ -340,7 +346,7 @@ def _of_classes(
     known: dict[Any, int] = dict(zip(classes.texts, range(len(weights)), strict=True))
     known.update(zip(classes.values, range(len(weights)), strict=True))
     for value, weight in given.items():
-        if value not in known or not 0 <= weight < np.inf:
+        if value not in known or not _is_weight(weight):
             raise OptionError(
                 "class_weight: {value!r}: {weight!r} for classes {values}.",
                 value=value,
@@ -349,6 +355,10 @@ def _of_classes(
             )
         weights[known[value]] = weight
     return weights
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, Real) and 0 <= float(value) < np.inf
 
 
 def table_of_rows(X: Any, encoding: Encoding) -> Table:

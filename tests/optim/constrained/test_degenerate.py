@@ -213,3 +213,23 @@ def test_constraints_that_are_infinitely_steep_at_the_start():
     )
     assert result.success, result.message
     np.testing.assert_allclose(result.x, 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("start", [0.5, 3.0])
+@pytest.mark.parametrize(("power", "end"), [(4, 1e2), (4, 1e3), (4, 1e4)])
+def test_a_constraint_that_is_flat_at_the_start_and_steep_at_the_solution(power, end, start):
+    result = tw.minimize(
+        lambda x: -x[0], [start], inequalities=lambda x: x[0] ** power - end**power
+    )
+    assert result.success
+    assert result.x[0] == pytest.approx(end, rel=1e-6)
+
+
+@pytest.mark.parametrize(("power", "end"), [(10, 1e3), (20, 10.0), (20, 1e5), (60, 1e5)])
+@pytest.mark.parametrize("start", [0.5, 1.0, 3.0, 100.0])
+def test_numbers_that_no_method_can_weigh_are_not_called_solved(power, end, start):
+    result = tw.minimize(
+        lambda x: -x[0], [start], inequalities=lambda x: x[0] ** power - end**power
+    )
+    assert not result.success or result.x[0] == pytest.approx(end, rel=1e-6)
+    assert result.status is not Status.UNBOUNDED

@@ -39,7 +39,8 @@ __all__ = ["ENOUGH", "InteriorPoint", "Outcome"]
 
 EPS = float(np.finfo(np.float64).eps)
 TAU_MIN = 0.995
-DELTA, S_THETA, S_PHI, ETA_PHI, GAMMA_ALPHA = 1.0, 1.1, 2.3, 1e-8, 0.05
+DELTA, ETA_PHI, GAMMA_ALPHA = 1.0, 1e-8, 0.05
+S_THETA, S_PHI = np.float64(1.1), np.float64(2.3)  # by which powers become infinite, not errors
 CORRECTIONS, KAPPA_SOC, CEILING = 4, 0.99, 1e4
 IDLE, ENOUGH = 15, 100.0  # iterations without progress; times the tolerance, then accepted
 SHORT, SHORT_STEPS = 0.01, 4  # more such steps in a row far from feasible: restoration

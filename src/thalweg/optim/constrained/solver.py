@@ -12,7 +12,7 @@ from thalweg.optim.constrained.barrier import Iterate, inside
 from thalweg.optim.constrained.barrier_update import BARRIER_UPDATES
 from thalweg.optim.constrained.feasibility import least_violation
 from thalweg.optim.constrained.interior_point import CEILING, ENOUGH, InteriorPoint, Outcome
-from thalweg.optim.constrained.program import SlackForm
+from thalweg.optim.constrained.program import GRADIENT_CAP, SlackForm
 from thalweg.optim.constrained.recession import Falling
 from thalweg.optim.layout import Vector
 from thalweg.optim.problem import Problem
@@ -181,8 +181,9 @@ class _Attempt:
     def go(self, patience: int | None) -> None:
         """On to the end, or for so many iterations.
 
-        Where the scaling of the start hides a violation, it begins again with another one; where
-        it hides a gradient, it goes on from the multipliers that are known.
+        Where the scaling of the start hides a violation, or that a constraint is far from active,
+        it begins again with another one; where it hides a gradient, it goes on from the multipliers
+        that are known.
         """
         run = self.problem.run
         left = None if patience is None else run.nit + patience
@@ -193,10 +194,13 @@ class _Attempt:
                 self.status = _nothing_to_do(self.problem, self.program)
                 return
             status, point = self._solved(left)
-            if status is Status.CONVERGED and point.violation > run.feasible:
+            arrived = status is Status.CONVERGED
+            if (arrived and point.violation > run.feasible) or (
+                (arrived or status is Status.STEP_TOO_SMALL) and self._constraint_is_hidden()
+            ):
                 self._rescale(point)
                 status = Status.STEP_TOO_SMALL if self.rescalings == RESCALINGS else None
-            elif status is Status.CONVERGED and self._gradient_is_hidden():
+            elif arrived and self._gradient_is_hidden():
                 if self.rescalings < RESCALINGS:
                     self.found, self.prices = (run.best, run.kkt, run.multipliers), run.multipliers
                     self._rescale(point)
@@ -217,6 +221,21 @@ class _Attempt:
             return False
         steepest = float(np.max(np.abs(it.slopes.g), initial=0.0)) / self.program.f_scale
         return bool(kkt.stationarity > ENOUGH * self.tol * max(1.0, steepest))
+
+    def _constraint_is_hidden(self) -> bool:
+        """Whether the multiplier of a constraint that is far from active went unseen.
+
+        So it can where the constraint was flat at the start and is steep here.
+        """
+        it, cut, n = self.it, self.program.equal, self.program.dense
+        if it is None:
+            return False
+        y, enough = np.abs(it.y[cut:]), ENOUGH * self.tol
+        steep = np.abs(it.slopes.jacobian[cut:, :n]).max(axis=1, initial=0.0)
+        steepest = float(np.abs(it.slopes.g).max(initial=1.0))
+        prices = max(1.0, abs(it.values.f), float(y.max(initial=0.0)))
+        pulls = (steep > GRADIENT_CAP) & (y * steep > enough * steepest)
+        return bool((pulls & (y * it.w[n:] > enough * prices)).any())
 
     def _begin(self, left: int | None) -> tuple[InteriorPoint, tuple[Any, ...]]:
         """The method, and where it starts or goes on."""
