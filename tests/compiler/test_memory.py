@@ -10,7 +10,7 @@ from thalweg.compiler.pace import Pace
 from thalweg.compiler.target import host
 from thalweg.nn.losses import loss
 from thalweg.nn.network import Dense, Network
-from thalweg.nn.objective import NetworkObjective
+from thalweg.nn.objective import NetworkObjective, Penalty
 from thalweg.optim.rules import RULES
 from thalweg.training import native_plan
 from thalweg.training.batches import Samples
@@ -126,3 +126,21 @@ def test_what_the_next_tile_changes_is_asked_for_where_it_is_large():
         return program.code.text.count("call void @llvm.prefetch")
 
     assert asked((64, 400, 1)) > asked((8, 16, 1))
+
+
+def test_what_is_done_before_the_samples_keeps_its_place():
+    """On one thread places are used again, also those of what a penalty needs."""
+    sizes = (5, 70, 33, *[20] * 6, 30, 2)
+    net = Network([*(Dense(n, m, "silu") for n, m in pairwise(sizes[:-1])), Dense(*sizes[-2:])])
+    goal, rule = NetworkObjective(net, loss("mse"), Penalty(0.01, 0.02)), RULES["gd"]()
+    X, T = (RNG.normal(size=(26, n)).astype("float32") for n in (net.inputs, net.outputs))
+    leaves = []
+    for program in (
+        NativeProgram(goal, rule, "float32", threads=1),
+        Program(goal, rule, "float32"),
+    ):
+        state = program.start(net.initial(1))
+        program.epoch(state, X, T, np.ones(26), np.arange(26), 26, np.full(1, 0.003))
+        leaves.append(flatten(state.params)[0])
+    for one, other in zip(*leaves, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

@@ -288,8 +288,9 @@ class BatchProgram:
             nests = [one_panel(nest) for nest in nests]
             verify(nests, "one panel")
         vectorise(nests, self.target, self.unrolled)
-        if self.halves:
-            nests = self.halves.nests
+        parts = [self.halves.nests] if self.halves else phases(nests, set(self.stacks.values()))
+        # In the order in which they are done: places of dead values depend on it.
+        nests = [nest for part in parts for nest in part]
         verify(nests, "vectorise")
         return nests
 
