@@ -171,18 +171,21 @@ class _Rounds:
         self.lower, self.upper = constraints.lower, constraints.upper
         self.working.forget_bounds()
         self.name, self.options = own
-        if not self.over:
-            self._keep_pulled(self.theta, len(self.book.history))
+        if not self.over and (held := self._pulled(self.theta)) is not None:
+            value = self.problem.value(held[1])
+            self.diary.take(held[1], value)
+            self._consider(held[1], value)
         self.patient = self.patient[0], len(self.book.history)
 
     def _in_stages(self, bounds: Sequence[Condition]) -> None:
         """Solve within enclosures of outputs, which learn from stage to stage how wide they are."""
         last, start = math.inf, self.theta
         for _ in range(STAGES):
-            if self.over or self._out_of_patience() is not None:
+            left = self.book.limit // 2 - len(self.book.history)  # the rounds need the other half
+            if left < 1 or self.over or self._out_of_patience() is not None:
                 return
             self.rounds += 1
-            result = self._solved(AMONG, STAGE)
+            result = self._solved(AMONG, min(STAGE, left))
             failed = result.status in (Status.INFEASIBLE, Status.NOT_FINITE, Status.DIVERGED)
             self.working.look(self.theta, LOOKED, self.rounds, bounds)
             if failed or abs(result.fun - last) <= WORTH * abs(result.fun):
@@ -191,17 +194,6 @@ class _Rounds:
                 return
             last = float(result.fun)
             self.working.learn(self.theta)
-
-    def _keep_pulled(self, theta: Vector, epoch: int) -> None:
-        """Where weights of an epoch nearly hold, keep as much of them as does, if it is better."""
-        found = self._pulled(theta)
-        if found is not None:
-            watched = self.problem.value(found[1])
-            if self.diary.checked is not None:
-                params = self.problem.params(found[1])
-                watched = self.task.unit * self.problem.program.loss(params, *self.diary.checked)
-            if not self.kept or watched < self.kept[-1].watched:
-                self.kept.append(_Kept(watched, epoch, found[1], self.tol))
 
     def _path(self) -> bool:
         """Rounds of falling tolerance; whether the last one met it and nothing is violated."""
@@ -436,17 +428,15 @@ class _Rounds:
         book, keep = self.book, self.task.options.keep
         epoch, theta = len(book.history), self.theta
         best = keep == "best" or (keep is None and self.task.validation is not None)
-        if (refused := self._refused()) is not None:
-            self._keep_pulled(refused.theta, refused.epoch)
-            while self._refused() is not None:
-                pass
+        saved, part = self._saved(), None
         holds = solved or (not best and self._holds())
-        if (best or not holds) and self.kept:
-            epoch, theta = self.kept[-1].epoch, self.kept[-1].theta
         done = book.stop is None or book.stop.kind == "epochs"
-        part = None
-        if done and not holds and not self.kept and (found := self._pulled(theta)) is not None:
-            part, theta, epoch = *found, len(book.history)
+        if (best or not holds) and saved is not None:
+            part, theta, epoch = saved
+        elif (best or not holds) and self.kept:
+            epoch, theta = self.kept[-1].epoch, self.kept[-1].theta
+        elif done and not holds and (found := self._pulled(theta)) is not None:
+            part, theta = found
         report = self._report(theta)
         if done and part is not None and report.worst == 0.0:
             book.stop = StopReason.of("pulled", epoch=epoch, part=part)
@@ -457,6 +447,22 @@ class _Rounds:
             book.stop = StopReason.of(book.stop.kind, **values)
         book.kept = (epoch, self.problem.params(theta))
         return replace(book.outcome(), engine=self.engine, constraints=report)
+
+    def _saved(self) -> tuple[float, Vector, int] | None:
+        """What a closer look leaves of the best weights, where that beats all that hold."""
+        refused = self._refused()
+        found = None if refused is None else self._pulled(refused.theta)
+        if refused is not None:
+            while self._refused() is not None:
+                pass
+        if refused is None or found is None:
+            return None
+        value = self.problem.value(found[1])
+        if self.diary.checked is not None:
+            params = self.problem.params(found[1])
+            value = self.task.unit * self.problem.program.loss(params, *self.diary.checked)
+        better = not self.kept or value < self.kept[-1].watched
+        return (*found, refused.epoch) if better else None
 
     def _pulled(self, theta: Vector) -> tuple[float, Vector] | None:
         """Weights with the largest part of the last layer that holds."""
