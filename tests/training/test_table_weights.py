@@ -111,4 +111,5 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     assert weighted == pytest.approx(numbered, rel=1e-6)
     assert weighted != pytest.approx(plain, rel=1e-3)
     assert "are no weights" in fitted(*text, "--class-weight", "rare")
+    assert "are no weights" in fitted(*text, "--class-weight", "rare=1,rare=2")
     assert "class_weight" in fitted(*text, "--class-weight", "rarer=2")

@@ -66,14 +66,15 @@ def class_weight_of(order: Training) -> dict[str, float] | str | None:
     text = order.class_weight
     if text is None or text.strip() == "balanced":
         return text and text.strip()
-    weights = {}
+    weights: dict[str, float] = {}
     for part in text.split(","):
-        name, _, weight = part.rpartition("=")
+        name, _, weight = (word.strip() for word in part.rpartition("="))
+        twice = name in weights
         try:
-            weights[name.strip()] = float(weight)
+            weights[name] = float(weight)
         except ValueError:
             name = ""
-        if not name.strip():
+        if not name or twice:
             raise OptionError(
                 "--class-weight {text!r} are no weights: write --class-weight balanced, or a "
                 "number for classes, such as --class-weight=yes=3,no=1.",

@@ -22,6 +22,7 @@ __all__ = ["UNBOUNDED_BELOW", "Halt", "Limits", "Point", "Run"]
 
 UNBOUNDED_BELOW = -1e20
 FAR_AWAY = 1e100
+EPS = float(np.finfo(np.float64).eps)
 MANY = 1000  # the history keeps points of up to so many entries
 
 
@@ -85,6 +86,8 @@ class Run:
         -1 for `maximize`: history and callback quote the utility.
     feasible : float
         The violation up to which a point counts as feasible.
+    met : bool
+        Whether an iterate was feasible, and not so far away that rounding made it so.
     kkt, multipliers
         What a solver for constraints knows of its last point.
     """
@@ -99,6 +102,7 @@ class Run:
     njev: int = 0
     nhev: int = 0
     best: Point | None = None
+    met: bool = False
     kkt: KKT | None = None
     multipliers: Multipliers | None = None
     history: list[Iteration] = field(default_factory=list)
@@ -148,7 +152,8 @@ class Run:
         feasible = point.violation <= self.feasible and point.fun > float("-inf")
         if feasible and point.fun <= self.limits.goal:
             raise Halt(Status.GOAL_MET)
-        if feasible and point.fun < UNBOUNDED_BELOW:
+        self._credible(point, feasible)
+        if feasible and self.met and point.fun < UNBOUNDED_BELOW:
             raise Halt(Status.UNBOUNDED)
         if point.x.dot(point.x) > FAR_AWAY**2:
             size = float(np.max(np.abs(point.x)))
@@ -156,6 +161,11 @@ class Run:
         if self.nit >= self.limits.iterations:
             raise Halt(Status.ITERATIONS_USED_UP)
         self.nit += 1
+
+    def _credible(self, point: Point, feasible: bool) -> None:
+        """Note a feasible point where rounding cannot be what makes it one."""
+        if feasible and not self.met:
+            self.met = self.nit == 0 or EPS * float(np.max(np.abs(point.x))) <= self.feasible
 
     def _ask(self, callback: Callable[[Iteration], Any], line: Iteration) -> None:
         try:

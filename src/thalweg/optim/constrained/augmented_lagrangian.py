@@ -16,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from thalweg.errors import OptionError
+from thalweg.optim.constrained.feasibility import FEW, feasible_near
 from thalweg.optim.constrained.penalty import Penalised, PenalisedSquares, Violation
 from thalweg.optim.constrained.program import gradient_scale
 from thalweg.optim.descent import size_of
@@ -87,6 +88,7 @@ def _rounds(
     x, f, y, last, exact = point.x, point.fun, np.zeros(scale.size), np.inf, 1e-2
     if prices is not None:
         y = np.nan_to_num(np.concatenate([prices.equalities, prices.inequalities])) / scale
+    escaped = False  # from where no direction reduces the violation, though it can be less
     for _ in range(ROUNDS):
         lagrangian = kind(problem, y, rho, scale)
         tried.append(lagrangian)
@@ -106,8 +108,12 @@ def _rounds(
             problem.run.conclude(point)
             return Status.CONVERGED
         problem.run.iterate(point)
-        if point.violation > 0.9 * last and _cannot_be_met(problem, point.x):
-            return Status.INFEASIBLE
+        if point.violation > 0.9 * last and _cannot_be_met(problem, x):
+            out = None if escaped or x.size > FEW else feasible_near(problem, x)
+            if out is None:
+                return _unmet(problem)
+            x, y, rho, last, escaped = out, 0.0 * y, 10.0 * rho, np.inf, True
+            continue
         unfinished = status is Status.ITERATIONS_USED_UP
         if point.violation > (0.9 if unfinished else 0.25) * last:
             rho *= 2.0 if unfinished else 10.0
@@ -117,15 +123,17 @@ def _rounds(
     if problem.violation(x) <= problem.run.feasible:
         problem.run.conclude(point)
     elif _cannot_be_met(problem, x):
-        return Status.INFEASIBLE
+        return _unmet(problem)
     return Status.STEP_TOO_SMALL
 
 
 def _first(problem: Problem, x: Vector) -> tuple[Point, float, Vector]:
     """The start, the first ρ, and what constraints are multiplied by."""
     x = problem.bounds.project(x)
-    c, slopes = problem.constraint_jacobian(x)
-    f = problem.value(x)
+    (f, g), (c, slopes) = problem.value_and_gradient(x), problem.constraint_jacobian(x)
+    if not all(np.all(np.isfinite(part)) for part in (f, g, c, slopes)):
+        x = problem.bounds.inside(x)  # logarithms and roots end at bounds
+        f, (c, slopes) = problem.value(x), problem.constraint_jacobian(x)
     if not (np.isfinite(f) and np.all(np.isfinite(c))):
         raise Halt(
             Status.NOT_FINITE, Phrase("objective or constraints are not finite at the start")
@@ -147,6 +155,13 @@ def _cannot_be_met(problem: Problem, x: Vector) -> bool:
         return False
     slope = problem.bounds.projected_gradient(x, violation.pulled(x, pressed))
     return float(np.max(np.abs(slope))) <= 1e-4 * float(np.max(np.abs(pressed)))
+
+
+def _unmet(problem: Problem) -> Status:
+    """The end where the violation is stationary."""
+    best = problem.run.best
+    held = best is not None and best.violation <= problem.run.feasible
+    return Status.STEP_TOO_SMALL if held else Status.INFEASIBLE
 
 
 def _inner_method(problem: Problem, inner: str | Rule | Inner) -> Inner:

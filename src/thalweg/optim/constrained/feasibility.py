@@ -27,12 +27,16 @@ import numpy as np
 from thalweg.optim.constrained.penalty import Violation
 from thalweg.optim.constrained.program import gradient_scale
 from thalweg.optim.direction.levenberg_marquardt import levenberg_marquardt
-from thalweg.optim.layout import Vector
+from thalweg.optim.layout import Matrix, Vector
 from thalweg.optim.problem import Bounds, Problem
 from thalweg.optim.result import Iteration, Status
 from thalweg.optim.run import Halt, Limits, Point, Run
 
-__all__ = ["Nearest", "least_violation"]
+__all__ = ["FEW", "Nearest", "beside", "feasible_near", "least_violation"]
+
+FEW = 100  # variables of which a feasible point is looked for from several sides
+BESIDE = (1.0, 1.0, 3.0, 3.0, 10.0, 10.0)  # how far, relative to x
+LOOK = 50  # steps from each of them, where the answer is known if none is found
 
 STATIONARY = 1e-8  # a change of x by its size, or by one, moves the sum by no more than this share
 
@@ -89,6 +93,22 @@ def least_violation(problem: Problem, x: Vector, steps: int = 300) -> Nearest:
     violation = problem.violation(x)
     problem.run.consider(Point(x, problem.value(x), violation=violation))
     return Nearest(x, violation, status is Status.CONVERGED or _at_rest(sub, x))
+
+
+def beside(x: Vector) -> Matrix:
+    """Points around another one, the same every time, one a row."""
+    away = np.outer(BESIDE, np.maximum(1.0, np.abs(x)))
+    return np.asarray(x + away * np.random.default_rng(0).standard_normal(away.shape))
+
+
+def feasible_near(problem: Problem, x: Vector) -> Vector | None:
+    """A point that holds the constraints, from x or from beside it, if one is found."""
+    for start in (x, *beside(x)):
+        nearest = least_violation(problem, start, LOOK)
+        held = nearest.violation <= problem.run.feasible
+        if held and np.isfinite(problem.value(nearest.x)):
+            return nearest.x
+    return None
 
 
 def _at_rest(problem: Problem, x: Vector) -> bool:

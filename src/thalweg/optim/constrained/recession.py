@@ -3,7 +3,8 @@
 Barrier methods approach infinity by steady factors, hundreds of iterations long. Where iterates
 have gone far and the objective keeps falling, the ray through the last ones is followed in
 powers of ten: if the constraints hold on all of it (up to rounding at their size) and the
-objective passes the bound of `UNBOUNDED_BELOW`, the problem is unbounded.
+objective passes the bound of `UNBOUNDED_BELOW`, the problem is unbounded; unless no iterate was
+feasible but for rounding, which far away makes anything so.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["Falling"]
 
 STEPS, EVERY = 5, 10  # the ray is taken through points so far apart, and looked at so often
 FAR = 1e4  # relative to where the search began
-ROUNDING = 1e-9  # of what a point on the ray adds up to in a constraint
+ROUNDING = 1e-12  # of what a point on the ray adds up to in a constraint
 
 
 class Falling:
@@ -64,7 +65,7 @@ class Falling:
             value = f
             if violation <= run.feasible:
                 far = Point(x, f, violation=violation)
-            if f < UNBOUNDED_BELOW:
+            if f < UNBOUNDED_BELOW and run.met:
                 run.consider(far)
                 raise Halt(Status.UNBOUNDED)
 
@@ -73,5 +74,7 @@ class Falling:
         c, slopes = self.problem.constraint_jacobian(x)
         c[: self.problem.equality_count] = np.abs(c[: self.problem.equality_count])
         allowed = self.problem.run.feasible + ROUNDING * (np.abs(slopes) @ np.abs(x))
+        if not np.all(np.isfinite(allowed)):
+            return False
         inside = self.problem.bounds.violation(x) <= self.problem.run.feasible
         return inside and bool(np.all(c <= allowed))

@@ -10,7 +10,7 @@ import numpy as np
 from thalweg.errors import OptionError, suggest
 from thalweg.optim.constrained.barrier import Iterate, inside
 from thalweg.optim.constrained.barrier_update import BARRIER_UPDATES
-from thalweg.optim.constrained.feasibility import least_violation
+from thalweg.optim.constrained.feasibility import FEW, beside, least_violation
 from thalweg.optim.constrained.interior_point import CEILING, ENOUGH, InteriorPoint, Outcome
 from thalweg.optim.constrained.program import GRADIENT_CAP, SlackForm
 from thalweg.optim.constrained.recession import Falling
@@ -109,8 +109,7 @@ def _reconsidered(
         return Status.STEP_TOO_SMALL
     starts = [best.x]
     if few:
-        beside = np.outer(BESIDE, np.maximum(1.0, np.abs(x)))
-        starts += [x, *(x + beside * np.random.default_rng(0).standard_normal(beside.shape))]
+        starts += [x, *beside(x)]
     certain = False
     for start in starts:
         nearest = least_violation(problem, start, STEPS if few else FEW_STEPS)
@@ -145,10 +144,9 @@ def _proved(problem: Problem, x: Vector, tol: float, exact: bool) -> bool:
 UPDATES = {"auto": ("monotone", "adaptive"), "monotone": ("monotone",), "adaptive": ("adaptive",)}
 HESSIANS = ("auto", "exact", "learned")
 RESCALINGS = 3
-BESIDE = (1.0, 1.0, 3.0, 3.0, 10.0, 10.0)  # how far, relative to x, a feasible point is looked for
 STEPS, FEW_STEPS = 300, 30  # of few variables, and of many, whose steps take long
 LOW = 1.0  # the filter's ceiling from there, lest the search leaves as it did before
-FEW, PATIENCE = 100, 300  # of so few variables, so many iterations before it is the other's turn
+PATIENCE = 300  # of few variables, so many iterations before it is the other's turn
 
 
 class _Attempt:
