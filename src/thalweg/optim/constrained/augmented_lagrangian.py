@@ -3,7 +3,9 @@
 L(x) = f(x) + ½ρ‖h(x) + λ/ρ‖² + ½ρ‖max(0, g(x) + ν/ρ)‖² is minimised within the bounds by the
 inner method; then λ ← λ + ρh, ν ← max(0, ν + ρg), and ρ grows where the violation has not
 shrunk. Only gradients of f and products with the constraints' Jacobian are needed: for many
-variables. Where f is half a sum of squares, so is L (see `penalty`).
+variables. Where f is half a sum of squares, so is L (see `penalty`). Where no direction reduces
+the violation, a feasible point is looked for from beside (few variables, see `feasibility`) before
+the constraints are said to be impossible to meet.
 
 M. R. Hestenes (1969), M. J. D. Powell (1969), R. T. Rockafellar (1973); tolerances as in A. R.
 Conn, N. I. M. Gould, Ph. L. Toint, SIAM J. Numer. Anal. 28 (1991) 545-572.
