@@ -37,7 +37,7 @@ def test_constraints_that_contradict_each_other_are_never_met(method, asked, lea
 
 def test_one_parameter():
     line = tw.Network([tw.Dense(1, 1, bias=False)])
-    model = fitted(tw.output_between(None, 1.0), net=line, epochs=400)
+    model = fitted(tw.output_between(None, 1.0), net=line)
     assert model.stop.kind == "infeasible"  # through the mean of the targets, which is above 1
     falling = fitted(tw.monotone(0, increasing=False), net=line)
     assert falling.stop.kind == "constrained"

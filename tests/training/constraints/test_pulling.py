@@ -23,7 +23,7 @@ def test_the_largest_part_that_holds():
         return np.max(np.abs(net(unflatten(structure, parts), X) - centre)) <= widest
 
     part, theta = pulled_together(net, params, X, holds)
-    assert part == 0.75  # each step back is twice as far as the one before
+    assert 0.79 < part <= 0.8
     assert holds(theta)
     assert pulled_together(net, params, X, lambda theta: False) is None
 

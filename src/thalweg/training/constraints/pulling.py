@@ -19,14 +19,14 @@ from thalweg.trees import flatten
 
 __all__ = ["pulled_together"]
 
-FINEST = 10
-"""The first step back takes away 2 to the minus this; each is twice as far as the one before."""
+LEAST, HALVINGS = 0.5, 7
+"""The least part of the last layer that is worth keeping, and how closely it is determined."""
 
 
 def pulled_together(
     network: Network, params: Params, X: NDArray[np.float64], holds: Callable[[Vector], bool]
 ) -> tuple[float, Vector] | None:
-    """How much of the last layer is kept where it is made smaller until all holds, and the weights.
+    """The largest part of the last layer that holds, and the weights with it.
 
     Parameters
     ----------
@@ -64,8 +64,10 @@ def pulled_together(
             moved["b"] = part * own["b"] + (1.0 - part) * centre
         return np.concatenate([np.ravel(leaf) for leaf in flatten([*before, moved])[0]])
 
-    for step in range(-FINEST, 0):
-        part = 1.0 - 2.0**step
-        if holds(at(part)):
-            return part, at(part)
-    return None
+    low, high = LEAST, 1.0
+    if not holds(at(low)):
+        return None
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if holds(at(middle)) else (low, middle)
+    return low, at(low)

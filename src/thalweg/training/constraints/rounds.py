@@ -7,16 +7,15 @@ tolerance falls. So the points are found while the solution is still rough (for 
 while the barrier still keeps it away from all constraints), and only the last rounds are exact.
 
 Training begins without the constraints (unless weights are bounded or given to start from), as a
-solution near by is easier to find than one from afar, and goes on among weights that surely hold
-what signs of weights (`signs`) or intervals (`enclosure`) can hold. Every iteration of the solver
-is an epoch of the history. Of the epochs whose weights hold all constraints the one of the lowest
-validation loss is kept, and training stops when there has been no better one for long.
+solution near by is easier to find than one from afar. Every iteration of the solver is an epoch of
+the history. Of the epochs whose weights hold all constraints the one of the lowest validation loss
+is kept, and training stops when there has been no better one for long.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,9 +29,8 @@ from thalweg.optim.result import Iteration, Result, Status
 from thalweg.optim.rules import GD, Rule
 from thalweg.optim.run import Limits, Run
 from thalweg.optim.schedules import schedule as find_schedule
-from thalweg.training.constraints.bound import Condition, ConstraintSet
+from thalweg.training.constraints.bound import ConstraintSet
 from thalweg.training.constraints.curvature import PartlyCurved
-from thalweg.training.constraints.enclosure import Enclosure, enclosable
 from thalweg.training.constraints.prices import reported
 from thalweg.training.constraints.pulling import pulled_together
 from thalweg.training.constraints.report import ConstraintReport
@@ -51,9 +49,12 @@ Vector = NDArray[np.float64]
 MARGIN, WIDEST, TOGETHER = 1e-5, 0.02, 0.1
 """What constraints over regions are tightened by, in the size of their quantity: in the last
 rounds, and at most in those before, one of them and all of them together."""
-STAGES, STAGE, AMONG, WORTH = 10, 30, 1e-3, 3e-3
-"""Among weights that surely hold: the most stages, the most iterations of each, their tolerance,
-and the part of the loss that is worth another."""
+APPROACH = 20
+"""The most rounds on the way from the start to weights that nearly hold the constraints."""
+FEW, MIXED, SIGNS = 2, 4, 1e-4
+"""Conditions over regions up to which the solver begins at weights of a training without them, if
+signs of weights keep all of them (one less without validation rows) or only some, and the
+tolerance among such weights."""
 ROUNDS, EVERY = 200, 8
 """The most rounds, and how many iterations pass between two looks in a round."""
 LONGEST = {"interior-point": 100, "augmented-lagrangian": 1000}
@@ -65,8 +66,6 @@ FALL, FASTER = 0.1, 1.5
 """The tolerance falls to this part of it, or faster than linearly to this power."""
 GAIN = 1e-3
 """The part by which the loss of weights that hold must fall, or patience runs out."""
-PROMISING = 0.1
-"""The part by which the loss of weights that do not hold yet must be lower for patience to last."""
 TRIES = 3
 """Rounds in a row that may end before the tolerance is met."""
 MANY = 150
@@ -138,62 +137,49 @@ class _Rounds:
         try:
             if self.book.stop is None:
                 self._start()
-                self._surely()
+                self._by_signs()
                 self.working.begin()
                 self.working.look(self.theta, LOOKED, 0)
+                if self.name == "interior-point" and self.many:
+                    self._approach(FIRST["augmented-lagrangian"])
                 solved = self._path()
         except KeyboardInterrupt:
             self.book.interrupt()
         return self._outcome(solved)
 
-    def _surely(self) -> None:
-        """From the start to weights that surely hold: by their signs, and by enclosures.
-
-        The augmented Lagrangian does not mind that much is violated at first, as the interior
-        point does: its squares join those of the data in Gauss-Newton's matrix.
-        """
-        constraints, own = self.constraints, (self.name, self.options)
-        found = sign_bounds(constraints, self.theta)
-        signed = [] if found is None else kept_by_signs(constraints)
-        bounds = enclosable(constraints.conditions, constraints.frame)
-        if constraints.start_given or not (signed or bounds) or self.working.holds(self.theta, 0):
+    def _by_signs(self) -> None:
+        """From the start to weights whose signs keep what is to be monotone, the best of these."""
+        found = sign_bounds(self.constraints, self.theta)
+        if found is None or self.constraints.start_given or not self.many:
             return
-        if found is not None:
-            self.lower, self.upper = found
-            self.theta = np.clip(self.theta, *found)
+        self.lower, self.upper = found
+        self.theta = np.clip(self.theta, *found)
+        self.working.begin(kept_by_signs(self.constraints))
+        self._approach(SIGNS)
+        self.lower, self.upper = self.constraints.lower, self.constraints.upper
+        self.working.forget_bounds()
+
+    def _approach(self, tol: float) -> None:
+        """To weights that nearly hold the constraints, by the augmented Lagrangian.
+
+        The interior point does not like to begin where much is violated. The augmented Lagrangian
+        does not mind: its squares join those of the data in Gauss-Newton's matrix.
+        """
+        own = self.name, self.options
         if self.name == "interior-point":
             self.name, self.options = "augmented-lagrangian", {"inner": "marquardt"}
-        self.working.begin([*signed, *bounds])
-        if bounds:
-            self.working.enclosure = Enclosure(bounds, constraints.frame, self._margin(AMONG))
-        self._in_stages(bounds)
-        self.working.enclosure = None
-        self.lower, self.upper = constraints.lower, constraints.upper
-        self.working.forget_bounds()
-        self.name, self.options = own
-        if not self.over and (held := self._pulled(self.theta)) is not None:
-            value = self.problem.value(held[1])
-            self.diary.take(held[1], value)
-            self._consider(held[1], value)
-        self.patient = self.patient[0], len(self.book.history)
-
-    def _in_stages(self, bounds: Sequence[Condition]) -> None:
-        """Solve within enclosures of outputs, which learn from stage to stage how wide they are."""
-        last, start = math.inf, self.theta
-        for _ in range(STAGES):
-            left = self.book.limit // 2 - len(self.book.history)  # the rounds need the other half
-            if left < 1 or self.over or self._out_of_patience() is not None:
-                return
+        for _ in range(APPROACH):
+            if self.over or self._out_of_patience() is not None:
+                break
             self.rounds += 1
-            result = self._solved(AMONG, min(STAGE, left))
-            failed = result.status in (Status.INFEASIBLE, Status.NOT_FINITE, Status.DIVERGED)
-            self.working.look(self.theta, LOOKED, self.rounds, bounds)
-            if failed or abs(result.fun - last) <= WORTH * abs(result.fun):
-                if failed or self.working.worst > self._slack(AMONG):
-                    self.theta = start
-                return
-            last = float(result.fun)
-            self.working.learn(self.theta)
+            result = self._solved(tol)
+            if result.status in (Status.INFEASIBLE, Status.NOT_FINITE, Status.DIVERGED):
+                break
+            self._clean(False)
+            if max(self.working.worst, result.violation) <= self._slack(tol):
+                break
+        self.name, self.options = own
+        self.patient = self.patient[0], len(self.book.history)
 
     def _path(self) -> bool:
         """Rounds of falling tolerance; whether the last one met it and nothing is violated."""
@@ -223,6 +209,13 @@ class _Rounds:
             else:
                 tol = max(last, min(FALL * tol, (0.1 * tol) ** FASTER * 10.0))
         return False
+
+    @property
+    def many(self) -> bool:
+        """Whether points are found too slowly where many conditions are violated at the start."""
+        if len(kept_by_signs(self.constraints)) < self.working.regions:
+            return self.working.regions > MIXED
+        return self.working.regions > FEW - (self.task.validation is None)
 
     @property
     def over(self) -> bool:
@@ -309,7 +302,7 @@ class _Rounds:
         return schedule(len(history), self.book.limit, losses)
 
     # -- one round ----------------------------------------------------------------------------
-    def _solved(self, tol: float, most: int | None = None) -> Result:
+    def _solved(self, tol: float) -> Result:
         """Solve at the points to a tolerance, from where the last round ended."""
         from thalweg.optim.solution import solve
 
@@ -317,7 +310,7 @@ class _Rounds:
         bounds = Bounds(self.lower, self.upper)
         self.tol = tol
         self.problem.rough = tol > TOLERANCE[self.name] and len(self.theta) > MANY
-        run = Run(self._limits(most or LONGEST[self.name]), self._iteration, feasible=FEASIBLE)
+        run = Run(self._limits(), self._iteration, feasible=FEASIBLE)
         question = Problem(self.problem, bounds, equal, unequal, run)
         options = {**self.options, "prices": self.working.prices() if self.warm else None}
         if self.name == "interior-point":
@@ -336,9 +329,9 @@ class _Rounds:
         self.result = result
         return result
 
-    def _limits(self, most: int) -> Limits:
+    def _limits(self) -> Limits:
         whole = self.diary.limits()
-        left = max(1, min(most, whole.iterations - len(self.book.history)))
+        left = max(1, min(LONGEST[self.name], whole.iterations - len(self.book.history)))
         spent = self.book.history.epochs[-1].seconds if len(self.book.history) else 0.0
         return replace(whole, iterations=left, seconds=max(whole.seconds - spent, 1e-3))
 
@@ -417,8 +410,6 @@ class _Rounds:
         patience, epoch = self.task.options.patience, len(self.book.history)
         if not patience or not self.kept or epoch - self.patient[1] < patience:
             return None
-        if self.now < self.kept[-1].watched - PROMISING * abs(self.kept[-1].watched):
-            return None
         kind = "plateau_held" if self.task.validation is None else "validation_held"
         best = self.kept[-1].epoch
         return StopReason.of(kind, epoch=epoch, patience=patience, best=best)
@@ -428,15 +419,15 @@ class _Rounds:
         book, keep = self.book, self.task.options.keep
         epoch, theta = len(book.history), self.theta
         best = keep == "best" or (keep is None and self.task.validation is not None)
-        saved, part = self._saved(), None
+        while self._refused() is not None:
+            pass
         holds = solved or (not best and self._holds())
-        done = book.stop is None or book.stop.kind == "epochs"
-        if (best or not holds) and saved is not None:
-            part, theta, epoch = saved
-        elif (best or not holds) and self.kept:
+        if (best or not holds) and self.kept:
             epoch, theta = self.kept[-1].epoch, self.kept[-1].theta
-        elif done and not holds and (found := self._pulled(theta)) is not None:
-            part, theta = found
+        done = book.stop is None or book.stop.kind == "epochs"
+        part, found = None, self._pulled() if done and not holds else None
+        if found is not None:
+            part, theta, epoch = *found, len(book.history)
         report = self._report(theta)
         if done and part is not None and report.worst == 0.0:
             book.stop = StopReason.of("pulled", epoch=epoch, part=part)
@@ -448,29 +439,16 @@ class _Rounds:
         book.kept = (epoch, self.problem.params(theta))
         return replace(book.outcome(), engine=self.engine, constraints=report)
 
-    def _saved(self) -> tuple[float, Vector, int] | None:
-        """What a closer look leaves of the best weights, where that beats all that hold."""
-        refused = self._refused()
-        found = None if refused is None else self._pulled(refused.theta)
-        if refused is not None:
-            while self._refused() is not None:
-                pass
-        if refused is None or found is None:
-            return None
-        value = self.problem.value(found[1])
-        if self.diary.checked is not None:
-            params = self.problem.params(found[1])
-            value = self.task.unit * self.problem.program.loss(params, *self.diary.checked)
-        better = not self.kept or value < self.kept[-1].watched
-        return (*found, refused.epoch) if better else None
-
-    def _pulled(self, theta: Vector) -> tuple[float, Vector] | None:
-        """Weights with the largest part of the last layer that holds."""
-        if self.constraints.bounded:
+    def _pulled(self) -> tuple[float, Vector] | None:
+        """The last weights with a part of the last layer, where that holds and is the best."""
+        if self.constraints.bounded or (self.kept and self.task.validation is not None):
             return None
         X = np.asarray(self.problem.samples.X, np.float64)
-        network, params = self.constraints.frame.network, self.problem.params(theta)
-        return pulled_together(network, params, X, self._holds)
+        network, params = self.constraints.frame.network, self.problem.params(self.theta)
+        found = pulled_together(network, params, X, self._holds)
+        if found and self.kept and self.problem.value(found[1]) >= self.kept[-1].watched:
+            return None
+        return found
 
     def _holds(self, theta: Vector | None = None) -> bool:
         """Whether weights, the last ones if none are given, stand up to a close look."""

@@ -21,7 +21,6 @@ from thalweg.optim.functions import Smooth
 from thalweg.optim.result import Multipliers
 from thalweg.training.constraints.bound import HELD, Condition, ConstraintSet
 from thalweg.training.constraints.climbing import climbed
-from thalweg.training.constraints.enclosure import Enclosure
 from thalweg.training.constraints.pointwise import Stack
 
 __all__ = ["FINAL", "LOOKED", "Spot", "WorkingSet"]
@@ -64,8 +63,6 @@ class Spot:
         Where it has seen one.
     looked_at : int
         At how many points.
-    begun : bool
-        Whether the first points were spread.
     """
 
     condition: Condition
@@ -74,7 +71,6 @@ class Spot:
     worst: float = 0.0
     violated_at: Matrix = field(default_factory=lambda: np.zeros((0, 0)))
     looked_at: int = 0
-    begun: bool = False
 
     def __post_init__(self) -> None:
         self.prices = np.full(len(self.points), np.nan)
@@ -112,15 +108,12 @@ class WorkingSet:
     Attributes
     ----------
     spots : list of Spot
-    enclosure : Enclosure or None
-        What a solver is given beside the points.
     """
 
     def __init__(self, constraints: ConstraintSet) -> None:
         self.constraints = constraints
         self.spots = [Spot(c, c.points) for c in constraints.conditions]
         self.own = [np.full(function.m, np.nan) for _, function, _ in constraints.customs]
-        self.enclosure: Enclosure | None = None
         self.bounds = np.full((2, len(constraints.lower)), np.nan)
 
     @property
@@ -152,8 +145,6 @@ class WorkingSet:
                 sides[spot.condition.sign == 0].append(one)
         for _, function, equal in self.constraints.customs:
             sides[equal].append(function)
-        if self.enclosure is not None:
-            sides[False].append(self.enclosure)
         equal_ones, unequal = (Stack(sides[key]) if sides[key] else None for key in (True, False))
         return equal_ones, unequal
 
@@ -167,8 +158,6 @@ class WorkingSet:
         for number, (_, _, equality) in enumerate(self.constraints.customs):
             if equality == equal:
                 found.append((self.own, number))
-        if self.enclosure is not None and not equal:
-            found.append(([self.enclosure.prices], 0))
         return found
 
     def prices(self) -> Multipliers:
@@ -192,24 +181,16 @@ class WorkingSet:
 
     # -- between the points -----------------------------------------------------------------------
     def begin(self, left_out: Sequence[Condition] = ()) -> None:
-        """Spread the first points over every region that has had none, but for some."""
+        """Spread the first points over every region that has none, but for some."""
         for number, spot in enumerate(self.spots):
             region = spot.condition.region
-            if region is not None and not spot.begun and spot.condition not in left_out:
-                spot.begun = True
+            if region is not None and not len(spot.points) and spot.condition not in left_out:
                 count = min(MOST_FIRST, FIRST * (1 + len(region.moving)), self._share(BEGUN, FEW))
                 spot.join(np.unique(region.spread(count, 0.5 + 0.1 * number), axis=0))
 
     def _share(self, whole: int, least: int) -> int:
         """What every region gets of a number of points."""
         return max(least, whole // max(1, self.regions))
-
-    def learn(self, theta: Vector) -> None:
-        """Let the enclosure know what the last look, at these weights, has seen."""
-        if self.enclosure is not None:
-            worst = {id(spot.condition): spot.worst for spot in self.spots}
-            seen = np.array([worst[id(one)] for one in self.enclosure.conditions])
-            self.enclosure.learn(theta, seen)
 
     def forget_bounds(self) -> None:
         """Forget the multipliers of bounds, which are others from now on."""
@@ -235,10 +216,8 @@ class WorkingSet:
                 return False
         return all(v <= slack for _, v in self.constraints.custom_violations(theta))
 
-    def look(self, theta: Vector, count: int, number: int, apart: Sequence[Condition] = ()) -> bool:
+    def look(self, theta: Vector, count: int, number: int) -> bool:
         """Look at so many points and climb from the worst; what violates joins the set.
-
-        What violates some conditions that are held apart, by other means, does not.
 
         Returns whether nothing did. Looks of other numbers see other points.
         """
@@ -250,7 +229,6 @@ class WorkingSet:
             spot.violated_at = X[bad]
             if bad.any():
                 clean = False
-            if bad.any() and spot.condition not in apart:
                 spot.thin(theta, self._share(IN_ALL, 2 * FEW))
                 assert spot.condition.region is not None
                 most = min(ADDED, self._share(JOINED, 4))
