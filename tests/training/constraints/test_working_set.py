@@ -10,7 +10,7 @@ import thalweg as tw
 from thalweg.training.constraints.bound import ConstraintSet
 from thalweg.training.constraints.frame import Frame
 from thalweg.training.constraints.region import Region
-from thalweg.training.constraints.working_set import LOOKED, WorkingSet
+from thalweg.training.constraints.working_set import FINAL, LOOKED, WorkingSet
 from thalweg.training.data import Purpose, from_arrays
 
 NET = tw.Network([tw.Dense(2, 3, "tanh"), tw.Dense(3, 1)])
@@ -39,6 +39,20 @@ def test_what_violates_joins_and_the_rest_does_not():
     assert np.all(new > 0.0)
     assert np.max(new) == pytest.approx(spot.worst)
     assert not found.holds_at_points(theta(), 0.0)
+
+
+@pytest.mark.parametrize(("seed", "highest"), [(6, 10.0172642007945), (7, 7.4405461173693)])
+def test_the_summit_is_found(seed, highest):
+    """Narrow peaks and long ridges; known by Nelder and Mead's method from 50 of 200,000 points."""
+    rng = np.random.default_rng(0)
+    net = tw.Network([tw.Dense(4, 8, "tanh"), tw.Dense(8, 1)])
+    purpose = Purpose("none", None, 0, "none", "none", False, None, None)
+    data = from_arrays(rng.uniform(-1.0, 1.0, (60, 4)), rng.normal(size=60), purpose)
+    found = WorkingSet(ConstraintSet(Frame.of(data, net), [tw.monotone(0)]))
+    found.begin()
+    steep = np.where(np.arange(net.count) < 40, 4.0, 1.0)
+    found.look(np.random.default_rng(seed).normal(size=net.count) * steep, FINAL, 3)
+    assert found.spots[0].worst == pytest.approx(highest, rel=1e-9)
 
 
 def test_multipliers_stay_with_their_points():

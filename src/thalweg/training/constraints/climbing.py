@@ -31,7 +31,7 @@ FIRST = 0.1
 LONGER, SHORTER = 4.0, 0.25
 """What becomes of a step that leads up where nothing bends, and of one that does not."""
 
-ROUGH, FINE = (1e-4, 40), (1e-9, 300)
+ROUGH, FINE = (1e-4, 40), (1e-9, 1000)
 """How closely maxima are climbed to while there is more to come, and in the end; most steps."""
 
 

@@ -237,19 +237,19 @@ class WorkingSet:
 
     def _seen(self, theta: Vector, count: int, number: int) -> list[tuple[Matrix, Vector]]:
         """For each spot points of its region, maxima near the worst, and how much they violate."""
-        spots, looked, starts = list(self._everywhere), [], []
-        final = count == FINAL
+        spots, looked, worst, starts = list(self._everywhere), [], [], []
         for spot in spots:
             region = spot.condition.region
             assert region is not None
             X = np.concatenate([region.spread(count, _shift(number)), spot.points])
             looked.append((X, spot.condition.excess(theta, X)))
-            worst = region.distinct(*looked[-1], CLIMBS)
-            starts.append(np.concatenate([worst, X[:count:EVERY]]))
+            worst.append(region.distinct(*looked[-1], CLIMBS))
+            starts.append(np.concatenate([worst[-1], X[:count:EVERY]]))
         tops = self._tops(theta, spots, starts, False)
-        if final:
-            pairs = zip(spots, tops, strict=True)
-            tops = self._tops(theta, spots, [s.highest(theta, top) for s, top in pairs], True)
+        if count == FINAL:
+            seen = zip(spots, worst, tops, strict=True)
+            starts = [np.concatenate([low, s.highest(theta, top)]) for s, low, top in seen]
+            tops = self._tops(theta, spots, starts, True)
         found = []
         for spot, top, (X, values) in zip(spots, tops, looked, strict=True):
             own = spot.condition.excess(theta, top)
