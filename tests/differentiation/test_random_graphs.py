@@ -67,7 +67,7 @@ BINARY = [
     lambda a, b: a * b,
     lambda a, b: a / (1.2 + b * b),
     lambda a, b: tnp.arctan2(a, 1.5 + b * b),
-    lambda a, b: (1.3 + tnp.sin(a)) ** b,
+    lambda a, b: (1.3 + tnp.sin(a)) ** tnp.tanh(b),  # steeper ones are too steep for differences
     lambda a, b: tnp.where(every_other(a), a, b * 0.5),
     lambda a, b: tnp.logaddexp(a, b),
 ]
