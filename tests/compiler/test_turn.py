@@ -82,8 +82,9 @@ def test_every_way_through_a_batch_gives_the_interpreters_parameters(sizes, way,
     X, T = RNG.normal(size=(2503, sizes[0])), RNG.normal(size=(2503, sizes[-1]))
     weights, order = RNG.uniform(0.5, 2, 2503), RNG.permutation(2503)
     chosen = native_plan.plan(net, 1000, np.dtype("float64"), 2)
-    wanted = {"whole": (False, 0), "halved": (False, 2), "blocked": (True, 0)}
-    assert (chosen.blocked, chosen.chunks) == wanted.get(way, (True, 16))
+    wanted = {"whole": (False, {0}), "halved": (False, {2}), "blocked": (True, {0})}
+    blocked, chunks = wanted.get(way, (True, {8, 16}))
+    assert chosen.blocked == blocked and chosen.chunks in chunks
     states = []
     for kind in (Program, NativeProgram):
         program = kind(objective, Adam())

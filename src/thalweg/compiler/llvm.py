@@ -28,6 +28,7 @@ from thalweg.compiler.loops import (
     Number,
     Position,
     Reduced,
+    Store,
     postorder,
 )
 from thalweg.compiler.lowering import convert, lower
@@ -161,6 +162,8 @@ class NestWriter:
         self.accesses = {id(a): a for a in accesses}
         self.repeatable = _repeatable(nest)
         self.far = _far(nest)
+        self.full = [s for s in nest.stores if not _lacking(s, nest)]
+        self.partial = [s for s in nest.stores if _lacking(s, nest)]
 
     def _start(self, access: Access, pointers: Mapping[Buffer, Value]) -> Value:
         pointer = pointers[access.buffer]
@@ -262,13 +265,13 @@ class NestWriter:
         self.forget()
         horizontal = self.nest.vector is not None and self.nest.vector >= self.count
         width = 1 if horizontal else self.width
-        first_late = len(self.nest.stores) - self.nest.late
+        first_late = len(self.full) - self.nest.late
         late: list[tuple[Access, Value, Offsets]] = []
         for start in range(0, len(members), STORED_TOGETHER):
             some = members[start : start + STORED_TOGETHER]
             # All values before any store: a state is changed in place.
-            values = [self._values(s.value, some, width) for s in self.nest.stores]
-            for number, (store, row) in enumerate(zip(self.nest.stores, values, strict=True)):
+            values = [self._values(s.value, some, width) for s in self.full]
+            for number, (store, row) in enumerate(zip(self.full, values, strict=True)):
                 for member, value in zip(some, row, strict=True):
                     if number < first_late:
                         self.store(store.access, value, member, width)
@@ -277,6 +280,27 @@ class NestWriter:
             self._ask_for_next(some)
         for access, value, member in late:
             self.store(access, value, member, width)
+        for store in self.partial:
+            self._store_once(store, members, width)
+
+    def _store_once(self, store: Store, members: Sequence[Offsets], width: int) -> None:
+        """A store that lacks some axes is done where their indices are zero."""
+        lacking = _lacking(store, self.nest)
+        some = [m for m in members if not any(m[axis] for axis in lacking)]
+        conditions = [
+            self.code.emit("i1", f"icmp eq {self.index[axis]}, 0") for axis in sorted(lacking)
+        ]
+        here = conditions[0]
+        for other in conditions[1:]:
+            here = self.code.emit("i1", f"and {here}, {other.text}")
+
+        def write() -> None:
+            self.forget()
+            for member in some:
+                self.store(store.access, self.value(store.value, member, width), member, width)
+
+        self.code.when(here, write)
+        self.forget()
 
     def _ask_for_next(self, members: Sequence[Offsets]) -> None:
         """Ask for what the next tile changes: sums over samples have taken its place meanwhile."""
@@ -452,6 +476,12 @@ def _repeatable(nest: Nest) -> bool:
     """Whether an index can be run twice: nothing is changed in place, no store hides another."""
     stores = [s.access.buffer for s in (*nest.inner, *nest.stores)]
     return len(set(stores)) == len(stores) and not set(stores) & nest.reads()
+
+
+def _lacking(store: Store, nest: Nest) -> set[int]:
+    """The axes with several indices at which a store puts something at the same place."""
+    several = {axis for axis, extent in enumerate(nest.axes) if extent != 1}
+    return several - store.access.axes
 
 
 def _far(nest: Nest) -> list[Access]:

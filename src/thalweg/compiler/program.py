@@ -20,6 +20,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from thalweg.compiler.beside import sums_beside_products
 from thalweg.compiler.clock import clock
 from thalweg.compiler.crew import NativeTask
 from thalweg.compiler.decompose import decompose
@@ -288,6 +289,8 @@ class BatchProgram:
             nests = [one_panel(nest) for nest in nests]
             verify(nests, "one panel")
         vectorise(nests, self.target, self.unrolled)
+        if self.chunks:
+            nests = sums_beside_products(nests)
         parts = [self.halves.nests] if self.halves else phases(nests, set(self.stacks.values()))
         # In the order in which they are done: places of dead values depend on it.
         nests = [nest for part in parts for nest in part]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import product
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from thalweg.compiler.assembly import Assembly, Builder, Value
@@ -19,6 +19,25 @@ __all__ = ["ReductionWriter", "across_all", "combine"]
 Offsets = tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Sum:
+    """What is kept in a register while a reduction runs.
+
+    Attributes
+    ----------
+    number : int
+        Of the reduction.
+    member : tuple of int
+        Of the tile: where its terms are taken from.
+    members : list of tuple of int
+        All those that it is the result of.
+    """
+
+    number: int
+    member: Offsets
+    members: list[Offsets]
+
+
 class ReductionWriter:
     """The loops over the reduced axes, with the sums of every member of the tile in registers.
 
@@ -31,6 +50,7 @@ class ReductionWriter:
         self.w = writer
         self.nest = writer.nest
         self.members = members
+        self.sums = self._sums()
         self.panel: Value | None = None
         nest = self.nest
         count = len(nest.axes)
@@ -47,42 +67,52 @@ class ReductionWriter:
         self.unroll = max(1, min(nest.unroll, extent // step if extent != PANELS else 1))
         self.rest = self.horizontal and extent % step != 0
 
+    def _sums(self) -> list[Sum]:
+        """One for each reduction and member, or for several members that it does not tell apart."""
+        found: dict[tuple[int, Offsets], Sum] = {}
+        for number, reduction in enumerate(self.nest.reductions):
+            axes = reduction.value.axes
+            for member in self.members:
+                own = tuple(o if axis in axes else 0 for axis, o in enumerate(member))
+                found.setdefault((number, own), Sum(number, member, [])).members.append(member)
+        return list(found.values())
+
+    def _note(self, totals: Sequence[Value]) -> None:
+        """Leave what the sums have come to where the stores look for it."""
+        for one, total in zip(self.sums, totals, strict=True):
+            for member in one.members:
+                self.w.results[one.number, member[: self.w.count]] = total
+
     def write(self) -> None:
         """Write loops and the final combination."""
         nest, w = self.nest, self.w
+        kinds = [nest.reductions[one.number].kind for one in self.sums]
         initial = [
-            identity(w.code, r.kind, r.value.dtype, width)
+            identity(w.code, kind, nest.reductions[one.number].value.dtype, width)
             for width, _ in self._sets()
-            for r in nest.reductions
-            for _ in self.members
+            for kind, one in zip(kinds, self.sums, strict=True)
         ]
         sums = self._loops(0, initial)
-        size = len(nest.reductions) * len(self.members)
+        size = len(self.sums)
         groups = [sums[k : k + size] for k in range(0, len(sums), size)]
+        columns = list(zip(*groups[: self.unroll], strict=True))
+        totals = [combine(w.code, kind, c) for kind, c in zip(kinds, columns, strict=True)]
         if self.horizontal and not self.rest and (w.code.unrolling or len(self.members) > 1):
-            self._combine_jointly(groups[: self.unroll])
-            return
-        position = 0
-        for number, reduction in enumerate(nest.reductions):
-            for member in self.members:
-                wide = [g[position] for g in groups[: self.unroll]]
-                total = combine(w.code, reduction.kind, wide)
-                if self.horizontal:
-                    total = _across(w.code, reduction.kind, total)
-                if self.rest:
-                    total = combine(w.code, reduction.kind, [total, groups[-1][position]])
-                w.results[number, member[: w.count]] = total
-                position += 1
+            totals = self._across_jointly(totals)
+        elif self.horizontal:
+            totals = [_across(w.code, kind, t) for kind, t in zip(kinds, totals, strict=True)]
+        if self.rest:
+            pairs = zip(totals, groups[-1], strict=True)
+            totals = [combine(w.code, kind, p) for kind, p in zip(kinds, pairs, strict=True)]
+        self._note(totals)
 
-    def _combine_jointly(self, groups: Sequence[Sequence[Value]]) -> None:
+    def _across_jointly(self, wide: Sequence[Value]) -> list[Value]:
         """The sums of the whole tile; what is stored side by side comes to lie side by side."""
-        code, size = self.w.code, len(self.members)
+        totals: list[Value] = []
         for number, reduction in enumerate(self.nest.reductions):
-            columns = zip(*(g[number * size : (number + 1) * size] for g in groups), strict=True)
-            wide = [combine(code, reduction.kind, column) for column in columns]
-            totals = across_all(code, reduction.kind, wide)
-            for member, total in zip(self.members, totals, strict=True):
-                self.w.results[number, member[: self.w.count]] = total
+            own = [v for v, one in zip(wide, self.sums, strict=True) if one.number == number]
+            totals += across_all(self.w.code, reduction.kind, own)
+        return totals
 
     def _sets(self) -> list[tuple[int, int]]:
         """Width and number of every set of sums: the unrolled ones, then the scalar rest."""
@@ -106,7 +136,7 @@ class ReductionWriter:
         return self._innermost(axis, extent, sums)
 
     def _innermost(self, axis: int, extent: int, sums: list[Value]) -> list[Value]:
-        size = len(self.nest.reductions) * len(self.members)
+        size = len(self.sums)
         main, rest = sums[: size * self.unroll], sums[size * self.unroll :]
         step = self.wide if self.horizontal else 1
         if extent == PANELS:
@@ -166,21 +196,17 @@ class ReductionWriter:
     ) -> list[Value]:
         w, nest = self.w, self.nest
         w.forget()
-        results = []
-        position = 0
+        results: list[Value] = []
         for k in range(unroll):
-            for reduction in nest.reductions:
-                for member in self.members:
-                    at = list(member)
-                    at[axis] += k * step
-                    results.append(self._accumulate(reduction, tuple(at), width, sums[position]))
-                    position += 1
+            for one in self.sums:
+                at = list(one.member)
+                at[axis] += k * step
+                so_far = sums[len(results)]
+                results.append(
+                    self._accumulate(nest.reductions[one.number], tuple(at), width, so_far)
+                )
             if nest.inner:  # they may store what the reductions have so far
-                numbers = range(len(nest.reductions))
-                size = len(nest.reductions) * len(self.members)
-                pairs = product(numbers, self.members)
-                for (number, member), so_far in zip(pairs, results[-size:], strict=True):
-                    w.results[number, member[: w.count]] = so_far
+                self._note(results[-len(self.sums) :])
             for store in nest.inner:
                 for member in self.members:
                     at = list(member)

@@ -41,6 +41,10 @@ SMALLEST_SQUARE = 4
 LONGEST_TILE = 32
 """Operations that a tile of a longer sum may have."""
 
+ROWS_AT_ONCE = 16
+"""Of which sums over samples are taken side by side: they are neighbours in each panel, and the
+next panel's are far away."""
+
 MOST_STORED = 1920
 """Bytes that a tile of an update may store. A processor remembers about as many (Zen 4: 64 times
 32) while it waits until another lets go of a line; meanwhile it computes the sums of the next tile.
@@ -226,6 +230,8 @@ def _rows(nest: Nest, target: Target, loads: Sequence[Access]) -> None:
             side = int(budget**0.5)
             for axis in reuse[-2:]:
                 tiles[axis] = min(side, nest.extents[axis])
+    elif PANELS in nest.reduced and not vertical and count and len(nest.reductions) == 1:
+        tiles[-1] = _even(min(budget, ROWS_AT_ONCE), nest.extents[count - 1])
     nest.tiles = tuple(tiles)
     total = 1
     for t in tiles:

@@ -24,7 +24,10 @@ CHUNKS = 16
 where"""
 
 CHUNK_BYTES = 1 << 20
-"""is what the sums of all chunks may take."""
+"""is what the sums of all chunks may take, and half as many where"""
+
+SAMPLES_IN_CHUNK = 1 << 10
+"""is more than a chunk has: what it takes to end its sums then counts."""
 
 HALVES = 2
 """The same parts where a batch is not worked off in blocks: see `thalweg.compiler.halves`."""
@@ -125,6 +128,8 @@ def plan(
     chunks = CHUNKS if blocked else 0
     while chunks * weights * item > CHUNK_BYTES:
         chunks = chunks // 2 if chunks > 2 else 0
+    few = batch_size < chunks * SAMPLES_IN_CHUNK and batch_size < chunks * block
+    chunks = chunks // 2 if few and chunks == CHUNKS else chunks
     if chunks:
         block = min(block, -(-batch_size // (chunks * lanes)) * lanes)
     work = 6.0 * weights * batch_size * item / 4
