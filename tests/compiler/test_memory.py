@@ -128,6 +128,23 @@ def test_what_the_next_tile_changes_is_asked_for_where_it_is_large():
     assert asked((64, 400, 1)) > asked((8, 16, 1))
 
 
+def test_the_next_row_is_asked_for_where_rows_are_long(monkeypatch):
+    """The last row of a batch has none after it; what is computed does not change."""
+    sizes, found = (301, 9, 2), []
+    random = np.random.default_rng(2)
+    X, order = random.normal(size=(45, 301)), random.permutation(45)
+    for least in (1 << 10, 1 << 30):
+        monkeypatch.setattr("thalweg.compiler.ahead.LONG_ROW", least)
+        net, native, _ = programs(sizes, "float32")
+        state = native.start(net.initial(0))
+        data = (X.astype("float32"), X[:, :2].astype("float32"), np.ones(45, "float32"))
+        native.epoch(state, *data, order, 33, np.full(2, 0.01))
+        asked = native._program(33)[0].code.text.count("call void @llvm.prefetch")
+        found.append((asked, np.concatenate([a.ravel() for a in flatten(state.params)[0]])))
+    assert found[0][0] > found[1][0]
+    assert np.array_equal(found[0][1], found[1][1])
+
+
 def test_what_is_done_before_the_samples_keeps_its_place():
     """On one thread places are used again, also those of what a penalty needs."""
     sizes = (5, 70, 33, *[20] * 6, 30, 2)

@@ -15,6 +15,7 @@ from itertools import product
 from operator import itemgetter
 from typing import Any
 
+from thalweg.compiler.ahead import Ahead
 from thalweg.compiler.assembly import Assembly, Value, llvm_type
 from thalweg.compiler.elementary import ELEMENTARY
 from thalweg.compiler.loops import (
@@ -42,9 +43,6 @@ __all__ = ["MANY_NESTS", "NestWriter", "Share", "write_nest"]
 STORED_TOGETHER = 4
 """Members of a tile whose stores are written buffer by buffer: of lines that another core must let
 go of first, several are then on their way at once."""
-
-FAR_BYTES = 1 << 16
-"""Size of what an update changes from which the next tile's part is asked for ahead of time."""
 
 MANY_NESTS = 30
 """Nests from which each is a function of its own."""
@@ -161,15 +159,15 @@ class NestWriter:
         self.places = {id(a): self._start(a, bases) for a in accesses}
         self.accesses = {id(a): a for a in accesses}
         self.repeatable = _repeatable(nest)
-        self.far = _far(nest)
+        self.ahead = Ahead(self)
         self.full = [s for s in nest.stores if not _lacking(s, nest)]
         self.partial = [s for s in nest.stores if _lacking(s, nest)]
 
     def _start(self, access: Access, pointers: Mapping[Buffer, Value]) -> Value:
         pointer = pointers[access.buffer]
-        return self._moved(pointer, access, Value(str(access.offset), "i64"), 1)
+        return self.moved(pointer, access, Value(str(access.offset), "i64"), 1)
 
-    def _moved(self, pointer: Value, access: Access, index: Value, stride: int) -> Value:
+    def moved(self, pointer: Value, access: Access, index: Value, stride: int) -> Value:
         """The pointer `stride · index` elements further on."""
         if index.text == "0" or stride == 0:
             return pointer
@@ -194,9 +192,7 @@ class NestWriter:
         self.index[axis] = index
         for key, access in self.accesses.items():
             if len(access.strides) > axis and access.strides[axis]:
-                self.places[key] = self._moved(
-                    self.places[key], access, index, access.strides[axis]
-                )
+                self.places[key] = self.moved(self.places[key], access, index, access.strides[axis])
         yield
         self.places = before_places
         self.index[axis] = before_index
@@ -277,7 +273,7 @@ class NestWriter:
                         self.store(store.access, value, member, width)
                     else:
                         late.append((store.access, value, member))
-            self._ask_for_next(some)
+            self.ahead.ask(some)
         for access, value, member in late:
             self.store(access, value, member, width)
         for store in self.partial:
@@ -302,16 +298,6 @@ class NestWriter:
         self.code.when(here, write)
         self.forget()
 
-    def _ask_for_next(self, members: Sequence[Offsets]) -> None:
-        """Ask for what the next tile changes: sums over samples have taken its place meanwhile."""
-        axis = self.count - 1
-        if self.nest.vector != axis or self.width != self.nest.width:
-            return
-        step = self.tile[axis] * self.width
-        for access, member in product(self.far, members):
-            following = (*member[:axis], member[axis] + step, *member[axis + 1 :])
-            self.code.prefetch(self._address(access, following, 0))
-
     def store(self, access: Access, value: Value, member: Offsets, width: int) -> None:
         """Put a value, a vector of `width` lanes, where a member of the tile belongs."""
         element = llvm_type(access.buffer.dtype)
@@ -322,24 +308,25 @@ class NestWriter:
         if access.picks or (width > 1 and stride != 1):
             for lane in range(width):
                 one = self.code.emit(element, f"extractelement {value}, i32 {lane}")
-                place = self._address(access, member, lane if width > 1 else 0)
+                place = self.address(access, member, lane if width > 1 else 0)
                 self.code.do(f"store {one}, {place}")
             return
         size = _alignment(access)
-        self.code.do(f"store {value}, {self._address(access, member, 0)}, align {size}")
+        self.code.do(f"store {value}, {self.address(access, member, 0)}, align {size}")
 
-    def _address(self, access: Access, member: Offsets, lane: int) -> Value:
+    def address(self, access: Access, member: Offsets, lane: int) -> Value:
+        """Where an access goes for a member of the tile, and for one of its lanes."""
         distance = sum(s * o for s, o in zip(access.strides, member, strict=False))
         vector = self.nest.vector
         if lane and vector is not None and vector < len(access.strides):
             distance += lane * access.strides[vector]
         place = self.places[id(access)]
         if distance:
-            place = self._moved(place, access, Value(str(distance), "i64"), 1)
+            place = self.moved(place, access, Value(str(distance), "i64"), 1)
         for expr, stride in access.picks:
             at = self.value(expr, self._shifted(member, lane), 1)
             number = self.code.emit("i64", f"extractelement {at}, i32 0")
-            place = self._moved(place, access, number, stride)
+            place = self.moved(place, access, number, stride)
         return place
 
     def _shifted(self, member: Offsets, lane: int) -> Offsets:
@@ -420,12 +407,12 @@ class NestWriter:
             loaded = Value("undef", f"<{width} x {element}>")
             for lane in range(width):
                 one = self.code.emit(
-                    element, f"load {element}, {self._address(access, member, lane)}"
+                    element, f"load {element}, {self.address(access, member, lane)}"
                 )
                 loaded = self.code.emit(loaded.type, f"insertelement {loaded}, {one}, i32 {lane}")
         else:
             type = f"<{width} x {element}>"
-            place = self._address(access, member, 0)
+            place = self.address(access, member, 0)
             loaded = self.code.emit(type, f"load {type}, {place}, align {_alignment(access)}")
         if access.buffer.dtype != "bool":
             return loaded
@@ -448,7 +435,7 @@ class NestWriter:
         key = (id(access), corner)
         if key not in self.squares:
             type = f"<{width} x {llvm_type(access.buffer.dtype)}>"
-            places = [self._address(access, corner, lane) for lane in range(width)]
+            places = [self.address(access, corner, lane) for lane in range(width)]
             size = _alignment(access)
             rows = [self.code.emit(type, f"load {type}, {p}, align {size}") for p in places]
             self.squares[key] = transposed(self.code, rows)
@@ -482,14 +469,6 @@ def _lacking(store: Store, nest: Nest) -> set[int]:
     """The axes with several indices at which a store puts something at the same place."""
     several = {axis for axis, extent in enumerate(nest.axes) if extent != 1}
     return several - store.access.axes
-
-
-def _far(nest: Nest) -> list[Access]:
-    """What an update behind sums over samples changes, if it is large."""
-    if PANELS not in nest.reduced:
-        return []
-    stores = (s.access for s in nest.stores)
-    return [a for a in stores if a.buffer.role == "state" and a.buffer.bytes >= FAR_BYTES]
 
 
 @lru_cache(maxsize=256)
