@@ -29,7 +29,7 @@ from thalweg.compiler.memory import plan_memory
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
 from thalweg.compiler.once import once
-from thalweg.compiler.parts import in_parts
+from thalweg.compiler.parts import by_rows, in_parts
 from thalweg.compiler.target import Target
 from thalweg.compiler.threads import BARRIER_BYTES, Barriers, write_nests
 from thalweg.compiler.turn import turn_products
@@ -121,7 +121,7 @@ class Kernel:
         for node, buffer in zip(outputs, results, strict=True):
             fusion.copy(node, buffer)
         verify(fusion.nests, "fuse")
-        nests = turn_products(in_parts(merge(fusion.nests)), self.target)
+        nests = turn_products(in_parts(merge(by_rows(fusion.nests))), self.target)
         verify(nests, "turn")
         vectorise(nests, self.target)
         verify(nests, "vectorise")

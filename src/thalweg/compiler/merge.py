@@ -8,7 +8,7 @@ Temporaries that nobody reads any more are not stored.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from thalweg.compiler.loops import (
     PANELS,
@@ -25,6 +25,7 @@ from thalweg.compiler.loops import (
     rewrite,
 )
 from thalweg.compiler.once import once
+from thalweg.compiler.parts import can_be_cut
 
 __all__ = ["merge"]
 
@@ -98,7 +99,7 @@ def _join(one: _Part, other: _Part) -> Nest | None:
     first, second = one.nest, other.nest
     if first.vector == -1 or second.vector == -1:
         return None
-    if len(first.stores) + len(second.stores) > MOST_STORES:
+    if sum(len(n.stores) + len(n.inner) for n in (first, second)) > MOST_STORES:
         return None
     depends = not one.writes.isdisjoint(other.reads)
     if not depends and one.touches.isdisjoint(other.touches):
@@ -110,8 +111,10 @@ def _join(one: _Part, other: _Part) -> Nest | None:
         return _append(one, other)
     if not one.touches.isdisjoint(other.writes):
         return None  # would be changed before the sum over it is complete
-    if first.axes == second.axes and first.reduced == second.reduced and not depends:
-        return _together(first, second)
+    if first.axes == second.axes and first.reduced == second.reduced:
+        return _together(one, other)
+    if depends and first.extents == second.axes and _is_shared(first):
+        return _inside(one, other)
     over_samples = PANELS in second.reduced  # run by rows, what is per panel by panels
     if not first.reduced and first.axes == second.extents and depends and not over_samples:
         return _into_reduction(one, other)
@@ -136,7 +139,7 @@ def _append(one: _Part, other: _Part) -> Nest | None:
     first, second = one.nest, other.nest
     if PANELS in first.reduced and not _ends_in_vectors(first):
         return None  # what follows single numbers is better vectorised by itself
-    stores = _forwarded(second.stores, one)
+    stores = _forwarded(second.stores, one, first.stores)
     if stores is None:
         return None
     return Nest(first.axes, [*first.stores, *stores], first.reduced, first.reductions, first.inner)
@@ -150,7 +153,14 @@ def _ends_in_vectors(nest: Nest) -> bool:
     return not continued and any(a.strides[last] == 1 and not any(a.strides[:last]) for a in loads)
 
 
-def _together(first: Nest, second: Nest) -> Nest | None:
+def _together(one: _Part, other: _Part) -> Nest | None:
+    """Both reductions in one pass; what the second needs of the first is there at every index."""
+    first, second = one.nest, other.nest
+    terms = [Store(_NOWHERE, r.value) for r in second.reductions]
+    inside = _forwarded([*terms, *second.inner], one, first.inner)
+    ends = _forwarded(second.stores, one, first.stores)
+    if inside is None or ends is None or first.running:
+        return None
     start = len(first.reductions)
 
     def renumber(expr: Expr) -> Expr | None:
@@ -162,19 +172,37 @@ def _together(first: Nest, second: Nest) -> Nest | None:
         values = rewrite([s.value for s in stores], renumber)
         return [Store(s.access, v) for s, v in zip(stores, values, strict=True)]
 
+    kinds = [r.kind for r in second.reductions]
+    sums = [Reduction(k, s.value) for k, s in zip(kinds, inside, strict=False)]
     return Nest(
         first.axes,
-        [*first.stores, *renumbered(second.stores)],
+        [*first.stores, *renumbered(ends)],
         first.reduced,
-        [*first.reductions, *second.reductions],
-        [*first.inner, *renumbered(second.inner)],
+        [*first.reductions, *sums],
+        [*first.inner, *renumbered(inside[len(terms) :])],
     )
+
+
+def _is_shared(nest: Nest) -> bool:
+    """Whether a reduction of no product is one that threads can share, also with more to do."""
+    if not nest.reductions or nest.running or _is_product(nest) or PANELS in nest.extents:
+        return False
+    return bool(nest.axes) or can_be_cut(nest)
+
+
+def _inside(one: _Part, other: _Part) -> Nest | None:
+    """What is done at every index of a reduction, while its terms are there."""
+    first, second = one.nest, other.nest
+    stores = _forwarded(second.stores, one, first.inner)
+    if stores is None:
+        return None
+    return replace(first, inner=[*first.inner, *stores])
 
 
 def _into_reduction(one: _Part, other: _Part) -> Nest | None:
     first, second = one.nest, other.nest
     terms = [Store(_NOWHERE, r.value) for r in second.reductions]
-    stores = _forwarded([*terms, *second.inner], one)
+    stores = _forwarded([*terms, *second.inner], one, first.stores)
     late = postorder([s.value for s in second.stores])
     if stores is None or any(_reads_any(e, one.writes) for e in late):
         return None
@@ -192,13 +220,15 @@ def _reads_any(expr: Expr, buffers: set[Buffer]) -> bool:
     return isinstance(expr, Load) and expr.access.buffer in buffers
 
 
-def _forwarded(stores: Sequence[Store], first: _Part) -> list[Store] | None:
+def _forwarded(
+    stores: Sequence[Store], first: _Part, computed: Sequence[Store]
+) -> list[Store] | None:
     """The stores with loads of what `first` has just computed replaced by the value.
 
     None if something is read at another place than where it was written, or written where
     `first` reads another place.
     """
-    known = {s.access: s.value for s in first.nest.stores}
+    known = {s.access: s.value for s in computed}
     legal = True
 
     def forward(expr: Expr) -> Expr | None:

@@ -6,7 +6,7 @@ The number of parts depends on the shape alone, so the order of the sum does, to
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from thalweg.compiler.loops import (
@@ -22,7 +22,7 @@ from thalweg.compiler.loops import (
     rebuilt,
 )
 
-__all__ = ["in_parts"]
+__all__ = ["by_rows", "can_be_cut", "in_parts"]
 
 LARGE = 1 << 16
 """Values from which a reduction is done in parts."""
@@ -31,7 +31,7 @@ MOST_PARTS, FEWEST_PARTS = 64, 8
 """Of a single axis that is cut."""
 
 
-def in_parts(nests: Sequence[Nest]) -> list[Nest]:
+def by_rows(nests: Sequence[Nest]) -> list[Nest]:
     """Reduce along all axes but the first, then along that one.
 
     Parameters
@@ -42,10 +42,33 @@ def in_parts(nests: Sequence[Nest]) -> list[Nest]:
     -------
     list of Nest
     """
+    return _each(nests, lambda nest: nest if len(nest.reduced) > 1 else None, "rows")
+
+
+def in_parts(nests: Sequence[Nest]) -> list[Nest]:
+    """Reduce parts of a single axis, then what they come to.
+
+    Parameters
+    ----------
+    nests : sequence of Nest
+
+    Returns
+    -------
+    list of Nest
+    """
+    return _each(nests, _cut, "part")
+
+
+def can_be_cut(nest: Nest) -> bool:
+    """Whether threads can share a reduction to one value."""
+    return _is_large(nest) and _cut(nest) is not None
+
+
+def _each(nests: Sequence[Nest], cut: Callable[[Nest], Nest | None], name: str) -> list[Nest]:
     result: list[Nest] = []
     for nest in nests:
-        cut = _cut(nest) if _is_large(nest) else None
-        result += [nest] if cut is None else _both(cut, len(result))
+        rows = cut(nest) if _is_large(nest) else None
+        result += [nest] if rows is None else _both(rows, f"{name}{len(result)}")
     return result
 
 
@@ -81,14 +104,14 @@ def _cut(nest: Nest) -> Nest | None:
     return replace(rebuilt(nest, reload, cut), reduced=(count, length))
 
 
-def _both(nest: Nest, number: int) -> list[Nest]:
+def _both(nest: Nest, name: str) -> list[Nest]:
     """Partial results for every index of the first reduced axis, and what they come to."""
     count = nest.reduced[0]
     first = frozenset({0})
     partial, whole = [], []
     for k, reduction in enumerate(nest.reductions):
         dtype = reduction.value.dtype
-        buffer = Buffer(f"part{number}_{k}", (count,), dtype, "temporary")
+        buffer = Buffer(f"{name}_{k}", (count,), dtype, "temporary")
         partial.append(Store(Access(buffer, (1,)), Reduced(k, dtype, first)))
         whole.append(Reduction(reduction.kind, Load(Access(buffer, (1,)))))
     parts = Nest((count,), partial, nest.reduced[1:], nest.reductions, nest.inner)
