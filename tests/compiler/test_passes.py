@@ -1,5 +1,7 @@
 """The passes: what the verifier refuses, what is merged, and that no two live values meet."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -251,3 +253,40 @@ def test_large_reductions_in_parts(shape):
     i = np.random.default_rng(2).integers(0, x.size, 70_000)
     g = tw.compile(lambda x: tnp.sum(tnp.take(x.reshape(-1), i)))
     assert np.isclose(g(x), x.reshape(-1)[i].sum(), rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(300, 301), (90_000,), (65_537,), (40, 50, 60)])
+def test_value_and_gradient_are_found_in_one_pass(shape):
+    """Unless the sum is one that threads could not share then: its length is prime."""
+    a, b = arrays(3, [shape, shape], np.float64)
+    both = tw.value_and_grad(lambda a, b: tnp.mean(tnp.tanh(a * b) * a), (0, 1))
+    compiled = tw.compile(both)
+    value, slopes = compiled(a, b)
+    kept = re.search(r" t[0-9]+\[.*\] = .*tanh", compiled.show("loops"))
+    assert bool(kept) == (shape == (65_537,))
+    t = np.tanh(a * b)
+    wanted = (t + a * b * (1 - t * t)) / a.size, a * a * (1 - t * t) / a.size
+    assert np.isclose(value, np.mean(t * a), rtol=1e-13)
+    for found, slope in zip(slopes, wanted, strict=True):
+        assert np.allclose(found, slope, rtol=1e-12, atol=1e-18)
+
+
+def test_what_a_sum_leaves_behind_waits_for_it():
+    """A second sum may use the terms of the first, but not what the first comes to."""
+    x = np.random.default_rng(0).normal(size=(300, 301))
+    f = tw.compile(lambda x: tnp.sum(tnp.exp(x) / tnp.sum(tnp.exp(x), axis=1, keepdims=True) * x))
+    e = np.exp(x)
+    assert np.isclose(f(x), (e / e.sum(1, keepdims=True) * x).sum(), rtol=1e-12)
+    g = tw.compile(lambda x: tnp.sum(tnp.exp(x) * tnp.sum(tnp.exp(x))))
+    assert np.isclose(g(x), e.sum() ** 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_of_any_length_are_summed_up(dtype):
+    for length in range(1, 50):
+        x = np.random.default_rng(length).normal(size=(3, length)).astype(dtype)
+        found, both = tw.compile(lambda x: (tnp.sum(tnp.exp(x), axis=1), tnp.cos(x) * 2))(x)
+        most = tw.compile(lambda x: tnp.max(x, axis=1))(x)
+        assert np.allclose(found, np.exp(x.astype("f8")).sum(1), rtol=20 * np.finfo(dtype).eps)
+        assert np.allclose(both, 2 * np.cos(x.astype("f8")), rtol=0, atol=8 * np.finfo(dtype).eps)
+        assert np.array_equal(most, x.max(1))

@@ -42,8 +42,8 @@ class ReductionWriter:
     """The loops over the reduced axes, with the sums of every member of the tile in registers.
 
     Sums of lanes are kept apart until the end where the vector axis is reduced itself; what is
-    left over of that axis is added by scalar sums of their own. With unrolling, several sums
-    are kept and added up at the end, in a fixed order.
+    left over of that axis is added in shorter vectors with sums of their own. With unrolling,
+    several sums are kept and added up at the end, in a fixed order.
     """
 
     def __init__(self, writer: NestWriter, members: Sequence[Offsets]) -> None:
@@ -65,7 +65,7 @@ class ReductionWriter:
         extent = nest.extents[last]
         step = self.wide if self.horizontal else 1
         self.unroll = max(1, min(nest.unroll, extent // step if extent != PANELS else 1))
-        self.rest = self.horizontal and extent % step != 0
+        self.rest = _powers(extent % step) if self.horizontal else []
 
     def _sums(self) -> list[Sum]:
         """One for each reduction and member, or for several members that it does not tell apart."""
@@ -101,8 +101,9 @@ class ReductionWriter:
             totals = self._across_jointly(totals)
         elif self.horizontal:
             totals = [_across(w.code, kind, t) for kind, t in zip(kinds, totals, strict=True)]
-        if self.rest:
-            pairs = zip(totals, groups[-1], strict=True)
+        for group in groups[self.unroll :]:
+            short = [_across(w.code, kind, s) for kind, s in zip(kinds, group, strict=True)]
+            pairs = zip(totals, short, strict=True)
             totals = [combine(w.code, kind, p) for kind, p in zip(kinds, pairs, strict=True)]
         self._note(totals)
 
@@ -115,9 +116,9 @@ class ReductionWriter:
         return totals
 
     def _sets(self) -> list[tuple[int, int]]:
-        """Width and number of every set of sums: the unrolled ones, then the scalar rest."""
+        """Width and number of every set of sums: the unrolled ones, then those of the rest."""
         sets = [(self.wide, k) for k in range(self.unroll)]
-        return [*sets, (1, -1)] if self.rest else sets
+        return [*sets, *((width, -1) for width in self.rest)]
 
     def _loops(self, level: int, sums: list[Value]) -> list[Value]:
         axis = self.order[level]
@@ -153,10 +154,12 @@ class ReductionWriter:
         if full > cut:
             first = self._run(axis, middle, end, (step, 1, self.wide), main[:size])
             main = [*first, *main[size:]]
-        if rest:
-            last = Value(str(extent), "i64")
-            rest = self._run(axis, end, last, (1, 1, 1), rest)
-        return [*main, *rest]
+        for width in self.rest:
+            own, rest = rest[:size], rest[size:]
+            stop = Value(str(full + width), "i64")
+            main += self._run(axis, Value(str(full), "i64"), stop, (width, 1, width), own)
+            full += width
+        return main
 
     def _left(self, samples: Value, lanes: int) -> Value:
         """How many samples there are in this panel."""
@@ -223,6 +226,17 @@ class ReductionWriter:
             a, b = (w.value(x, at, width) for x in value.args)
             return Builder(w.code, width, value.dtype).fma(a, b, total)
         return combine(w.code, kind, [total, w.value(value, at, width)])
+
+
+def _powers(count: int) -> list[int]:
+    """The powers of two whose sum it is, the largest first.
+
+    Examples
+    --------
+    >>> _powers(13)
+    [8, 4, 1]
+    """
+    return [1 << k for k in reversed(range(count.bit_length())) if count >> k & 1]
 
 
 def combine(code: Assembly, kind: str, values: Sequence[Value]) -> Value:
