@@ -21,18 +21,22 @@ from thalweg.compiler.loops import (
     Store,
     rebuilt,
 )
+from thalweg.compiler.vectorise import collapse
 
 __all__ = ["by_rows", "can_be_cut", "in_parts"]
 
 LARGE = 1 << 16
 """Values from which a reduction is done in parts."""
 
+LONG_ROW = 128
+"""Values in a row, and"""
+
 MOST_PARTS, FEWEST_PARTS = 64, 8
-"""Of a single axis that is cut."""
+"""parts of a single axis that is cut; so many rows, if they are long, are parts themselves."""
 
 
 def by_rows(nests: Sequence[Nest]) -> list[Nest]:
-    """Reduce along all axes but the first, then along that one.
+    """Reduce many long rows, then what they come to, so that more can be done row by row.
 
     Parameters
     ----------
@@ -42,11 +46,16 @@ def by_rows(nests: Sequence[Nest]) -> list[Nest]:
     -------
     list of Nest
     """
-    return _each(nests, lambda nest: nest if len(nest.reduced) > 1 else None, "rows")
+
+    def rows(nest: Nest) -> Nest | None:
+        many = len(nest.reduced) > 1 and nest.reduced[0] >= MOST_PARTS
+        return nest if many and math.prod(nest.reduced[1:]) >= LONG_ROW else None
+
+    return _each(nests, rows, "rows")
 
 
 def in_parts(nests: Sequence[Nest]) -> list[Nest]:
-    """Reduce parts of a single axis, then what they come to.
+    """Reduce parts of what is left, then what they come to.
 
     Parameters
     ----------
@@ -83,7 +92,12 @@ def _is_large(nest: Nest) -> bool:
 
 
 def _cut(nest: Nest) -> Nest | None:
-    """The nest with at least two reduced axes; None if its only one cannot be cut evenly."""
+    """The nest with at least two reduced axes; None if its only one cannot be cut evenly.
+
+    Axes that are walked through as if they were one become one, so that parts are equally long.
+    """
+    nest = replace(nest)
+    collapse(nest)
     if len(nest.reduced) > 1:
         return nest
     (extent,) = nest.reduced

@@ -30,7 +30,7 @@ from thalweg.compiler.segments import LITTLE
 from thalweg.compiler.target import Target
 from thalweg.compiler.turn import is_turnable
 
-__all__ = ["vectorise"]
+__all__ = ["collapse", "vectorise"]
 
 CHEAP = 4
 """Operations in a sum up to which registers alone limit its tile."""
@@ -72,7 +72,7 @@ def vectorise(nests: Sequence[Nest], target: Target, unrolled: bool = False) -> 
         if nest.vector == -1:  # must run one index after the other
             nest.vector = None
             continue
-        _collapse(nest)
+        collapse(nest)
         _choose(nest, target)
         if unrolled and nest.reductions and (nest.vector or 0) >= len(nest.axes):
             nest.tiles = _whole(nest.axes, target.registers // 2 // len(nest.reductions))
@@ -84,7 +84,7 @@ def _read_by_others_last(nest: Nest, readers: Mapping[Buffer, int]) -> None:
     nest.late = sum(readers[store.access.buffer] > 1 for store in nest.stores)
 
 
-def _collapse(nest: Nest) -> None:
+def collapse(nest: Nest) -> None:
     """Join neighbouring axes that every access walks through as if they were one."""
     if any(isinstance(e, Position) for e in nest.walk()):
         return
