@@ -46,6 +46,7 @@ from thalweg.optim.search.hager_zhang import hager_zhang
 from thalweg.optim.search.line import LineSearch, armijo
 from thalweg.optim.search.trust import Subproblem, dogleg, more_sorensen, steihaug
 from thalweg.optim.search.wolfe import near_exact, strong_wolfe
+from thalweg.optim.second_look import with_second_look
 from thalweg.optim.trust_region import Model, exact_model, product_model, trust
 from thalweg.optim.turns import in_turn
 
@@ -91,7 +92,11 @@ class LineSearchMethod:
             raise OptionError(
                 "unknown line search {name!r}.{hint}", name=name, hint=suggest(name, SEARCHES)
             )
-        return descend(problem, x, self.direction(problem, **options), SEARCHES[name], tol)
+
+        def method(problem: Problem, x: Vector) -> Status:
+            return descend(problem, x, self.direction(problem, **options), SEARCHES[name], tol)
+
+        return with_second_look(method, problem, x, tol)
 
 
 @dataclass(frozen=True)
@@ -104,11 +109,14 @@ class TrustRegionMethod:
     subproblem : callable
     otherwise : callable, optional
         The method that takes a turn where this one takes long (see `in_turn`).
+    leaves_saddles : bool
+        Whether the subproblem does so by itself.
     """
 
     model: Model
     subproblem: Subproblem
     otherwise: Method | None = None
+    leaves_saddles: bool = False
 
     def __call__(self, problem: Problem, x: Vector, tol: float) -> Status:
         if self.otherwise is None:
@@ -117,7 +125,13 @@ class TrustRegionMethod:
 
     def alone(self, problem: Problem, x: Vector, tol: float) -> Status:
         """Without a turn for the other."""
-        return trust(problem, x, self.model, self.subproblem, tol)
+
+        def method(problem: Problem, x: Vector) -> Status:
+            return trust(problem, x, self.model, self.subproblem, tol)
+
+        if self.leaves_saddles:
+            return method(problem, x)
+        return with_second_look(method, problem, x, tol)
 
 
 @dataclass(frozen=True)
@@ -159,7 +173,7 @@ METHODS: dict[str, Method] = {
     "cg-dy": _conjugate("dy"),
     "cg-hz": _conjugate("hz"),
     "scg": scaled_conjugate_gradient,
-    "newton": TrustRegionMethod(exact_model, more_sorensen, _NEWTON_LINE),
+    "newton": TrustRegionMethod(exact_model, more_sorensen, _NEWTON_LINE, leaves_saddles=True),
     "newton-dogleg": TrustRegionMethod(exact_model, dogleg),
     "newton-line": _NEWTON_LINE,
     "newton-cg": TrustRegionMethod(product_model, steihaug),

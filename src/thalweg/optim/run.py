@@ -124,8 +124,12 @@ class Run:
         self.nhev += second
 
     def consider(self, point: Point) -> None:
-        """Keep a point if it is the best so far."""
-        if self.best is None or point.better_than(self.best, self.feasible):
+        """Keep a point if it is the best so far; not one that only rounding makes feasible."""
+        best = self.best
+        if best is None or (
+            point.better_than(best, self.feasible)
+            and (self.met or best.violation <= self.feasible or self.near(point.x))
+        ):
             self.best = Point(point.x.copy(), point.fun, point.measure, point.violation)
 
     def conclude(self, point: Point) -> None:
@@ -165,7 +169,11 @@ class Run:
     def _credible(self, point: Point, feasible: bool) -> None:
         """Note a feasible point where rounding cannot be what makes it one."""
         if feasible and not self.met:
-            self.met = self.nit == 0 or EPS * float(np.max(np.abs(point.x))) <= self.feasible
+            self.met = self.nit == 0 or self.near(point.x)
+
+    def near(self, x: Vector) -> bool:
+        """Whether the last bits of x are below the violation that is allowed."""
+        return EPS * float(np.max(np.abs(x))) <= self.feasible
 
     def _ask(self, callback: Callable[[Iteration], Any], line: Iteration) -> None:
         try:

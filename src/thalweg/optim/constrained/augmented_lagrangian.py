@@ -4,8 +4,8 @@ L(x) = f(x) + ½ρ‖h(x) + λ/ρ‖² + ½ρ‖max(0, g(x) + ν/ρ)‖² is min
 inner method; then λ ← λ + ρh, ν ← max(0, ν + ρg), and ρ grows where the violation has not
 shrunk. Only gradients of f and products with the constraints' Jacobian are needed: for many
 variables. Where f is half a sum of squares, so is L (see `penalty`). Where no direction reduces
-the violation, a feasible point is looked for from beside (few variables, see `feasibility`) before
-the constraints are said to be impossible to meet.
+the violation, or it does not shrink for several rounds, a feasible point is looked for from there
+and from beside (see `feasibility`) before the constraints are said to be impossible to meet.
 
 M. R. Hestenes (1969), M. J. D. Powell (1969), R. T. Rockafellar (1973); tolerances as in A. R.
 Conn, N. I. M. Gould, Ph. L. Toint, SIAM J. Numer. Anal. 28 (1991) 545-572.
@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 
 from thalweg.errors import OptionError
-from thalweg.optim.constrained.feasibility import FEW, feasible_near
+from thalweg.optim.constrained.feasibility import Nearest, way_out
 from thalweg.optim.constrained.penalty import Penalised, PenalisedSquares, Violation
 from thalweg.optim.constrained.program import gradient_scale
 from thalweg.optim.descent import size_of
@@ -32,6 +32,7 @@ from thalweg.phrases import Phrase
 __all__ = ["augmented_lagrangian"]
 
 ROUNDS, STEPS = 60, 400  # of rules at most so many steps, until the multipliers are looked at
+PATIENCE = 4  # rounds in which the violation does not shrink
 LARGEST_PENALTY = 1e12
 LARGEST_PRESSURE = 1e6  # multipliers beyond are no excuse for a gradient that does not vanish
 NOT_INNER = ("interior-point", "augmented-lagrangian")
@@ -90,15 +91,17 @@ def _rounds(
     x, f, y, last, exact = point.x, point.fun, np.zeros(scale.size), np.inf, 1e-2
     if prices is not None:
         y = np.nan_to_num(np.concatenate([prices.equalities, prices.inequalities])) / scale
-    escaped = False  # from where no direction reduces the violation, though it can be less
+    doubt = _Doubt(problem, x)
     for _ in range(ROUNDS):
         lagrangian = kind(problem, y, rho, scale)
         tried.append(lagrangian)
         # Inner methods compare gradients with the size of L, which the penalty can make anything.
         wanted = max(exact, 0.1 * tol) * size_of(f) / size_of(lagrangian.value(x))
         found, status = _inner_run(problem, lagrangian, x, method, min(wanted, exact))
-        if status in (Status.UNBOUNDED, Status.DIVERGED) and rho <= LARGEST_PENALTY:
+        if status in (Status.UNBOUNDED, Status.DIVERGED):
             y, rho = np.zeros(scale.size), 100.0 * rho  # a steeper penalty, from the same point
+            if rho > LARGEST_PENALTY:
+                break
             continue
         x = found
         c = problem.constraints(x)
@@ -110,11 +113,11 @@ def _rounds(
             problem.run.conclude(point)
             return Status.CONVERGED
         problem.run.iterate(point)
-        if point.violation > 0.9 * last and _cannot_be_met(problem, x):
-            out = None if escaped or x.size > FEW else feasible_near(problem, x)
-            if out is None:
-                return _unmet(problem)
-            x, y, rho, last, escaped = out, 0.0 * y, 10.0 * rho, np.inf, True
+        answer = doubt.at(x, shrunk=point.violation <= 0.9 * last)
+        if isinstance(answer, Status):
+            return answer
+        if answer is not None:
+            x, y, rho, last = answer, 0.0 * y, 10.0 * rho, np.inf
             continue
         unfinished = status is Status.ITERATIONS_USED_UP
         if point.violation > (0.9 if unfinished else 0.25) * last:
@@ -124,9 +127,8 @@ def _rounds(
         last, exact = min(last, point.violation), exact if unfinished else 0.1 * exact
     if problem.violation(x) <= problem.run.feasible:
         problem.run.conclude(point)
-    elif _cannot_be_met(problem, x):
-        return _unmet(problem)
-    return Status.STEP_TOO_SMALL
+        return Status.STEP_TOO_SMALL
+    return doubt.at_the_end(x)
 
 
 def _first(problem: Problem, x: Vector) -> tuple[Point, float, Vector]:
@@ -148,22 +150,49 @@ def _first(problem: Problem, x: Vector) -> tuple[Point, float, Vector]:
     return point, rho, scale
 
 
-def _cannot_be_met(problem: Problem, x: Vector) -> bool:
-    """Whether the violation itself is stationary at x: no direction reduces it."""
-    c = problem.constraints(x)
-    violation = Violation(problem, np.ones(c.size))
-    pressed = violation.pressed(c)
-    if np.max(np.abs(pressed)) <= problem.run.feasible:
-        return False
-    slope = problem.bounds.projected_gradient(x, violation.pulled(x, pressed))
-    return float(np.max(np.abs(slope))) <= 1e-4 * float(np.max(np.abs(pressed)))
+class _Doubt:
+    """Whether the constraints can be met at all: asked where the violation does not shrink."""
 
+    def __init__(self, problem: Problem, start: Vector) -> None:
+        self.problem, self.start, self.stalled = problem, start, 0
+        self.out: Nearest | None = None
 
-def _unmet(problem: Problem) -> Status:
-    """The end where the violation is stationary."""
-    best = problem.run.best
-    held = best is not None and best.violation <= problem.run.feasible
-    return Status.STEP_TOO_SMALL if held else Status.INFEASIBLE
+    def at(self, x: Vector, shrunk: bool) -> Status | Vector | None:
+        """The verdict on them, or a point that holds them, or nothing to keep from going on."""
+        self.stalled = 0 if shrunk else self.stalled + 1
+        stationary = self.stalled > 0 and self._stationary(x)
+        if self.out is not None:
+            return self._unmet() if stationary else None
+        if not stationary and self.stalled < PATIENCE:
+            return None
+        self.out = self._way_out(x)
+        if self.out.violation <= self.problem.run.feasible:
+            return self.out.x
+        return self._unmet() if self.out.stationary else None
+
+    def at_the_end(self, x: Vector) -> Status:
+        """The verdict where nothing is left to be tried."""
+        out = self.out = self.out or self._way_out(x)
+        return self._unmet() if out.stationary else Status.STEP_TOO_SMALL
+
+    def _way_out(self, x: Vector) -> Nearest:
+        """From x, unless it is so far away that violations are rounding."""
+        return way_out(self.problem, x if self.problem.run.near(x) else self.start)
+
+    def _stationary(self, x: Vector) -> bool:
+        """Whether no direction reduces the violation."""
+        c = self.problem.constraints(x)
+        violation = Violation(self.problem, np.ones(c.size))
+        pressed = violation.pressed(c)
+        if np.max(np.abs(pressed)) <= self.problem.run.feasible:
+            return False
+        slope = self.problem.bounds.projected_gradient(x, violation.pulled(x, pressed))
+        return float(np.max(np.abs(slope))) <= 1e-4 * float(np.max(np.abs(pressed)))
+
+    def _unmet(self) -> Status:
+        best = self.problem.run.best
+        held = best is not None and best.violation <= self.problem.run.feasible
+        return Status.STEP_TOO_SMALL if held else Status.INFEASIBLE
 
 
 def _inner_method(problem: Problem, inner: str | Rule | Inner) -> Inner:

@@ -1,9 +1,10 @@
 """The point that violates constraints least, found by least squares: a second witness.
 
 The sum of squared violations within the bounds is a problem for Levenberg-Marquardt, which knows
-nothing of barriers and filters. Where the interior-point method finds no feasible point, this
-one either finds it, or a point at which the violation is stationary and no saddle point; only
-then are constraints said to be impossible to meet near by.
+nothing of barriers and filters, and of many variables for L-BFGS. Where a method for constraints
+finds no feasible point, this one either finds it, or a point at which the violation is stationary;
+only then, and if no way leads on from beside it, are constraints said to be impossible to meet
+near by.
 
 Examples
 --------
@@ -20,6 +21,7 @@ Examples
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,11 +34,14 @@ from thalweg.optim.problem import Bounds, Problem
 from thalweg.optim.result import Iteration, Status
 from thalweg.optim.run import Halt, Limits, Point, Run
 
-__all__ = ["FEW", "Nearest", "beside", "feasible_near", "least_violation"]
+__all__ = ["FEW", "Nearest", "beside", "least_violation", "way_out"]
 
 FEW = 100  # variables of which a feasible point is looked for from several sides
 BESIDE = (1.0, 1.0, 3.0, 3.0, 10.0, 10.0)  # how far, relative to x
-LOOK = 50  # steps from each of them, where the answer is known if none is found
+SIDES = 2  # of more variables
+LOOK, MANY_LOOK = 50, 300  # steps from each of them, and of many variables, which cost less
+
+Method = Callable[[Problem, Vector, float], Status]
 
 STATIONARY = 1e-8  # a change of x by its size, or by one, moves the sum by no more than this share
 
@@ -59,7 +64,9 @@ class Nearest:
     stationary: bool
 
 
-def least_violation(problem: Problem, x: Vector, steps: int = 300) -> Nearest:
+def least_violation(
+    problem: Problem, x: Vector, steps: int = 300, method: Method = levenberg_marquardt
+) -> Nearest:
     """Minimise the sum of squared violations from a point, within the limits of the run.
 
     Parameters
@@ -68,6 +75,8 @@ def least_violation(problem: Problem, x: Vector, steps: int = 300) -> Nearest:
     x : vector
     steps : int
         At most.
+    method : callable
+        Of `METHODS`.
 
     Raises
     ------
@@ -84,7 +93,7 @@ def least_violation(problem: Problem, x: Vector, steps: int = 300) -> Nearest:
     bounds = Bounds(problem.bounds.lower, problem.bounds.upper)
     sub = Problem(Violation(problem, scale), bounds, run=run)
     try:
-        status = levenberg_marquardt(sub, x, STATIONARY)
+        status = method(sub, x, STATIONARY)
     except Halt as halt:
         status = halt.status
         if watch.halted or status is Status.TIME_USED_UP:
@@ -101,14 +110,20 @@ def beside(x: Vector) -> Matrix:
     return np.asarray(x + away * np.random.default_rng(0).standard_normal(away.shape))
 
 
-def feasible_near(problem: Problem, x: Vector) -> Vector | None:
-    """A point that holds the constraints, from x or from beside it, if one is found."""
-    for start in (x, *beside(x)):
-        nearest = least_violation(problem, start, LOOK)
+def way_out(problem: Problem, x: Vector) -> Nearest:
+    """A point that holds the constraints, from x or from beside it; if none is found, x's end."""
+    from thalweg.optim.methods import METHODS
+
+    few = x.size <= FEW
+    method, steps = (levenberg_marquardt, LOOK) if few else (METHODS["lbfgs"], MANY_LOOK)
+    ends: list[Nearest] = []
+    for start in (x, *beside(x)[: None if few else SIDES]):
+        nearest = least_violation(problem, start, steps, method)
         held = nearest.violation <= problem.run.feasible
         if held and np.isfinite(problem.value(nearest.x)):
-            return nearest.x
-    return None
+            return nearest
+        ends.append(nearest)
+    return ends[0]
 
 
 def _at_rest(problem: Problem, x: Vector) -> bool:

@@ -14,7 +14,7 @@ from thalweg.optim.constrained.feasibility import FEW, beside, least_violation
 from thalweg.optim.constrained.interior_point import CEILING, ENOUGH, InteriorPoint, Outcome
 from thalweg.optim.constrained.program import GRADIENT_CAP, SlackForm
 from thalweg.optim.constrained.recession import Falling
-from thalweg.optim.layout import Vector
+from thalweg.optim.layout import Vector, norm
 from thalweg.optim.problem import Problem
 from thalweg.optim.result import KKT, Multipliers, Status
 from thalweg.optim.run import Halt, Point
@@ -75,13 +75,15 @@ def interior_point(
         )
     exact = problem.has_hessian if hessian == "auto" else hessian == "exact"
     attempts = [_Attempt(problem, x, tol, u, exact, prices) for u in UPDATES[barrier]]
-    in_turn = exact and x.size <= FEW and len(attempts) > 1
+    in_turn = exact and x.size <= FEW
     status = Status.STEP_TOO_SMALL
-    for patience in (PATIENCE, None) if in_turn else (None,):
-        if _solved_by(attempts, patience):
+    for patience in (PATIENCE, None):
+        first = attempts if in_turn or patience is None else attempts[:1]
+        if _solved_by(first, patience):
             return Status.CONVERGED
         status = _reconsidered(problem, x, tol, UPDATES[barrier], exact)
-        if status is Status.CONVERGED or all(a.status is not None for a in attempts):
+        over = all(attempt.status is not None for attempt in attempts)
+        if over or status in (Status.CONVERGED, Status.INFEASIBLE):
             break
     return status
 
@@ -110,9 +112,10 @@ def _reconsidered(
     starts = [best.x]
     if few:
         starts += [x, *beside(x)]
-    certain = False
+    certain, ends = False, []
     for start in starts:
         nearest = least_violation(problem, start, STEPS if few else FEW_STEPS)
+        ends.append(nearest)
         if nearest.violation <= ENOUGH * tol and np.isfinite(problem.value(nearest.x)):
             if _proved(problem, nearest.x, tol, exact):
                 return Status.CONVERGED
@@ -120,12 +123,22 @@ def _reconsidered(
             return Status.CONVERGED if _solved_by(again, PATIENCE) else Status.STEP_TOO_SMALL
         certain = certain or (start is best.x and nearest.stationary)
     kept = problem.run.best
-    unmet = kept is not None and kept.violation > problem.run.feasible
-    return Status.INFEASIBLE if unmet and certain else Status.STEP_TOO_SMALL
+    if kept is None or kept.violation <= problem.run.feasible or not certain:
+        return Status.STEP_TOO_SMALL
+    least = [end.x for end in ends if end.violation <= ALIKE * kept.violation]
+    if least:  # of those that violate no more than the best the one nearest to the start
+        nearby = min(least, key=lambda end: norm(end - x))
+        _concluded(problem, nearby, tol, exact, np.inf)
+    return Status.INFEASIBLE
 
 
 def _proved(problem: Problem, x: Vector, tol: float, exact: bool) -> bool:
     """Whether a point satisfies the optimality conditions with multipliers of its own."""
+    return _concluded(problem, x, tol, exact, ENOUGH * tol)
+
+
+def _concluded(problem: Problem, x: Vector, tol: float, exact: bool, enough: float) -> bool:
+    """End at a point, with multipliers of its own, if these leave no larger error."""
     program = SlackForm(problem, x, exact)
     method = InteriorPoint(program, tol, lambda it, error: None)
     w = np.maximum(program.start, program.lower)
@@ -133,7 +146,7 @@ def _proved(problem: Problem, x: Vector, tol: float, exact: bool) -> bool:
     slopes = program.derivatives(w)
     it = Iterate(w, np.zeros(program.m), none, none, program.values(w), slopes)
     it, error = method.certified(it, np.inf)
-    if error > ENOUGH * tol:
+    if error > enough:
         return False
     point = _point(problem, program, it, error)
     certify(problem, program, method, it, point)
@@ -145,6 +158,7 @@ UPDATES = {"auto": ("monotone", "adaptive"), "monotone": ("monotone",), "adaptiv
 HESSIANS = ("auto", "exact", "learned")
 RESCALINGS = 3
 STEPS, FEW_STEPS = 300, 30  # of few variables, and of many, whose steps take long
+ALIKE = 1.0 + 1e-6  # violations that differ by rounding
 LOW = 1.0  # the filter's ceiling from there, lest the search leaves as it did before
 PATIENCE = 300  # of few variables, so many iterations before it is the other's turn
 

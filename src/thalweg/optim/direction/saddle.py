@@ -25,7 +25,7 @@ from thalweg.optim.direction.gauss_newton import Orthogonal
 from thalweg.optim.layout import Matrix, Vector
 from thalweg.optim.problem import Bounds, Linearisation, Mask, Problem
 
-__all__ = ["beside_saddle", "loose", "lowest_along"]
+__all__ = ["beside_saddle", "loose", "lowest_along", "lowest_of"]
 
 DEPENDENT = 1e-6  # singular values of the column-scaled J below this, relative to the largest
 NEGATIVE = 1e-8  # eigenvalues of the scaled Hessian below minus this are no rounding
@@ -81,10 +81,14 @@ def lowest_along(problem: Problem, x: Vector, along: Vector, free: Mask) -> Vect
     """The lowest of a few points to either side of x."""
     least = SMALL * float(np.max(np.abs(x[free]))) or 1.0  # of entries at zero, and if all are
     sizes = np.abs(along[free]) / np.maximum(np.abs(x[free]), least)
-    step = along / max(float(np.max(sizes)), 1e-300)
+    return lowest_of(problem, x, along / max(float(np.max(sizes)), 1e-300), HALVINGS)
+
+
+def lowest_of(problem: Problem, x: Vector, step: Vector, halvings: int) -> Vector | None:
+    """The lowest of the points at a step, half of it, a quarter, ... to either side of x."""
     cost = problem.value(x)
     best, cost = None, cost - LOWER * abs(cost)
-    for k in range(HALVINGS):
+    for k in range(halvings):
         for side in (step, -step):
             there = problem.bounds.project(x + 0.5**k * side)
             value = problem.value(there)

@@ -17,6 +17,7 @@ from thalweg.optim.problem import Mask, Problem
 from thalweg.optim.result import Status
 from thalweg.optim.run import Point
 from thalweg.optim.search.line import Trial
+from thalweg.optim.second_look import with_second_look
 
 __all__ = ["scaled_conjugate_gradient"]
 
@@ -40,6 +41,10 @@ def scaled_conjugate_gradient(problem: Problem, x: Vector, tol: float) -> Status
     tol : float
         Of the projected gradient.
     """
+    return with_second_look(lambda problem, x: _descend(problem, x, tol), problem, x, tol)
+
+
+def _descend(problem: Problem, x: Vector, tol: float) -> Status:
     here, bounds, lam = begin(problem, x), problem.bounds, 1e-6
     free = bounds.free(here.x, here.gradient)
     d = np.where(free, -here.gradient, 0.0)
