@@ -161,7 +161,7 @@ class Result:
     success: bool
     status: Status
     method: str
-    facts: dict[str, float | str] = field(repr=False)
+    facts: dict[str, Any] = field(repr=False)
     nit: int = 0
     nfev: int = 0
     njev: int = 0
@@ -183,7 +183,7 @@ class Result:
     @property
     def phrase(self) -> Phrase:
         """Why it stopped, as a sentence that can be said in every language."""
-        return sentence(self.status.name.lower(), **self.facts)
+        return sentence(**self.facts)
 
     def message_in(self, language: str) -> str:
         """Why it stopped, in ``"en"`` or ``"ko"``."""

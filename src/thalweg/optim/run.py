@@ -125,10 +125,9 @@ class Run:
 
     def consider(self, point: Point) -> None:
         """Keep a point if it is the best so far; not one that only rounding makes feasible."""
-        best = self.best
-        if best is None or (
-            point.better_than(best, self.feasible)
-            and (self.met or best.violation <= self.feasible or self.near(point.x))
+        if self.best is None or (
+            point.better_than(self.best, self.feasible)
+            and (self.met or point.violation > self.feasible or self.near(point.x))
         ):
             self.best = Point(point.x.copy(), point.fun, point.measure, point.violation)
 

@@ -17,6 +17,10 @@ SENTENCES: dict[str, Phrase] = {
         "Converged: the optimality conditions hold (residual {measure:.1e}, tolerance "
         "{tolerance:.1e})."
     ),
+    "converged_rounding": Phrase(
+        "Converged to the last digits: the residual of the optimality conditions ({measure:.1e}) "
+        "is above the tolerance ({tolerance:.1e}), but no more than rounding x makes of it."
+    ),
     "goal_met": Phrase("The goal was met."),
     "step_too_small": Phrase(
         "Stopped: no step lowers the objective any further in double precision "

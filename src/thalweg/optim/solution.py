@@ -14,10 +14,13 @@ from thalweg.optim.layout import Layout, Vector
 from thalweg.optim.methods import METHODS, Method, options_of
 from thalweg.optim.problem import Problem
 from thalweg.optim.result import KKT, Multipliers, Result, Status
+from thalweg.optim.rounding import rounding_is_left
 from thalweg.optim.run import Halt, Point
 from thalweg.optim.scipy_style import method_hint, option_hint
 
 __all__ = ["method_named", "solve"]
+
+Facts = dict[str, Any]
 
 
 def method_named(name: str) -> Method:
@@ -60,19 +63,22 @@ def solve(
     -------
     Result
     """
-    detail = ""
+    detail, reason = "", ""
     function = method_named(method)
     if options:
         _check(options, method)
     try:
         with answered(), np.errstate(all="ignore"), single_threaded_blas():
             status = function(problem, np.array(x0, dtype=np.float64), tol, **(options or {}))
+            if status is Status.STEP_TOO_SMALL and rounding_is_left(problem):
+                status, reason = Status.CONVERGED, "converged_rounding"
     except Halt as halt:
         status, detail = halt.status, halt.detail
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
     with np.errstate(all="ignore"):
-        return _result(problem, x0, status, tol, detail, layout or Layout(x0), method)
+        facts: Facts = {"tolerance": tol, "detail": detail, "reason": reason}
+        return _result(problem, x0, status, facts, layout or Layout(x0), method)
 
 
 def _check(options: Mapping[str, Any], method: str) -> None:
@@ -92,8 +98,7 @@ def _result(
     problem: Problem,
     x0: Vector,
     status: Status,
-    tol: float,
-    detail: str,
+    facts: Facts,
     layout: Layout,
     method: str,
 ) -> Result:
@@ -109,14 +114,13 @@ def _result(
     if kkt is None or multipliers is None:
         kkt, multipliers = _without_constraints(problem, best.x, gradient, violation)
     measure = best.measure if np.isfinite(best.measure) else kkt.stationarity
-    facts: dict[str, float | str] = {
+    facts |= {
+        "reason": facts["reason"] or status.name.lower(),
         "measure": measure,
-        "tolerance": tol,
         "iterations": run.limits.iterations,
         "evaluations": run.limits.evaluations,
         "fun": run.sign * value,
         "violation": violation,
-        "detail": detail,
     }
     bounded = problem.constrained or problem.bounds.any
     return Result(

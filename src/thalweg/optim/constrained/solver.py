@@ -109,23 +109,23 @@ def _reconsidered(
     met = ENOUGH * tol if few else problem.run.feasible
     if best is None or best.violation <= met or not problem.constrained:
         return Status.STEP_TOO_SMALL
-    starts = [best.x]
-    if few:
-        starts += [x, *beside(x)]
-    certain, ends = False, []
+    origin = best.x if problem.run.near(best.x) else x  # far away violations are rounding
+    starts, steps = ([origin, x, *beside(x)], STEPS) if few else ([origin], FEW_STEPS)
+    ends = []
     for start in starts:
-        nearest = least_violation(problem, start, STEPS if few else FEW_STEPS)
-        ends.append(nearest)
+        nearest = least_violation(problem, start, steps)
         if nearest.violation <= ENOUGH * tol and np.isfinite(problem.value(nearest.x)):
             if _proved(problem, nearest.x, tol, exact):
                 return Status.CONVERGED
             again = [_Attempt(problem, nearest.x, tol, u, exact, ceiling=LOW) for u in updates]
             return Status.CONVERGED if _solved_by(again, PATIENCE) else Status.STEP_TOO_SMALL
-        certain = certain or (start is best.x and nearest.stationary)
+        ends.append(nearest)
     kept = problem.run.best
-    if kept is None or kept.violation <= problem.run.feasible or not certain:
+    if kept is None or kept.violation <= problem.run.feasible or not ends[0].stationary:
         return Status.STEP_TOO_SMALL
     least = [end.x for end in ends if end.violation <= ALIKE * kept.violation]
+    if not problem.run.near(kept.x):
+        least.append(ends[0].x)
     if least:  # of those that violate no more than the best the one nearest to the start
         nearby = min(least, key=lambda end: norm(end - x))
         _concluded(problem, nearby, tol, exact, np.inf)
@@ -160,6 +160,7 @@ RESCALINGS = 3
 STEPS, FEW_STEPS = 300, 30  # of few variables, and of many, whose steps take long
 ALIKE = 1.0 + 1e-6  # violations that differ by rounding
 LOW = 1.0  # the filter's ceiling from there, lest the search leaves as it did before
+SHRUNK, STALLED = 0.9, 60  # iterations in which a violation, not met, should come to this share
 PATIENCE = 300  # of few variables, so many iterations before it is the other's turn
 
 
@@ -185,6 +186,7 @@ class _Attempt:
         self.problem, self.x, self.tol, self.update = problem, x, tol, update
         self.exact, self.prices, self.ceiling = exact, prices, ceiling
         self.status: Status | None = None
+        self.least = np.inf, problem.run.nit  # violation so far, and since which iteration
         self.rescalings = 0
         self.method: InteriorPoint | None = None
         self.it: Iterate | None = None
@@ -199,7 +201,8 @@ class _Attempt:
         """
         run = self.problem.run
         left = None if patience is None else run.nit + patience
-        while self.status is None and (left is None or run.nit <= left):
+        self.least = self.least[0], run.nit
+        while self.status is None and (left is None or not self._rests(left)):
             if self.method is None:
                 self.program = SlackForm(self.problem, self.x, self.exact)
             if self.program.dense == 0:
@@ -259,7 +262,7 @@ class _Attempt:
                 program, self.tol, self._watch, update=update, ceiling=self.ceiling
             )
         method = self.method
-        method.until = lambda it: left is not None and problem.run.nit > left
+        method.until = lambda it: left is not None and self._rests(left)
         if self.it is not None:
             return method, (self.it.w, (self.it.zl, self.it.zu), self.it.y)
         if self.prices is None:
@@ -270,8 +273,15 @@ class _Attempt:
     def _watch(self, it: Iterate, error: float) -> None:
         self.it = it
         point = _point(self.problem, self.program, it, error)
+        if point.violation < SHRUNK * self.least[0]:
+            self.least = point.violation, self.problem.run.nit
         self.problem.run.iterate(point)
         self.falling.look(point)
+
+    def _rests(self, left: int) -> bool:
+        """Whether its turn is over, or no constraint has come nearer for long and none is met."""
+        run = self.problem.run
+        return run.nit > left or (not run.met and run.nit - self.least[1] > STALLED)
 
     def _solved(self, left: int | None) -> tuple[Status | None, Point]:
         problem, program = self.problem, self.program
