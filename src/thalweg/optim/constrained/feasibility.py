@@ -39,7 +39,7 @@ __all__ = ["FEW", "Nearest", "beside", "least_violation", "way_out"]
 FEW = 100  # variables of which a feasible point is looked for from several sides
 BESIDE = (1.0, 1.0, 3.0, 3.0, 10.0, 10.0)  # how far, relative to x
 SIDES = 2  # of more variables
-LOOK, MANY_LOOK = 50, 300  # steps from each of them, and of many variables, which cost less
+LOOK, MANY_LOOK = 50, 100  # steps from each of them, and of many variables, which cost less
 
 Method = Callable[[Problem, Vector, float], Status]
 

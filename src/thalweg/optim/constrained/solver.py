@@ -81,6 +81,8 @@ def interior_point(
         first = attempts if in_turn or patience is None else attempts[:1]
         if _solved_by(first, patience):
             return Status.CONVERGED
+        if len(first) < len(attempts) and first[0].status is not None:
+            continue  # the others first: of many variables a look at feasibility takes long
         status = _reconsidered(problem, x, tol, UPDATES[barrier], exact)
         over = all(attempt.status is not None for attempt in attempts)
         if over or status in (Status.CONVERGED, Status.INFEASIBLE):
