@@ -162,6 +162,8 @@ class Screen:
             color_system=console.color_system,  # type: ignore[arg-type]  # its own name
             no_color=console.no_color,
             highlight=False,
+            markup=False,  # "p [hPa]" and ":1:" are names of columns
+            emoji=False,
         )
         inner.print(*parts, sep="\n")
         drawn = inner.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
