@@ -77,6 +77,21 @@ def test_rests_and_unused() -> None:
     assert record.sections[2].notes[0].key == "jumps"
 
 
+@pytest.mark.parametrize("formula, x", [("ln(x)", -1.0), ("1/x", 0.0), ("sqrt(x)", 0.0)])
+def test_nothing_is_said_to_rise_where_the_function_or_its_slope_is_not_finite(formula, x) -> None:
+    with np.errstate(all="ignore"):
+        record = tw.explain(formula)(x=x)
+    assert [n.key for n in record.sections[2].notes] == ["undefined_here"]
+    for lang in ("en", "ko"):
+        assert "f" in record.sections[2].notes[0].say(lang)
+
+
+def test_at_a_kink_neither_rest_nor_slope_is_promised() -> None:
+    record = tw.explain("relu(x) + 2*w")(x=0.0, w=1.0)  # f(0.1) - f(0) is 0.1, not 0
+    assert [n.key for n in record.sections[2].notes] == ["either_side", "linear_raises"]
+    assert [n.key for n in tw.explain("relu(x)")(x=-1.0).sections[2].notes] == ["rests"]
+
+
 def test_central_differences_stand_beside() -> None:
     record = tw.explain("t = sin(x)*y; z = exp(t)/x", check=True)(x=0.7, y=-1.1)
     for step in record.sections[1].steps:

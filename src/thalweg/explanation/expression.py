@@ -332,6 +332,10 @@ class _Expression:
 
     def _sensitivity(self, node: Node, slope: float) -> Sentence:
         pair = self._pair(node)
+        if not np.isfinite([slope, float(self.values[self.output])]).all():
+            return Sentence("undefined_here", pair)
+        if self._passes_kink(node):
+            return Sentence("either_side", {**pair, "slope": slope})
         if slope == 0:
             return Sentence("rests", pair)
         size = abs(slope)
@@ -340,7 +344,16 @@ class _Expression:
             return Sentence(f"linear_{direction}", {**pair, "size": size})
         return Sentence(f"sensitivity_{direction}", {**pair, "size": size})
 
+    def _passes_kink(self, node: Node) -> bool:
+        """Whether a kink lies between an input and the result."""
+        return any(
+            kinks.kinked(seen, self.values) and node in set(topological([seen]))
+            for seen in self.point.graph.nodes()
+        )
+
     def _strongest(self, node: Node, slopes: Array) -> Sentence:
+        if not np.isfinite([*slopes.flat, float(self.values[self.output])]).all():
+            return Sentence("undefined_here", self._pair(node))
         place = np.unravel_index(np.argmax(np.abs(slopes)), slopes.shape)
         entry = symbol(self.names[node].parts[0], *(int(i) + 1 for i in place))
         return Sentence(

@@ -15,7 +15,7 @@ from thalweg.explanation.notation.graph import opened
 from thalweg.explanation.records import Array, Sentence
 from thalweg.graph import Graph, Node, scalar_value
 
-__all__ = ["find", "is_constant"]
+__all__ = ["find", "is_constant", "kinked"]
 
 _COMPARISONS = ("less", "less_equal", "greater", "greater_equal")
 
@@ -70,11 +70,16 @@ def find(graph: Graph, names: Mapping[Node, Math], values: Mapping[Node, Array])
     for node in graph.nodes():
         name = names.get(node, symbol(node.name))
         formula = opened(node, names) if node in names else name
-        if node.name in _KINKS and _KINKS[node.name](node, values):
+        if kinked(node, values):
             found.append(Sentence("kink", {"name": name, "formula": formula}))
         if node.name in _JUMPS or _is_step(node):
             found.append(Sentence("no_slope", {"name": name, "formula": formula}))
     return found
+
+
+def kinked(node: Node, values: Mapping[Node, Array]) -> bool:
+    """Whether an operation is at a kink, given the values of its inputs."""
+    return node.name in _KINKS and _KINKS[node.name](node, values)
 
 
 def _is_step(node: Node) -> bool:
