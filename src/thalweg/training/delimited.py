@@ -7,8 +7,9 @@ DuckDB gets the dialect and the number of columns, so that a ragged line is an e
 number, never a reason to skip lines or to try another dialect.
 
 A column whose values are all numbers becomes numbers, all true/false becomes flags, anything else
-text. Where numbers are expected, the tokens of `MISSING` stand for "no value"; in a column of
-texts only an empty field does, because "NA" or "none" may well be a category.
+text. Decimal commas are read where they can be nothing else (`decimals`). Where numbers are
+expected, the tokens of `MISSING` stand for "no value"; in a column of texts only an empty field
+does, because "NA" or "none" may well be a category.
 
 Examples
 --------
@@ -36,7 +37,8 @@ from numpy.typing import NDArray
 
 from thalweg.errors import DataError
 from thalweg.phrases import Phrase
-from thalweg.training.columns import Column, Table
+from thalweg.training.columns import Column, Table, listed
+from thalweg.training.decimals import begins_decimals, read_commas
 from thalweg.training.values import MISSING, is_number
 
 if TYPE_CHECKING:
@@ -111,7 +113,7 @@ def read_delimited(
     """
     text = _decode(path, source)
     dialect = _look(text, delimiter, header)
-    columns = _read(text, dialect)
+    columns, commas = _read(text, dialect)
     rows = len(columns[0])
     if rows == 0:
         raise DataError(
@@ -126,6 +128,9 @@ def read_delimited(
                 "no header line: columns are named {names}, ...", names=", ".join(dialect.names[:2])
             ),
         )
+    if commas:
+        names = listed(dialect.names[i] for i in commas)
+        notes += (Phrase("decimal commas are read as decimal points in {names}", names=names),)
     return Table(dialect.names, columns, source, notes, lines=_line_numbers(text, dialect, rows))
 
 
@@ -228,6 +233,11 @@ def _look(text: _Text, delimiter: str | None, header: bool | None) -> _Dialect:
         return (widths.count(widths[0]) if widths[0] > 1 else 0), widths[0]
 
     best = max(samples, key=agreement)
+    for other in (d for d in samples if d != best):  # "1,5;2,5" is split alike at either sign
+        alike = agreement(other)[0] == agreement(best)[0] > 0
+        if best == "," and alike and _commas_are_decimals(samples[other]):
+            best = other
+            break
     records = samples[best]
     if not records:
         raise _broken(text, best, 0)
@@ -241,6 +251,12 @@ def _look(text: _Text, delimiter: str | None, header: bool | None) -> _Dialect:
     else:
         names = [f"x{i}" for i in range(1, len(first) + 1)]
     return _Dialect(best, header, tuple(names))
+
+
+def _commas_are_decimals(records: list[list[str]]) -> bool:
+    """Whether all commas below the first record begin the decimals of numbers."""
+    fields = [field for record in records[1:] for field in record if "," in field]
+    return bool(fields) and all(begins_decimals(field) for field in fields)
 
 
 def _refuse_other_delimiter(source: str, delimiter: str, records: list[list[str]]) -> None:
@@ -265,23 +281,27 @@ def _refuse_other_delimiter(source: str, delimiter: str, records: list[list[str]
 
 def _is_header(first: list[str], others: list[list[str]]) -> bool:
     """A header has no number in it, or a name above a column of numbers (as in ``year,2024``)."""
-    if not any(is_number(field) for field in first):
+    if not any(_is_number(field) for field in first):
         return not all(field.strip().lower() in MISSING for field in first)
 
     def is_name(j: int) -> bool:
-        if is_number(first[j]) or first[j].strip().lower() in MISSING:
+        if _is_number(first[j]) or first[j].strip().lower() in MISSING:
             return False
         below = [r[j] for r in others if j < len(r) and r[j].strip().lower() not in MISSING]
-        return bool(below) and all(is_number(field) for field in below)
+        return bool(below) and all(_is_number(field) for field in below)
 
     return any(is_name(j) for j in range(len(first)))
+
+
+def _is_number(field: str) -> bool:
+    return is_number(field) or begins_decimals(field)
 
 
 # --- reading -------------------------------------------------------------------------------------
 
 
-def _read(text: _Text, dialect: _Dialect) -> tuple[Column, ...]:
-    """All columns; broken quotes and ragged lines are named."""
+def _read(text: _Text, dialect: _Dialect) -> tuple[tuple[Column, ...], list[int]]:
+    """All columns, and which had decimal commas; broken quotes and ragged lines are named."""
     import duckdb
 
     with connect() as connection, _file(text) as path:
@@ -312,16 +332,20 @@ def _file(text: _Text) -> Iterator[Path]:
         yield path
 
 
-def _typed(connection: "duckdb.DuckDBPyConnection", width: int) -> tuple[Column, ...]:
+def _typed(
+    connection: "duckdb.DuckDBPyConnection", width: int
+) -> tuple[tuple[Column, ...], list[int]]:
     """Decide each text column's kind by counting, then fetch it as that kind."""
     counts = ", ".join(f"count(c{i}), count(TRY_CAST(c{i} AS DOUBLE))" for i in range(width))
     row = connection.execute(f"SELECT {counts} FROM source").fetchone() or ()
     plain = [fields == numbers for fields, numbers in zip(row[::2], row[1::2], strict=True)]
+    names = [f"c{i}" for i in range(width)]
+    commas = read_commas(connection, names, [names[i] for i in range(width) if not plain[i]])
     selected = [
         f"TRY_CAST(c{i} AS DOUBLE)" if plain[i] else _with_slips(connection, f"c{i}")
         for i in range(width)
     ]
-    return fetch(connection, selected)
+    return fetch(connection, selected), [names.index(c) for c in commas]
 
 
 def _with_slips(connection: "duckdb.DuckDBPyConnection", column: str) -> str:

@@ -21,12 +21,21 @@ from thalweg.errors import DataError
 from thalweg.phrases import Phrase, joined
 from thalweg.training.columns import Column, Table
 
-__all__ = ["MISSING", "as_numbers", "as_texts", "is_missing", "is_number", "looks_numeric"]
+__all__ = [
+    "MISSING",
+    "MOSTLY",
+    "as_numbers",
+    "as_texts",
+    "is_missing",
+    "is_number",
+    "looks_numeric",
+]
 
 MISSING = ("", "na", "n/a", "nan", "#n/a", "null", "none", "?", "-", ".")
 """What stands for a missing number, in lower case."""
 
-_MOSTLY = 0.8  # a column of texts with this share of numbers is a column of numbers with slips
+MOSTLY = 0.8
+"""A column of texts with this share of numbers is a column of numbers with slips."""
 _COMMAS = re.compile(r"[+-]?\d+(,\d+)+(\.\d+)?")
 
 
@@ -56,7 +65,7 @@ def looks_numeric(column: Column) -> bool:
         return True
     found = [text for text in column if not _is_token(text)]
     numeric = sum(is_number(text) or bool(_COMMAS.fullmatch(text.strip())) for text in found)
-    return bool(found) and numeric >= _MOSTLY * len(found)
+    return bool(found) and numeric >= MOSTLY * len(found)
 
 
 def is_missing(column: Column) -> NDArray[np.bool_]:
