@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.text import Text
 
 from thalweg.cli.constraints import constraints_of
@@ -135,15 +137,26 @@ def _report(screen: Screen, order: Fit, table: Table, model: Model, path: Path) 
     else:
         screen.show(*report(screen, model, table, order))
         written = screen.say("written", path=path, size=size_in_words(path))
-        screen.show(Text(written, style="bold green"), *_next(screen, order, path))
+        screen.show(Text(written, style="bold green"), *_next(screen, order, table, model, path))
 
 
-def _next(screen: Screen, order: Fit, path: Path) -> list[Text]:
-    """What to type now."""
-    lines = [Text("\n" + screen.say("next"), style="dim")]
-    for key in ("next_predict", "next_explain"):
-        lines.append(Text("  " + screen.say(key, model=_quoted(path), data=_quoted(order.data))))
-    return lines
+def _next(screen: Screen, order: Fit, table: Table, model: Model, path: Path) -> list[Text]:
+    """What to type now: commands that work on this table, whatever is missing in it."""
+    files = {"model": _quoted(path), "data": _quoted(order.data)}
+    inputs = [column.name for column in model.encoding.columns if column.fill is None]
+    told = ["" if _gaps(table, inputs).any() else screen.say("next_predict", **files)]
+    complete = np.flatnonzero(~_gaps(table, [*inputs, *model.encoding.names]))
+    if len(complete):
+        told.append(screen.say("next_explain", row=complete[0] + 1, **files))
+    return [Text("\n" + screen.say("next"), style="dim"), *(Text("  " + t) for t in told if t)]
+
+
+def _gaps(table: Table, names: list[str]) -> NDArray[np.bool_]:
+    """The rows in which one of these columns has no value."""
+    from thalweg.training.values import is_missing
+
+    gone = [is_missing(table[name]) for name in names]
+    return np.logical_or.reduce(gone) if gone else np.zeros(len(table), np.bool_)
 
 
 def _quoted(path: str | Path) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["as_record", "brief", "curve", "report"]
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-CURVE = 24
+CURVE, SHORT_CURVE, NARROW = 24, 8, 60
 MOST_CLASSES = 12
 FIGURES = ("loss", "accuracy", "r2", "rmse", "mae")
 
@@ -165,7 +165,8 @@ def _learning(screen: Screen, model: Model) -> list[RenderableType]:
     high = max(float(values.max()) for values in curves.values())
     grid = Grid.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True, min_width=10)
-    grid.add_column(no_wrap=True, min_width=CURVE)
+    width = CURVE if screen.out.width >= NARROW else SHORT_CURVE
+    grid.add_column(no_wrap=True, min_width=width)
     grid.add_column(overflow="fold")
     for part, values in curves.items():
         first, best = digits("loss", values[0]), digits("loss", values[-1])
@@ -176,7 +177,7 @@ def _learning(screen: Screen, model: Model) -> list[RenderableType]:
             said = screen.say("curve_kept", first=first, best=lowest, epoch=epoch, last=best)
         name = f"{screen.say('part_' + part)}"
         style = "cyan" if part == "training" else "magenta"
-        grid.add_row(Text(name), Text(curve(values, low, high), style=style), Text(said))
+        grid.add_row(Text(name), Text(curve(values, low, high, width), style=style), Text(said))
     heading = Text(screen.say("report_learning", epochs=len(history)), style="dim")
     return [heading, Padding(grid, (0, 0, 0, 2)), ""]
 
@@ -205,9 +206,10 @@ def _figures(screen: Screen, model: Model) -> Grid:
     figures = model.origin.figures
     grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
     grid.add_column("")
+    least = 10 if screen.out.width >= NARROW else None
     for part in figures:
         style = "bold" if part == "test" else ""
-        grid.add_column(screen.say(f"part_{part}"), justify="right", style=style, min_width=10)
+        grid.add_column(screen.say(f"part_{part}"), justify="right", style=style, min_width=least)
     for name in FIGURES:
         if any(name in own for own in figures.values()):
             cells = [digits(name, own.get(name, math.nan)) for own in figures.values()]

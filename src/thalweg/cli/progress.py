@@ -10,7 +10,6 @@ from threading import Lock, Timer
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["LiveProgress", "seconds_left"]
 
 AFTER = 1.0
+BAR, SHORTEST_BAR, GAP = 16, 5, 2
 
 
 class LiveProgress:
@@ -86,19 +86,38 @@ class LiveProgress:
         if self.last is None:
             return self.spinner
         now, say = self.last, self.screen.say
-        table = Table.grid(padding=(0, 2))
-        cells: list[RenderableType] = [
-            ProgressBar(total=now.limit, completed=now.epoch.epoch, width=16),
-            Text(say("progress_epoch", epoch=now.epoch.epoch, limit=now.limit)),
-            Text(say("progress_training", loss=f"{now.epoch.training_loss:.4g}")),
-        ]
+        cells = {
+            "epoch": Text(say("progress_epoch", epoch=now.epoch.epoch, limit=now.limit)),
+            "training": Text(say("progress_training", loss=f"{now.epoch.training_loss:.4g}")),
+        }
         if not math.isnan(now.epoch.validation_loss):
             checked = f"{now.epoch.validation_loss:.4g}"
-            cells.append(Text(say("progress_validation", loss=checked), style="bold"))
+            cells["validation"] = Text(say("progress_validation", loss=checked), style="bold")
         left = seconds_left(now.epoch.epoch, now.limit, now.epoch.seconds, self.time_limit)
-        cells.append(Text(say("progress_left", time=clock(left)), style="dim"))
-        table.add_row(*cells)
+        cells["left"] = Text(say("progress_left", time=clock(left)), style="dim")
+        room = fitting(cells, self.screen.err.width)
+        table = Table.grid(padding=(0, GAP))
+        bar = ProgressBar(total=now.limit, completed=now.epoch.epoch, width=min(room, BAR))
+        table.add_row(*([bar] if room >= SHORTEST_BAR else []), *cells.values())
         return table
+
+
+def fitting(cells: dict[str, Text], width: int) -> int:
+    """Leave out what one line cannot hold, and say how long a bar fits beside the rest.
+
+    Examples
+    --------
+    >>> cells = {"epoch": Text("epoch 1/9"), "training": Text("training 0.5"), "left": Text("0:01")}
+    >>> fitting(cells, 40), list(cells)
+    (9, ['epoch', 'training', 'left'])
+    >>> fitting(cells, 25), list(cells)
+    (0, ['epoch', 'training'])
+    """
+    needed = sum(cell.cell_len + GAP for cell in cells.values())
+    for name in ("left", "training", "validation"):
+        if needed - GAP > width and name in cells:
+            needed -= cells.pop(name).cell_len + GAP
+    return max(0, width - needed)
 
 
 def seconds_left(epoch: int, limit: int, seconds: float, time_limit: float | None) -> float:
