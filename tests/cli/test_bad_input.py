@@ -165,3 +165,28 @@ def test_json_does_not_hide_errors(call):
     Path("data.csv").write_text("")
     answer = call("fit", "data.csv", "-t", "y", "--json")
     assert answer.code == 3 and answer.out == "" and "is empty" in answer.err
+
+
+@pytest.mark.parametrize("command", ["predict", "explain", "check"])
+def test_a_table_in_the_place_of_the_model_is_said(call, line, command):
+    assert call("fit", line, "-t", "y", "--epochs", 2).code == 0
+    told = call(command, line, "line.thalweg")
+    assert told.code == 2
+    assert f"thalweg {command} line.thalweg {line}" in told.err
+    assert "모델을 먼저" in call(command, line, "line.thalweg", "--lang", "ko").err
+
+
+def test_a_formula_in_the_place_of_a_model_is_said(call):
+    told = call("explain", "w*x + b", "w=-2", "x=5", "b=3")
+    assert told.code == 2
+    assert 'thalweg explain --formula "w*x + b" w=-2 x=5 b=3' in told.err
+    assert "--formula" in call("explain", "x^2", "x=3", "--lang", "ko").err
+
+
+def test_the_program_keeps_its_small_letter(call):
+    assert "thalweg explain takes a model" in call("explain", "m.thalweg").err
+
+
+def test_several_targets_are_said_to_be_the_reason(call, line):
+    told = call("fit", line, "-t", "y", "-t", "x", "--epochs", 2, "--lang", "ko")
+    assert "목표가 여럿: 회귀" in told.out

@@ -85,11 +85,14 @@ def complain(screen: Screen, message: str) -> None:
 
 
 def capitalised(message: str) -> str:
-    """A message with a capital letter, unless it begins with a name such as a path.
+    """A message with a capital letter, unless it begins with a name such as a path or command.
 
     Examples
     --------
     >>> capitalised("the table is empty"), capitalised("data.csv is empty")
     ('The table is empty', 'data.csv is empty')
+    >>> capitalised("thalweg check takes a model")
+    'thalweg check takes a model'
     """
-    return message[:1].upper() + message[1:] if message.partition(" ")[0].isalpha() else message
+    first = message.partition(" ")[0]
+    return message[:1].upper() + message[1:] if first.isalpha() and first != "thalweg" else message

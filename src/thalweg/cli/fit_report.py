@@ -119,11 +119,12 @@ def _lines(screen: Screen, model: Model) -> list[tuple[str, str]]:
 
 def _decision(screen: Screen, model: Model) -> str:
     """The rule that told regression from classification, or that it was said."""
-    task = model.encoding.task
+    task, several = model.encoding.task, len(model.encoding.names) > 1
     first = model.origin.notes[0] if model.origin.notes else ""
-    return (
-        screen.said(first) if first.endswith(f": {task}") else screen.say("task_given", task=task)
-    )
+    if first.endswith(f": {task}"):
+        return screen.said(first)
+    key = "task_several" if several else "task_given"
+    return screen.say(key, task=screen.say(f"task_{task}"))
 
 
 def _objective(model: Model) -> str:

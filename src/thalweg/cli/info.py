@@ -12,14 +12,14 @@ from rich.text import Text
 
 from thalweg.cli.given import delimiter_of
 from thalweg.cli.orders import Info
-from thalweg.cli.paths import size_in_words
+from thalweg.cli.paths import is_model_file, size_in_words
 from thalweg.cli.screen import Screen, to_json
 
 if TYPE_CHECKING:
     from thalweg.training.columns import Table
     from thalweg.training.model import Model
 
-__all__ = ["is_model_file", "run"]
+__all__ = ["run"]
 
 MOST_COLUMNS = 40
 
@@ -36,18 +36,6 @@ def run(screen: Screen, order: Info) -> None:
         _model_file(screen, order.file, order.json)
     else:
         _table_file(screen, order.file, delimiter_of(order.delimiter), order.json)
-
-
-def is_model_file(path: Path) -> bool:
-    """Whether a file is meant to be a model: by its name, or by how it begins."""
-    if path.suffix.lower() in (".thalweg", ".safetensors"):
-        return True
-    try:
-        with path.open("rb") as file:
-            start = file.read(10)
-    except OSError:
-        return False
-    return len(start) == 10 and start[8:10] == b'{"' and start[4:8] == b"\0" * 4
 
 
 # -- a model ---------------------------------------------------------------------------------------

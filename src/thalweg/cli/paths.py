@@ -1,4 +1,4 @@
-"""Where results are written: looked at before work begins, so that nothing is done in vain."""
+"""Files read and written: looked at before work begins, so that nothing is done in vain."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from thalweg.errors import OptionError
 
-__all__ = ["form_of", "size_in_words", "writable"]
+__all__ = ["form_of", "is_model_file", "refuse_swapped", "size_in_words", "writable"]
 
 FORMS = {
     ".html": "html", ".htm": "html", ".tex": "latex", ".md": "markdown", ".json": "json",
@@ -89,3 +89,33 @@ def size_in_words(path: Path) -> str:
     if size < 1000:
         return f"{size} bytes"
     return f"{size / 1e3:.1f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether a file is meant to be a model: by its name, or by how it begins."""
+    if path.suffix.lower() in (".thalweg", ".safetensors"):
+        return True
+    try:
+        with path.open("rb") as file:
+            start = file.read(10)
+    except OSError:
+        return False
+    return len(start) == 10 and start[8:10] == b'{"' and start[4:8] == b"\0" * 4
+
+
+def refuse_swapped(command: str, model: str, data: str) -> None:
+    """Say so where a table stands in the place of the model, and the model in the table's.
+
+    Raises
+    ------
+    OptionError
+        If the two are exchanged.
+    """
+    if is_model_file(Path(data)) and Path(model).is_file() and not is_model_file(Path(model)):
+        raise OptionError(
+            "{data} is a model and {model} is none; the model comes first: "
+            "thalweg {command} {data} {model}.",
+            command=command,
+            model=model,
+            data=data,
+        )

@@ -13,7 +13,7 @@ from rich.text import Text
 from thalweg.cli.fit_report import FIGURES, digits
 from thalweg.cli.given import delimiter_of
 from thalweg.cli.orders import Predict
-from thalweg.cli.paths import writable
+from thalweg.cli.paths import refuse_swapped, writable
 from thalweg.cli.screen import Screen, to_json
 from thalweg.errors import DataError
 
@@ -37,6 +37,7 @@ def run(screen: Screen, order: Predict) -> None:
 
     inputs = (order.model, order.data)
     path = None if order.output is None else writable(order.output, order.force, *inputs)
+    refuse_swapped("predict", order.model, order.data)
     model = load(order.model)
     table = read_table(order.data, delimiter=delimiter_of(order.delimiter))
     columns = predictions(model, table, order.probabilities)

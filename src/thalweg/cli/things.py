@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thalweg.cli.paths import refuse_swapped
 from thalweg.cli.rows import labelled_rows, typed_row, with_values
 from thalweg.errors import FormulaError, OptionError
 
@@ -46,11 +47,13 @@ def model_and_rows(command: str, things: Sequence[str], row: str | None) -> tupl
     values = [thing for thing in things if "=" in thing and not Path(thing).exists()]
     paths = [thing for thing in things if thing not in values]
     if len(paths) == 2:
+        refuse_swapped(command, *paths)
         model = load(paths[0])
         return model, with_values(labelled_rows(model, paths[1], row or "1"), values)
     if len(paths) == 1 and values:
         if row is not None:
             raise OptionError("--row {row} chooses rows of a table, and there is none.", row=row)
+        _refuse_formula(command, paths[0], values)
         model = load(paths[0])
         return model, typed_row(model, values)
     raise OptionError(
@@ -59,6 +62,19 @@ def model_and_rows(command: str, things: Sequence[str], row: str | None) -> tupl
         'thalweg {command} --formula "w*x + b" w=-2 x=5 b=3.',
         command=command,
         count=len(things),
+    )
+
+
+def _refuse_formula(command: str, path: str, values: Sequence[str]) -> None:
+    """Say where a formula belongs that was typed in the place of a model."""
+    if Path(path).suffix or Path(path).exists() or not set("+-*^()") & set(path):
+        return
+    raise OptionError(
+        "There is no file {path}. A formula comes after --formula: thalweg {command} "
+        '--formula "{path}" {values}.',
+        path=path,
+        command=command,
+        values=" ".join(values),
     )
 
 
