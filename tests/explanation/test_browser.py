@@ -160,3 +160,25 @@ def test_the_theme_can_be_changed(opened) -> None:
     before = page.evaluate(colour)
     page.locator('button[data-do="theme"]').click()
     assert page.evaluate(colour) != before
+
+
+@pytest.mark.parametrize("name", ["line", "lm", "xor"])
+def test_on_paper_nothing_is_hidden_behind_scrollbars(opened, name: str) -> None:
+    page = opened(name, width=720)
+    page.emulate_media(media="print")
+    hidden = page.evaluate(
+        "[...document.querySelectorAll('.thalweg *')].filter(e => e.offsetParent !== null"
+        " && getComputedStyle(e).overflowX !== 'visible'"
+        " && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1))"
+        ".map(e => e.tagName + '.' + e.className)"
+    )
+    assert hidden == []
+    assert page.locator(".thalweg aside").bounding_box()["height"] < 1000  # a page, not a screen
+
+
+def test_a_line_of_numbers_is_not_cut_where_there_is_room(opened) -> None:
+    page = opened("two_neuron_chain", width=1200)
+    assert page.evaluate(
+        "[...document.querySelectorAll('.how .numbers')]"
+        ".every(e => e.scrollWidth <= e.clientWidth + 1)"
+    )
