@@ -12,6 +12,7 @@ price of every constraint.
 """
 
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -124,6 +125,8 @@ def standard_form() -> None:
 
 def main() -> None:
     """Print the table, draw the paths if asked to, solve the standard form."""
+    if len(sys.argv) > 1 and find_spec("matplotlib") is None:
+        sys.exit("The picture needs matplotlib: pip install matplotlib")
     results = {}
     for name in FUNCTIONS:
         print(f"\n{name:15} {'x':>22} {'f(x)':>10} {'iterations':>11} {'evaluations':>12}  reason")
