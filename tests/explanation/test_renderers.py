@@ -136,3 +136,13 @@ def test_latex_of_solvers_compiles(tmp_path: Path, method: str, lang: str) -> No
     targets = np.eye(2)[(rows[:, 0] > 0).astype(int)]
     told = tw.explain_network(net, net.initial(0), rows, targets, "cross_entropy", method)
     _compiled(told.update().write("latex", lang), tmp_path)
+
+
+def test_four_samples_of_small_numbers_fit_eighty_columns() -> None:
+    net = Network([Dense(2, 6, "tanh"), Dense(6, 1)])
+    params = net.initial(0)
+    x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    t = net(params, x) + 1.23456e-5 * np.array([[1], [-1], [1], [-1]])
+    written = tw.explain_network(net, params, x, t, "mse").layers().write("terminal", "en")
+    assert "…" not in written[written.index("Backward") :]
+    assert max(map(len, written.splitlines())) <= 80

@@ -132,7 +132,8 @@ class _Sheet:
 
 def _room(section: Section, lang: str, width: int, checked: bool) -> int:
     """How many columns of the console are left for formulas and matrices."""
-    roles = [tr(f"explanation.role_{step.role}", lang) for step in section.steps]
+    said = [tr(f"explanation.role_{step.role}", lang) for step in section.steps]
+    roles = [line for role in said for line in folded(role).splitlines()]
     values = [_single(step.value) for step in section.steps]
     shapes = [_shape(step.value) for step in section.steps]
     others = [("step", roles), ("value", values), ("shape", shapes)]
