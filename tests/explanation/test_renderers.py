@@ -144,5 +144,6 @@ def test_four_samples_of_small_numbers_fit_eighty_columns() -> None:
     x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     t = net(params, x) + 1.23456e-5 * np.array([[1], [-1], [1], [-1]])
     written = tw.explain_network(net, params, x, t, "mse").layers().write("terminal", "en")
-    assert "…" not in written[written.index("Backward") :]
-    assert max(map(len, written.splitlines())) <= 80
+    lines = written[written.index("Backward") :].splitlines()
+    assert not [line for line in lines if "⎢" in line and "…" in line]
+    assert max(map(len, lines)) <= 80
