@@ -33,6 +33,7 @@ _HOME = {
     "NAdam": "optim.rules",
     "Nesterov": "optim.rules",
     "Network": "nn.network",
+    "Preparation": "training.predictors",
     "RMSProp": "optim.rules",
     "RProp": "optim.rules",
     "SGD": "optim.rules",

@@ -45,6 +45,7 @@ __all__ = [
     "ShapeError",
     "ThalwegError",
     "TracingError",
+    "nearest",
     "reason_of",
     "suggest",
 ]
@@ -168,13 +169,28 @@ def suggest(found: str, known: Iterable[str]) -> Phrase:
     --------
     >>> suggest("tahn", ["relu", "tanh"])
     " Did you mean 'tanh'?"
+    >>> suggest("Relu", ["elu", "relu"])
+    " Did you mean 'relu'?"
     >>> suggest("zzz", ["relu", "tanh"])
     ' Known: relu, tanh.'
     """
+    names = list(known)
+    near = nearest(found, names)
+    if near is not None:
+        return Phrase(" Did you mean {name!r}?", name=near)
+    return Phrase(" Known: {names}.", names=", ".join(names))
+
+
+def nearest(found: str, known: Iterable[str]) -> str | None:
+    """The word that was most likely meant, capital letters aside; None if none is near.
+
+    Examples
+    --------
+    >>> nearest("prise", ["price", "area"]), nearest("AREA", ["price", "area"])
+    ('price', 'area')
+    """
     from difflib import get_close_matches  # most programs make no mistakes
 
-    names = list(known)
-    near = get_close_matches(found, names, n=1, cutoff=0.6)
-    if near:
-        return Phrase(" Did you mean {name!r}?", name=near[0])
-    return Phrase(" Known: {names}.", names=", ".join(names))
+    small = {name.lower(): name for name in known}
+    near = get_close_matches(found.lower(), small, n=1, cutoff=0.6)
+    return small[near[0]] if near else None

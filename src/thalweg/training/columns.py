@@ -28,13 +28,12 @@ array([1.5, 2. ])
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from thalweg.errors import DataError
+from thalweg.errors import DataError, nearest
 from thalweg.phrases import Phrase, joined
 
 __all__ = ["Column", "Table", "did_you_mean", "listed"]
@@ -180,8 +179,8 @@ def did_you_mean(found: str, known: Iterable[str]) -> Phrase:
     >>> did_you_mean("prise", ["price", "area"])
     " Did you mean 'price'?"
     """
-    near = get_close_matches(found, list(known), n=1, cutoff=0.6)
-    return Phrase(" Did you mean {name!r}?", name=near[0]) if near else Phrase("")
+    near = nearest(found, known)
+    return Phrase("") if near is None else Phrase(" Did you mean {name!r}?", name=near)
 
 
 def _unknown_column(table: Table, name: str) -> DataError:

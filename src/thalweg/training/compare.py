@@ -46,7 +46,7 @@ from thalweg.training.fit import Recipe, default_l2, train
 from thalweg.training.methods import Method, method_under_constraints
 from thalweg.training.methods import method as find_method
 from thalweg.training.model import Model
-from thalweg.training.tabular import Design, recipe, table_data
+from thalweg.training.tabular import Design, recipe, refuse_misplaced, table_data
 
 __all__ = ["CONSTRAINED_METHODS", "DEFAULT_METHODS", "Comparison", "Entry", "compare"]
 
@@ -230,6 +230,7 @@ def compare(
         If there is no such method or option, or the table cannot be learned from. A method that
         cannot train this network is an entry that says so, not an error.
     """
+    refuse_misplaced(options)
     if methods is None:
         methods = CONSTRAINED_METHODS if constraints else DEFAULT_METHODS
     chosen = [_chosen(name, constraints) for name in dict.fromkeys(methods)]

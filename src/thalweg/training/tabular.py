@@ -34,7 +34,7 @@ True
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from thalweg.errors import OptionError, suggest
@@ -59,7 +59,7 @@ from thalweg.training.tables import read_table
 if TYPE_CHECKING:
     from thalweg.training.constraints.kinds import Constraint
 
-__all__ = ["Design", "fit_table", "recipe", "table_data"]
+__all__ = ["Design", "fit_table", "recipe", "refuse_misplaced", "table_data"]
 
 FEWEST, MOST = 16, 100
 SOLVER_NEURONS = 10
@@ -154,6 +154,7 @@ def fit_table(
     OptionError
         If an option is not known.
     """
+    refuse_misplaced(options)
     data = table_data(
         source,
         target,
@@ -178,6 +179,35 @@ def fit_table(
             restarts=restarts,
         ),
     )
+
+
+def refuse_misplaced(options: Mapping[str, Any]) -> None:
+    """Say where an option belongs that is none of training's, before any table is read.
+
+    Raises
+    ------
+    OptionError
+
+    Examples
+    --------
+    >>> refuse_misplaced({"missing": "drop"})
+    Traceback (most recent call last):
+    ...
+    thalweg.errors.OptionError: missing belongs to the preparation: write
+    preparation=tw.Preparation(missing='drop').
+    """
+    homes = {"preparation": Preparation, "design": Design}
+    for name, value in options.items():
+        for home, record in homes.items():
+            if name in {field.name for field in fields(record)}:
+                raise OptionError(
+                    "{name} belongs to the {home}: write {home}=tw.{record}({name}={value!r}).",
+                    name=name,
+                    home=home,
+                    record=record.__name__,
+                    value=value,
+                )
+    training_options(options)
 
 
 def table_data(
