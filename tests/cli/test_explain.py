@@ -289,6 +289,16 @@ def test_a_worksheet_of_a_model(model, line, call):
     assert made.code == 0
     again = call("explain", model, line, "--row", 2, "--answers", "sheet.key.toml")
     assert again.code == 0 and "10 of 10" in again.out
+    assert "--blanks" not in again.err
+
+
+def test_answers_that_name_no_worksheet_are_marked_as_the_usual_one_and_it_is_said(call):
+    call("explain", LINE, "--worksheet", "--blanks", 3, "--seed", 4, "-o", "sheet.md")
+    lines = Path("sheet.key.toml").read_text().splitlines()[1:]
+    Path("bare.txt").write_text("\n".join(lines) + "\n")
+    assert "--blanks 10 --seed 0" in call("explain", LINE, "--answers", "bare.txt").err
+    told = call("explain", LINE, "--answers", "bare.txt", "--blanks", 3, "--seed", 4)
+    assert told.code == 0 and told.err == ""
 
 
 @pytest.mark.parametrize(

@@ -38,3 +38,10 @@ def test_figures_are_whole_at_forty_columns(call, line, monkeypatch, lang):
     wide = figures()
     monkeypatch.setenv("COLUMNS", "40")
     assert figures()[: len(wide) - 1] == wide[:-1]  # the last are seconds
+
+
+def test_losses_of_targets_in_different_units_are_said_to_be_scaled(call, line):
+    several = call("fit", line, "-t", "y", "-t", "x", "--epochs", 3, "--lang", "ko")
+    assert "스케일링한 목표" in several.out
+    one = call("fit", line, "-t", "y", "--epochs", 3, "--force")
+    assert "loss over 3 epochs\n" in one.out

@@ -179,8 +179,17 @@ def _learning(screen: Screen, model: Model) -> list[RenderableType]:
         name = f"{screen.say('part_' + part)}"
         style = "cyan" if part == "training" else "magenta"
         grid.add_row(Text(name), Text(curve(values, low, high, width), style=style), Text(said))
-    heading = Text(screen.say("report_learning", epochs=len(history)), style="dim")
+    key = "report_learning_scaled" if _mixes_units(model) else "report_learning"
+    heading = Text(screen.say(key, epochs=len(history)), style="dim")
     return [heading, Padding(grid, (0, 0, 0, 2)), ""]
+
+
+def _mixes_units(model: Model) -> bool:
+    """Whether the losses of the epochs are those of scaled targets: their units differ."""
+    from thalweg.training.units import unit_sizes
+
+    sizes = unit_sizes(model.encoding.target_scaling, len(model.encoding.outputs))
+    return len(set(sizes.tolist())) > 1
 
 
 def curve(values: ArrayLike, low: float, high: float, width: int = CURVE) -> str:

@@ -104,12 +104,16 @@ def _mark(screen: Screen, order: Explain, answers: str) -> None:
     if order.form not in (None, "terminal", "json"):
         raise OptionError("a marking is written for the terminal, or with --form json.")
     given = _text(answers)
-    blanks, seed = read_choice(given) or (BLANKS, 0)
+    chosen = read_choice(given)
+    blanks, seed = chosen or (BLANKS, 0)
     blanks = blanks if order.blanks is None else order.blanks
-    sheet = _sheet(order, blanks, seed if order.seed is None else order.seed)
+    seed = seed if order.seed is None else order.seed
+    sheet = _sheet(order, blanks, seed)
     found = read_answers(given)
     if not found:
         raise DataError("{path} holds no answers: lines such as 1 = 0.5.", path=answers)
+    if chosen is None and None in (order.blanks, order.seed):
+        screen.note(Text(screen.say("sheet_assumed", blanks=blanks, seed=seed), style="dim"))
     marking = sheet.mark(found)
     _report(screen, order, marking)
     if marking.right < len(marking.answers):
