@@ -25,8 +25,6 @@ __all__ = ["begins_decimals", "read_commas"]
 
 _COMMA = r"[+-]?\d*,\d+([eE][+-]?\d+)?"
 _THOUSANDS = r"[+-]?[1-9]\d{0,2},\d{3}"  # or a decimal number: cannot be told by itself
-_POINT = r"[+-]?(\d*|\d{1,3}(,\d{3})+)\.\d+([eE][+-]?\d+)?"
-_GROUPS = r"[+-]?\d{1,3}(,\d{3}){2,}"
 
 
 def begins_decimals(text: str) -> bool:
@@ -52,35 +50,62 @@ def read_commas(
     list of str
         The columns that were written anew.
     """
-    written = [(c, *_commas(connection, c)) for c in doubtful]
-    found = [c for c, commas, _ in written if commas]
-    if not any(sure for _, commas, sure in written if commas) or _spoken_against(
-        connection, columns
-    ):
+    counts = _counts(connection, doubtful)
+    found = [
+        c
+        for c, (present, numbers, commas, _) in zip(doubtful, counts, strict=True)
+        if commas and numbers + commas >= MOSTLY * present
+    ]
+    sure = any(sure for c, (*_, sure) in zip(doubtful, counts, strict=True) if c in found)
+    if not sure or _spoken_against(connection, columns):
         return []
-    for c in found:
-        connection.execute(
-            f"UPDATE source SET {c} = replace(trim({c}), ',', '.') "
-            f"WHERE regexp_full_match(trim({c}), '{_COMMA}')"
-        )
+    changed = ", ".join(
+        f"CASE WHEN {_is_comma(f'trim({c})')} THEN {_pointed(f'trim({c})')} ELSE {c} END AS {c}"
+        for c in found
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE source AS SELECT * REPLACE ({changed}) FROM source"
+    )
     return found
 
 
-def _commas(connection: "duckdb.DuckDBPyConnection", column: str) -> tuple[bool, bool]:
-    """Whether a column holds numbers with commas, and whether these can only be decimals."""
+def _pointed(text: str) -> str:
+    return f"replace({text}, ',', '.')"
+
+
+def _is_comma(text: str) -> str:
+    """The SQL for: a number once its only comma is a point."""
+    number = f"TRY_CAST({_pointed(text)} AS DOUBLE) IS NOT NULL"
+    return f"(contains({text}, ',') AND NOT contains({text}, '.') AND {number})"
+
+
+def _counts(
+    connection: "duckdb.DuckDBPyConnection", columns: Sequence[str]
+) -> list[tuple[int, ...]]:
+    """Of each column: values, numbers, those with one comma, and those that must be decimals."""
     tokens = ", ".join(f"'{token}'" for token in MISSING)
-    row = connection.execute(
-        "SELECT count(*), count(*) FILTER (comma OR TRY_CAST(t AS DOUBLE) IS NOT NULL), "
-        f"count(*) FILTER (comma), count(*) FILTER (comma AND NOT regexp_full_match(t, "
-        f"'{_THOUSANDS}')) FROM (SELECT t, regexp_full_match(t, '{_COMMA}') AS comma FROM "
-        f"(SELECT trim({column}) AS t FROM source) WHERE lower(t) NOT IN ({tokens}))"
-    ).fetchone()
-    present, numbers, commas, sure = row or (0, 0, 0, 0)
-    return commas > 0 and numbers >= MOSTLY * present, sure > 0
+    wanted = []
+    for c in columns:
+        text = f"trim({c})"
+        may_be_thousands = f"length({text}) - strpos({text}, ',') = 3 AND regexp_full_match({text}, '{_THOUSANDS}')"
+        wanted += [
+            f"count(*) FILTER (lower({text}) NOT IN ({tokens}))",
+            f"count(TRY_CAST({text} AS DOUBLE))",
+            f"count(*) FILTER ({_is_comma(text)})",
+            f"count(*) FILTER ({_is_comma(text)} AND NOT ({may_be_thousands}))",
+        ]
+    if not wanted:
+        return []
+    row = connection.execute(f"SELECT {', '.join(wanted)} FROM source").fetchone() or ()
+    return [tuple(row[i : i + 4]) for i in range(0, len(row), 4)]
 
 
 def _spoken_against(connection: "duckdb.DuckDBPyConnection", columns: Sequence[str]) -> bool:
     """Whether any number of the table has a decimal point, or commas between thousands."""
-    either = " OR ".join(f"regexp_full_match(trim({c}), '{_POINT}|{_GROUPS}')" for c in columns)
+    either = " OR ".join(
+        f"((contains({c}, '.') OR {c} LIKE '%,%,%') "
+        f"AND TRY_CAST(replace({c}, ',', '') AS DOUBLE) IS NOT NULL)"
+        for c in columns
+    )
     row = connection.execute(f"SELECT bool_or(coalesce({either}, false)) FROM source").fetchone()
     return bool(row and row[0])
