@@ -87,7 +87,8 @@ def _counts(
     wanted = []
     for c in columns:
         text = f"trim({c})"
-        may_be_thousands = f"length({text}) - strpos({text}, ',') = 3 AND regexp_full_match({text}, '{_THOUSANDS}')"
+        three = f"length({text}) - strpos({text}, ',') = 3"
+        may_be_thousands = f"{three} AND regexp_full_match({text}, '{_THOUSANDS}')"
         wanted += [
             f"count(*) FILTER (lower({text}) NOT IN ({tokens}))",
             f"count(TRY_CAST({text} AS DOUBLE))",
