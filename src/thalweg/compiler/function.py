@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.compiler.crew import NativeTask
-from thalweg.compiler.kernel import WORK_PER_THREAD, kernel_of
+from thalweg.compiler.kernel import WORK_PER_THREAD, check_stage, kernel_of
 from thalweg.compiler.memory import workspace
 from thalweg.compiler.once import once
 from thalweg.compiler.pace import Pace
@@ -288,20 +288,45 @@ class CompiledFunction:
         return nodes or bool(free_variables(graph.outputs, graph.inputs))
 
     def show(self, stage: str = "loops", *arguments: Any) -> str:
-        """Print a stage of the compilation.
+        """A stage of the compilation, as text that Python's prompt shows line by line.
 
         Parameters
         ----------
         stage : {"graph", "loops", "llvm", "asm"}
         *arguments
             Examples, if the function has not been called yet.
+
+        Raises
+        ------
+        OptionError
+            If there is no such stage, or nothing is known of the arguments.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import thalweg as tw
+        >>> tw.compile(lambda x: 2.0 * x).show("graph", np.ones(3))
+        inputs   x float64[3]
+        %1       broadcast_to(2.0, shape=(3,))                      float64[3]
+        %2       multiply(%1, x)                                    float64[3]
+        outputs  %2
         """
+        check_stage(stage)
         if arguments:
-            return self._prepared(arguments)[1].native.show(stage)
+            return _Listing(self._prepared(arguments)[1].native.show(stage))
         known = self._known or self._by_name._known
         if not known:
             raise OptionError("call the function first, or give example arguments to show()")
-        return next(reversed(known.values())).native.show(stage)
+        return _Listing(next(reversed(known.values())).native.show(stage))
+
+
+class _Listing(str):
+    """Lines that are shown as they are."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _is_plain(value: Any) -> bool:
@@ -326,7 +351,7 @@ def compile(f: Callable[..., Any]) -> CompiledFunction:
     -------
     CompiledFunction
         Called as `f`; compiled once for every combination of shapes and dtypes. Gives the
-        interpreter's values up to rounding. ``.show("graph"|"loops"|"llvm"|"asm")`` prints
+        interpreter's values up to rounding. ``.show("graph"|"loops"|"llvm"|"asm")`` shows
         what became of it.
 
     Raises

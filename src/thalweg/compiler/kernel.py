@@ -40,7 +40,7 @@ from thalweg.graph import Graph, Node
 from thalweg.graph.form import Form
 from thalweg.interpreter import refuse_strangers
 
-__all__ = ["WORK_PER_THREAD", "Kernel", "kernel_of", "shared_kernel"]
+__all__ = ["WORK_PER_THREAD", "Kernel", "check_stage", "kernel_of", "shared_kernel"]
 
 STAGES = ("graph", "loops", "llvm", "asm")
 
@@ -212,13 +212,18 @@ class Kernel:
 
     def show(self, stage: str = "loops") -> str:
         """One stage of the compilation as text: loops, llvm or asm."""
-        if stage not in STAGES:
-            raise OptionError(
-                "unknown stage {stage!r}.{hint}", stage=stage, hint=suggest(stage, STAGES)
-            )
+        check_stage(stage)
         if stage == "loops":
             return "\n".join(map(str, self.nests))
         return self.code.text if stage == "llvm" else self.code.assembly()
+
+
+def check_stage(stage: str) -> None:
+    """Refuse what is no stage of the compilation."""
+    if stage not in STAGES:
+        raise OptionError(
+            "unknown stage {stage!r}.{hint}", stage=stage, hint=suggest(stage, STAGES)
+        )
 
 
 def _work(nest: Nest) -> int:
