@@ -10,7 +10,7 @@ import pytest
 
 from thalweg.compiler import native
 from thalweg.compiler.crew import NativeTask, run_on_threads
-from thalweg.compiler.mailbox import PARAMETERS
+from thalweg.compiler.mailbox import ASLEEP, BOX, FINISHED, PARAMETERS, native_calls
 from thalweg.compiler.native import NativeCode
 
 COUNT = f"""
@@ -54,6 +54,15 @@ def test_native_tasks_and_pythons_in_crews_of_several_sizes(code: NativeCode) ->
         run_on_threads(lambda thread, many, seen=seen: seen.append((thread, many)), threads)
         assert (counts == threads).all()
         assert sorted(seen) == [(k, threads) for k in range(threads)]
+
+
+def test_a_worker_says_in_native_code_that_a_task_of_pythons_is_done() -> None:
+    """There it is told after all that the task has stored, also where stores may overtake."""
+    serve, _, _ = native_calls()
+    box = np.zeros(BOX, np.int64)
+    box[0] = 3
+    assert serve(box.ctypes.data, 3, 1) == 3  # nothing new: the worker is to sleep
+    assert box[FINISHED] == 3 and box[ASLEEP] == 1
 
 
 def test_all_errors_are_of_the_task_that_raised_them() -> None:

@@ -19,7 +19,6 @@ import numpy as np
 from thalweg.compiler.mailbox import (
     ASLEEP,
     BOX,
-    FINISHED,
     PUBLISH,
     THREAD,
     THREADS,
@@ -136,7 +135,6 @@ class _Crew:
             except BaseException as error:  # told by the caller's thread
                 self.errors.append(error)
             del task
-            self.boxes[n, FINISHED] = seen
 
 
 _crews: dict[int, _Crew] = {}

@@ -2,8 +2,8 @@
 
 Python's lock changes hands in 26 µs, a cache line in 0.3. So a worker stays in native code: it
 looks at its box until a task lies in it, runs it, says that it is done, and looks again; it comes
-back to Python to sleep, or for a task of Python's. The caller fills the boxes, does its own share,
-and waits.
+back to Python to sleep, or for a task of Python's, which is done when it looks again. The caller
+fills the boxes, does its own share, and waits.
 """
 
 from __future__ import annotations
@@ -117,6 +117,7 @@ entry:
   %asleep = getelementptr i64, ptr %box, i64 {ASLEEP}
   %place = getelementptr i64, ptr %box, i64 {FUNCTION}
   %words = getelementptr i64, ptr %place, i64 1
+  store atomic i64 %start, ptr %finished release, align 8
   store atomic i64 0, ptr %asleep seq_cst, align 8
   br label %idle
 idle:
