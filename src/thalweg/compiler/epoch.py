@@ -104,7 +104,7 @@ class EpochWriter:
         self.shared, self.kept_place = self.work, given["kept"]
         self.thread, self.threads = (THREAD, THREADS) if layout.threaded else (ZERO, ONE)
         self.clock = self._clock(layout.clock, given) if layout.clock else None
-        for buffer in (layout.inverse, layout.total):  # every thread finds them by itself
+        for buffer in (layout.inverse, layout.total, layout.keep):  # every thread has its own
             self.places[buffer] = self._variable(buffer)
         self.progress = self._marks() if layout.marked else None
         if layout.unrolled:
@@ -192,8 +192,6 @@ class EpochWriter:
             each = self.whole.plus(self.whole.times(self.most, layout.panel_bytes), LINE)
             number = THREAD if layout.chunks else self._of_two(THREAD, ZERO)
             own = self._inside(own, self.whole.times(number, each))
-        self.places[layout.keep] = own
-        own = self._inside(own, LINE)
         size = 0
         for buffer in layout.panel_inputs:
             self.places[buffer] = self._of_panels(own, size)
