@@ -63,6 +63,11 @@ class Region:
         return np.array([place for place in wide.tolist() if place not in fixed], np.int64)
 
     @property
+    def freedom(self) -> int:
+        """How many columns can be chosen independently of each other."""
+        return len(self.moving) + len(self.blocks)
+
+    @property
     def nowhere(self) -> Matrix:
         """No points."""
         return np.zeros((0, len(self.low)))

@@ -20,7 +20,7 @@ from thalweg.nn.activations import Activation
 from thalweg.training.constraints.bound import Condition, ConstraintSet
 from thalweg.training.constraints.frame import Vector
 
-__all__ = ["kept_by_signs", "sign_bounds"]
+__all__ = ["kept_by_signs", "rises", "sign_bounds"]
 
 GRID = np.linspace(-30.0, 30.0, 6001)
 """Where activations are looked at, whether they rise."""
@@ -31,7 +31,7 @@ def kept_by_signs(constraints: ConstraintSet) -> list[Condition]:
 
     Empty where an activation does not rise.
     """
-    if not all(_rises(layer.g) for layer in constraints.frame.network.layers):
+    if not all(rises(layer.g) for layer in constraints.frame.network.layers):
         return []
     return [
         c
@@ -69,7 +69,8 @@ def sign_bounds(constraints: ConstraintSet, theta: Vector) -> tuple[Vector, Vect
     return None if np.any(lower > upper) else (lower, upper)
 
 
-def _rises(g: Activation) -> bool:
+def rises(g: Activation) -> bool:
+    """Whether an activation works entry by entry and never falls."""
     return g.entrywise and bool(np.all(np.diff(np.asarray(g(GRID))) >= 0.0))
 
 

@@ -21,6 +21,7 @@ from thalweg.optim.functions import Smooth
 from thalweg.optim.result import Multipliers
 from thalweg.training.constraints.bound import HELD, Condition, ConstraintSet
 from thalweg.training.constraints.climbing import climbed
+from thalweg.training.constraints.enclosure import Enclosure
 from thalweg.training.constraints.pointwise import Stack
 
 __all__ = ["FINAL", "LOOKED", "Spot", "WorkingSet"]
@@ -108,6 +109,8 @@ class WorkingSet:
     Attributes
     ----------
     spots : list of Spot
+    enclosure : Enclosure or None
+        What stands for some of the regions in place of points.
     """
 
     def __init__(self, constraints: ConstraintSet) -> None:
@@ -115,6 +118,7 @@ class WorkingSet:
         self.spots = [Spot(c, c.points) for c in constraints.conditions]
         self.own = [np.full(function.m, np.nan) for _, function, _ in constraints.customs]
         self.bounds = np.full((2, len(constraints.lower)), np.nan)
+        self.enclosure: Enclosure | None = None
 
     @property
     def size(self) -> int:
@@ -145,6 +149,8 @@ class WorkingSet:
                 sides[spot.condition.sign == 0].append(one)
         for _, function, equal in self.constraints.customs:
             sides[equal].append(function)
+        if self.enclosure is not None:
+            sides[False].append(self.enclosure)
         equal_ones, unequal = (Stack(sides[key]) if sides[key] else None for key in (True, False))
         return equal_ones, unequal
 
@@ -158,6 +164,8 @@ class WorkingSet:
         for number, (_, _, equality) in enumerate(self.constraints.customs):
             if equality == equal:
                 found.append((self.own, number))
+        if self.enclosure is not None and not equal:
+            found.append(([self.enclosure.prices], 0))
         return found
 
     def prices(self) -> Multipliers:
@@ -191,6 +199,13 @@ class WorkingSet:
     def _share(self, whole: int, least: int) -> int:
         """What every region gets of a number of points."""
         return max(least, whole // max(1, self.regions))
+
+    def learn(self, theta: Vector) -> None:
+        """Let the enclosure know what the last look, at these weights, has seen."""
+        if self.enclosure is not None:
+            worst = {id(spot.condition): spot.worst for spot in self.spots}
+            seen = np.array([worst[id(one)] for one in self.enclosure.conditions])
+            self.enclosure.learn(theta, seen)
 
     def forget_bounds(self) -> None:
         """Forget the multipliers of bounds, which are others from now on."""
