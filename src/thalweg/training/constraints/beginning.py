@@ -129,10 +129,13 @@ class Beginning(Solving):
     # -- within enclosures ------------------------------------------------------------------------
     def _enclosable(self) -> list[Condition]:
         """The bounds of outputs to be held by intervals at first; none where that is no help."""
-        if self.over or self.constraints.start_given or not self.many:
+        constraints = self.constraints
+        if self.over or self.name != "interior-point" or constraints.start_given:
             return []
-        found = enclosable(self.constraints.conditions, self.constraints.frame)
-        return [] if found and self.working.holds(self.theta, 0) else found
+        found = enclosable(constraints.conditions, constraints.frame)
+        if not (found and kept_by_signs(constraints)) or self.working.holds(self.theta, 0):
+            return []
+        return found
 
     def _within(self, bounds: list[Condition]) -> None:
         """From the start to weights within enclosures of the outputs, of signs as below."""
@@ -141,8 +144,7 @@ class Beginning(Solving):
         if signs is not None:
             self.lower, self.upper = signs
             self.theta = np.clip(self.theta, *signs)
-        if self.name == "interior-point":
-            self.name, self.options = "augmented-lagrangian", {"inner": "marquardt"}
+        self.name, self.options = "augmented-lagrangian", {"inner": "marquardt"}
         self.working.begin([*(kept_by_signs(constraints) if signs else ()), *bounds])
         margin = self._margin(ENCLOSED)
         self.working.enclosure = Enclosure(
