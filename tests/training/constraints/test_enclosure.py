@@ -31,7 +31,6 @@ NETWORKS = {
     "deep": [(4, 4, "tanh"), (4, 4, "sigmoid"), (4, 2)],
     "relu": [(4, 4, "relu"), (4, 2, "relu")],
     "sigmoid": [(4, 4, "tanh"), (4, 1, "sigmoid")],
-    "softmax": [(4, 4, "tanh"), (4, 3, "softmax")],
     "no bias": [(4, 4, "tanh", False), (4, 2, "identity", False)],
 }
 

@@ -2,10 +2,11 @@
 
 Training begins without the constraints (unless weights are bounded or given to start from), as a
 solution near by is easier to find than one from afar. Where many conditions are violated there, it
-goes on among weights whose signs keep what is to be monotone (`signs`), in two ways: with points,
-and, where there are inputs enough, with intervals that enclose the outputs (`enclosure`) in place
-of points. Intervals surely hold, points leave more freedom; which leads further depends on the
-table. So both are tried, and training goes on from where the better weights were found.
+goes on among weights whose signs keep what is to be monotone (`signs`). Where outputs are bounded,
+too, and there are inputs enough, another way is tried before: among such weights, with intervals
+that enclose the outputs (`enclosure`) in place of points. Intervals surely hold, points leave more
+freedom; which leads further depends on the table. Training goes on from where the better weights
+were found.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class Beginning(Solving):
         return found
 
     def _within(self, bounds: list[Condition]) -> None:
-        """From the start to weights within enclosures of the outputs, of signs as below."""
+        """From the start to weights whose signs and enclosures keep the conditions."""
         constraints, own = self.constraints, (self.name, self.options)
         signs = sign_bounds(constraints, self.theta)
         if signs is not None:

@@ -38,10 +38,10 @@ def enclosable(conditions: Sequence[Condition], frame: Frame) -> list[Condition]
 
     Neurons of the first layer can be anything at once only where they are no more than the inputs.
     """
-    *hidden, last = (layer.g for layer in frame.network.layers)
-    if not all(map(rises, hidden)) or not (frame.link is not None or rises(last)):
+    layers = frame.network.layers
+    if not all(rises(layer.g) for layer in layers):
         return []
-    neurons = frame.network.sizes[1] if hidden else 0
+    neurons = layers[0].outputs if len(layers) > 1 else 0
     bounds = (c for c in conditions if c.stated.quantity.order == 0)
     return [c for c in bounds if c.region is not None and c.region.freedom >= neurons]
 
@@ -121,25 +121,16 @@ class Enclosure(Smooth):
 
     def _ends(self, params: Any, region: Region, output: int) -> tuple[Any, Any]:
         """Between which an output lies, or its link, as the conditions measure it."""
-        *hidden, last = zip(self.frame.network.layers, params, strict=True)
         inside: tuple[Any, Any] | None = None
-        for (layer, own), signs in zip(hidden, self.signs[:-1], strict=True):
-            reaches = _size(own["W"], signs)
-            low, high = self._summed(own["W"], reaches, own.get("b", 0.0), region, inside)
-            inside = layer.g(low), layer.g(high)
-        layer, own = last
-        W, b = own["W"], own.get("b", np.zeros(layer.outputs))
-        if not layer.g.entrywise:
-            others = [k for k in range(layer.outputs) if k != output]
-            W, b = W[output] - tnp.take(W, others, axis=0), b[output] - tnp.take(b, others)
-            low, high = self._summed(W, _size(W, np.zeros(W.shape)), b, region, inside)
-            return -tnp.logsumexp(-low), -tnp.logsumexp(-high)
-        ends = self._summed(W, _size(W, self.signs[-1]), b, region, inside)
-        low, high = (end[output] for end in ends)
-        if self.frame.link is None:
-            zero = self.frame.output_zeros[output] / self.frame.output_sizes[output]
-            low, high = (layer.g(end) + zero for end in (low, high))
-        return low, high
+        for layer, own, signs in zip(self.frame.network.layers, params, self.signs, strict=True):
+            size = _size(own["W"], signs)
+            sums = self._summed(own["W"], size, own.get("b", 0.0), region, inside)
+            inside = layer.g(sums[0]), layer.g(sums[1])
+        if self.frame.link is not None:  # what enters the last activation
+            return sums[0][output], sums[1][output]
+        assert inside is not None
+        zero = self.frame.output_zeros[output] / self.frame.output_sizes[output]
+        return inside[0][output] + zero, inside[1][output] + zero
 
     def _summed(
         self, W: Any, size: Any, b: Any, region: Region, inside: tuple[Any, Any] | None
