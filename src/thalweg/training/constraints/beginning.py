@@ -131,12 +131,10 @@ class Beginning(Solving):
     def _enclosable(self) -> list[Condition]:
         """The bounds of outputs to be held by intervals at first; none where that is no help."""
         constraints = self.constraints
-        if self.over or self.name != "interior-point" or constraints.start_given:
+        if self.over or self.name != "interior-point" or constraints.start_given or not self.many:
             return []
         found = enclosable(constraints.conditions, constraints.frame)
-        if not (found and kept_by_signs(constraints)) or self.working.holds(self.theta, 0):
-            return []
-        return found
+        return [] if found and self.working.holds(self.theta, 0) else found
 
     def _within(self, bounds: list[Condition]) -> None:
         """From the start to weights whose signs and enclosures keep the conditions."""
