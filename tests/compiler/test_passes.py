@@ -281,6 +281,22 @@ def test_what_a_sum_leaves_behind_waits_for_it():
     assert np.isclose(g(x), e.sum() ** 2, rtol=1e-12)
 
 
+def test_sums_of_equal_sizes_are_no_part_of_each_other():
+    """A product and a sum whose loops are as long as those of a sum before, or of what it is of."""
+    x, k = arrays(5, [(30, 2), (2, 2)], np.float64)
+    e = np.exp(x)
+
+    def f(x, k):
+        total = tnp.sum(tnp.exp(x), axis=1)
+        own = tnp.sum(tnp.exp(x) * x, axis=1)
+        return total, tnp.exp(x) @ k, total / (1 + own * total), tnp.exp(x) * 2
+
+    total, own = e.sum(1), (e * x).sum(1)
+    wanted = total, e @ k, total / (1 + own * total), e * 2
+    for found, value in zip(tw.compile(f)(x, k), wanted, strict=True):
+        assert np.allclose(found, value, rtol=1e-13)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rows_of_any_length_are_summed_up(dtype):
     for length in range(1, 50):

@@ -113,7 +113,7 @@ def _join(one: _Part, other: _Part) -> Nest | None:
         return None  # would be changed before the sum over it is complete
     if first.axes == second.axes and first.reduced == second.reduced:
         return _together(one, other)
-    if depends and first.extents == second.axes and _is_shared(first):
+    if depends and first.extents == second.extents == second.axes and _is_shared(first):
         return _inside(one, other)
     over_samples = PANELS in second.reduced  # run by rows, what is per panel by panels
     if not first.reduced and first.axes == second.extents and depends and not over_samples:
@@ -156,11 +156,6 @@ def _ends_in_vectors(nest: Nest) -> bool:
 def _together(one: _Part, other: _Part) -> Nest | None:
     """Both reductions in one pass; what the second needs of the first is there at every index."""
     first, second = one.nest, other.nest
-    terms = [Store(_NOWHERE, r.value) for r in second.reductions]
-    inside = _forwarded([*terms, *second.inner], one, first.inner)
-    ends = _forwarded(second.stores, one, first.stores)
-    if inside is None or ends is None or first.running:
-        return None
     start = len(first.reductions)
 
     def renumber(expr: Expr) -> Expr | None:
@@ -172,14 +167,19 @@ def _together(one: _Part, other: _Part) -> Nest | None:
         values = rewrite([s.value for s in stores], renumber)
         return [Store(s.access, v) for s, v in zip(stores, values, strict=True)]
 
+    terms = [Store(_NOWHERE, r.value) for r in second.reductions]
+    inside = _forwarded([*terms, *renumbered(second.inner)], one, first.inner)
+    ends = _forwarded(renumbered(second.stores), one, first.stores)
+    if inside is None or ends is None or first.running:
+        return None
     kinds = [r.kind for r in second.reductions]
     sums = [Reduction(k, s.value) for k, s in zip(kinds, inside, strict=False)]
     return Nest(
         first.axes,
-        [*first.stores, *renumbered(ends)],
+        [*first.stores, *ends],
         first.reduced,
         [*first.reductions, *sums],
-        [*first.inner, *renumbered(inside[len(terms) :])],
+        [*first.inner, *inside[len(terms) :]],
     )
 
 
