@@ -306,3 +306,46 @@ def test_rows_of_any_length_are_summed_up(dtype):
         assert np.allclose(found, np.exp(x.astype("f8")).sum(1), rtol=20 * np.finfo(dtype).eps)
         assert np.allclose(both, 2 * np.cos(x.astype("f8")), rtol=0, atol=8 * np.finfo(dtype).eps)
         assert np.array_equal(most, x.max(1))
+
+
+UNARY = [
+    tnp.tanh,
+    lambda x: tnp.exp(-x * x),
+    lambda x: x.T,
+    lambda x: tnp.maximum(x, 0.0),
+    lambda x: tnp.sum(x, axis=-1) if x.ndim else x,
+    lambda x: tnp.sum(x * x, axis=0) if x.ndim else x,
+    lambda x: tnp.softmax(x) if x.ndim else x,
+    lambda x: x * tnp.mean(x, axis=-1, keepdims=True) if x.ndim else x,
+    lambda x: tnp.logsumexp(x, axis=0, keepdims=True) if x.ndim else x,
+]
+BINARY = [
+    lambda x, y: x * y if x.shape == y.shape else x,
+    lambda x, y: x + y if x.shape == y.shape[1:] else x,
+    lambda x, y: x @ y if x.ndim == 2 and x.shape[1] == y.shape[0] else x,
+    lambda x, y: x.T @ y if x.ndim == 2 == y.ndim and x.shape[0] == y.shape[0] else x,
+]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_loops_of_equal_lengths_are_not_taken_for_each_other(seed):
+    """Values and gradients where sizes coincide, so that sums and products look alike."""
+    random = np.random.default_rng(seed)
+    n, m = random.integers(2, 5, 2)
+    plan = random.integers(0, 1000, (random.integers(4, 14), 4))
+
+    def f(*given):
+        pool = list(given)
+        for kind, which, first, second in plan:
+            x, y = pool[-1 - first % min(4, len(pool))], pool[-1 - second % min(5, len(pool))]
+            one = kind % 2 == 0 or not y.ndim
+            pool.append(UNARY[which % 9](x) if one else BINARY[which % 4](x, y))
+        return sum(tnp.mean(x * (1.0 + 0.1 * k)) for k, x in enumerate(pool[3:]))
+
+    points = [random.normal(size=shape) for shape in ((n, m), (m, m), (n,))]
+    both = tw.value_and_grad(f, (0, 1, 2))
+    value, slopes = tw.compile(both)(*points)
+    wanted, exact = both(*points)
+    assert np.isclose(value, wanted, rtol=1e-11, atol=1e-12)
+    for found, slope in zip(slopes, exact, strict=True):
+        assert np.allclose(found, slope, rtol=1e-9, atol=1e-11 * (1 + np.abs(slope).max()))

@@ -28,15 +28,7 @@ from thalweg.compiler.epoch import write_epoch
 from thalweg.compiler.fuse import Fusion
 from thalweg.compiler.halves import Halves, in_halves
 from thalweg.compiler.layout import ARGUMENTS, GIVE_UP, Layout
-from thalweg.compiler.loops import (
-    ITEM_BYTES,
-    PANELS,
-    Access,
-    Buffer,
-    Load,
-    Nest,
-    Store,
-)
+from thalweg.compiler.loops import ITEM_BYTES, PANELS, Access, Buffer, Load, Nest, Store
 from thalweg.compiler.memory import MemoryPlan, pitch_of, plan_memory, workspace
 from thalweg.compiler.merge import merge
 from thalweg.compiler.native import NativeCode, module_text
