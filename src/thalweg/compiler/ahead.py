@@ -30,7 +30,7 @@ class Ahead:
 
     def __init__(self, writer: NestWriter) -> None:
         self.w = writer
-        self.far = _far(writer.nest)
+        self.far = [] if writer.nest.skipping else _far(writer.nest)
         self.picked = _picked(writer.nest)
 
     def ask(self, members: Sequence[Offsets]) -> None:

@@ -31,7 +31,7 @@ from thalweg.compiler.layout import GIVE_UP, GIVEN_UP, LINE, Layout, rounded
 from thalweg.compiler.llvm import MANY_NESTS, NONE, WHOLE, Share, write_nest
 from thalweg.compiler.loops import ITEM_BYTES, Buffer, Nest
 from thalweg.compiler.phases import phases
-from thalweg.compiler.progress import MARK_BYTES, Progress, pieces_of
+from thalweg.compiler.progress import Progress, pieces_of
 from thalweg.compiler.rows import Given, RowWriter
 from thalweg.compiler.threads import (
     BARRIER_BYTES,
@@ -177,8 +177,12 @@ class EpochWriter:
         self.room = Value("%block" if layout.blocked else "%size", "i64")
         self.most = self.whole.parts(self.room, layout.lanes)
         at = BARRIER_BYTES
-        if layout.marked:
-            self.shared = self._inside(self.work, self.whole.times(THREADS, MARK_BYTES))
+        if layout.marked or layout.rooms:
+            given = layout.mark_bytes + layout.room_bytes
+            self.shared = self._inside(self.work, self.whole.times(self.threads, given))
+            rooms = self._inside(self.work, self.whole.times(self.threads, layout.mark_bytes))
+            rooms = self._inside(rooms, self.whole.times(self.thread, layout.room_bytes))
+            self.places |= dict.fromkeys(layout.rooms, self._inside(rooms, at))
         for part, stack in layout.stacks.items():
             self.places.later[stack] = partial(self._inside, self.shared, at)
             self.places.later[part] = partial(self._part, part, at)

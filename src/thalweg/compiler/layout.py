@@ -68,6 +68,8 @@ class Layout:
         Mean loss and penalty.
     stacks : mapping of Buffer to Buffer
         For a sum of one chunk or half, the sums of all of them.
+    rooms : sequence of Buffer
+        What each thread has of its own while a nest is at work; all begin at the same place.
     halves : Halves or None
         The nests, if sums over samples come in halves.
     chunks : int
@@ -94,6 +96,7 @@ class Layout:
     clock: Clock | None
     losses: Sequence[Buffer]
     stacks: dict[Buffer, Buffer]
+    rooms: Sequence[Buffer]
     halves: Halves | None
     chunks: int
     threaded: bool
@@ -135,13 +138,23 @@ class Layout:
         """Workspace of one panel."""
         return sum(rounded(b.bytes) for b in self.panel_inputs) + self.memory.per_panel
 
+    @property
+    def mark_bytes(self) -> int:
+        """Workspace for the mark of a thread, if it has one."""
+        return MARK_BYTES if self.marked else 0
+
+    @property
+    def room_bytes(self) -> int:
+        """Workspace for the rooms of a thread."""
+        return max((rounded(buffer.bytes) for buffer in self.rooms), default=0)
+
     def workspace_bytes(self, samples: int, threads: int) -> int:
         """Workspace for so many samples at once (a batch, or a block)."""
         panels = -(-samples // self.lanes)
         each = self.panel_bytes * panels + LINE
         stacks = sum(rounded(b.bytes) for b in self.stacks.values())
         shared = BARRIER_BYTES + LINE + self.memory.fixed + stacks
-        shared += threads * MARK_BYTES if self.marked else 0
+        shared += threads * (self.mark_bytes + self.room_bytes)
         regions = threads if self.chunks else min(threads, 2) if self.halves else 1
         return shared + each * regions
 

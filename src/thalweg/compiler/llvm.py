@@ -35,6 +35,7 @@ from thalweg.compiler.loops import (
 from thalweg.compiler.lowering import convert, lower
 from thalweg.compiler.reductions import ReductionWriter
 from thalweg.compiler.segments import Segment, segments
+from thalweg.compiler.skipping import SkippingWriter
 from thalweg.compiler.turn import is_turnable, transposed
 from thalweg.compiler.whole import Whole
 
@@ -118,8 +119,7 @@ def _write_apart(
         outside.append(value)
         return Value(f"%a{len(outside)}", value.type)
 
-    buffers = dict.fromkeys(access.buffer for access in nest.accesses())
-    own = {buffer: pointers[buffer] for buffer in buffers}
+    own = {buffer: pointers[buffer] for buffer in nest.buffers()}
     places = {buffer: inside(pointer) for buffer, pointer in own.items()}
     panels = (inside(share.panels[0]), inside(share.panels[1]))
     mine = (inside(share.own[0]), inside(share.own[1]))
@@ -155,8 +155,8 @@ class NestWriter:
         self.orders: dict[tuple[int, bool], Sequence[Expr]] = {}
         self.results: dict[tuple[int, Offsets], Value] = {}
         accesses = list(nest.accesses())
-        bases = {b: pointers[b] for b in dict.fromkeys(a.buffer for a in accesses)}
-        self.places = {id(a): self._start(a, bases) for a in accesses}
+        self.bases = {b: pointers[b] for b in nest.buffers()}
+        self.places = {id(a): self._start(a, self.bases) for a in accesses}
         self.accesses = {id(a): a for a in accesses}
         self.repeatable = _repeatable(nest)
         self.ahead = Ahead(self)
@@ -183,7 +183,10 @@ class NestWriter:
     # -- loops ----------------------------------------------------------------------------
     def write(self) -> None:
         """Write the whole nest."""
-        self._domain(0)
+        if self.nest.skipping:
+            SkippingWriter(self).write()
+        else:
+            self._domain(0)
 
     @contextmanager
     def at(self, axis: int, index: Value) -> Iterator[None]:
@@ -214,14 +217,14 @@ class NestWriter:
                 self.width = part.width
             start, stop = Value(str(part.start), "i64"), Value(str(part.stop), "i64")
             if shared and self.share.rows is not None:
-                self._loop_over(axis, *self._own_part(part, self.share.rows), part.step)
+                self._loop_over(axis, *self.own_part(part, self.share.rows), part.step)
             elif part.stop - part.start == part.step:
                 with self.at(axis, start):
                     self._domain(axis + 1)
             else:
                 self._loop_over(axis, start, stop, part.step, part.last)
 
-    def _own_part(self, part: Segment, rows: tuple[Value, Value]) -> tuple[Value, Value]:
+    def own_part(self, part: Segment, rows: tuple[Value, Value]) -> tuple[Value, Value]:
         """Where this thread's iterations of a part of the first axis start and end."""
         whole, count = Whole(self.code), (part.stop - part.start) // part.step
         first, last = (whole.times(n, part.step) for n in whole.share(count, *rows))
@@ -245,7 +248,7 @@ class NestWriter:
         self.squares: dict[tuple[int, Offsets], list[Value]] = {}
 
     # -- one tile -------------------------------------------------------------------------
-    def _members(self) -> list[Offsets]:
+    def members(self) -> list[Offsets]:
         """The index offsets of the members of the tile."""
         ranges = []
         for axis in range(self.count):
@@ -255,9 +258,13 @@ class NestWriter:
         return [(*offsets, *zeros) for offsets in product(*ranges)]
 
     def _body(self) -> None:
-        members = self._members()
+        members = self.members()
         if self.nest.reductions or self.nest.inner:
             self._reduce(members)
+        self.finish(members)
+
+    def finish(self, members: Sequence[Offsets]) -> None:
+        """The stores of a tile, once its sums are known."""
         self.forget()
         horizontal = self.nest.vector is not None and self.nest.vector >= self.count
         width = 1 if horizontal else self.width

@@ -40,6 +40,7 @@ __all__ = [
     "Position",
     "Reduced",
     "Reduction",
+    "Skipping",
     "Store",
     "postorder",
     "rebuilt",
@@ -80,8 +81,8 @@ class Buffer:
     name : str
     shape : tuple of int
     dtype : str
-    role : {"input", "output", "state", "constant", "temporary"}
-        A state is read and written in place.
+    role : {"input", "output", "state", "constant", "temporary", "room"}
+        A state is read and written in place; of a room each thread has its own.
     panels : bool
         One copy for every panel of samples; the last axis then counts the lanes of a panel.
     pitch : int
@@ -270,6 +271,23 @@ class Store:
     value: Expr
 
 
+@dataclass(frozen=True, eq=False)
+class Skipping:
+    """Terms of a sum that are passed over: those in which a factor is zero.
+
+    Attributes
+    ----------
+    factor : Load
+        Of the product that is summed up. It does not depend on the nest's vector axis and is
+        contiguous along the last reduced one.
+    room : Buffer
+        Where a thread keeps rows of sums over samples while others are at work.
+    """
+
+    factor: Load
+    room: Buffer
+
+
 @dataclass(eq=False)
 class Nest:
     """Loops over a domain, with reductions inside and stores at the end.
@@ -299,6 +317,8 @@ class Nest:
         How many steps of the last reduced axis are unrolled with accumulators of their own.
     late : int
         How many of the stores, the last ones, are done at the end of a tile.
+    skipping : Skipping or None
+        Which terms of its sum are passed over.
     """
 
     axes: tuple[int, ...]
@@ -312,6 +332,12 @@ class Nest:
     tiles: tuple[int, ...] = ()
     unroll: int = 1
     late: int = 0
+    skipping: Skipping | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it stores a sum as it is, and nothing else."""
+        return len(self.stores) == 1 and isinstance(self.stores[0].value, Reduced)
 
     @property
     def running(self) -> bool:
@@ -335,6 +361,11 @@ class Nest:
             if isinstance(expr, Load):
                 yield expr.access
         yield from (s.access for s in (*self.inner, *self.stores))
+
+    def buffers(self) -> list[Buffer]:
+        """All that it touches, in an order that is the same in every process."""
+        room = (self.skipping.room,) if self.skipping else ()
+        return list(dict.fromkeys((*(a.buffer for a in self.accesses()), *room)))
 
     def walk(self) -> list[Expr]:
         """All expressions, each once."""
@@ -361,6 +392,7 @@ class Nest:
         if self.vector is not None:
             lines[0] += f"  # lanes: i{self.vector} x {self.width}, tiles {self.tiles}"
             lines[0] += "" if self.turned is None else f", transposed from i{self.turned}"
+            lines[0] += f", where {self.skipping.factor} is not 0" if self.skipping else ""
         if self.reduced:
             lines.append(f"    for {_loops_text(self.reduced, len(self.axes))}:")
             inside = [(f"r{k} = {r.kind}", r.value) for k, r in enumerate(self.reductions)]

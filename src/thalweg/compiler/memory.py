@@ -22,8 +22,9 @@ Array = NDArray[Any]
 ALIGNMENT = 64
 """Bytes of a cache line."""
 
-ALIASED = 2048
-"""Bytes: of rows that are multiples of it apart, the caches hold but a few at once."""
+ALIASED = 32
+"""Cache lines from one row to the next from which these may displace each other: the first cache
+has 64 sets of lines."""
 
 LONG_ROW = 512
 """Bytes of a matrix's row from which every row begins at a cache line."""
@@ -69,8 +70,7 @@ def plan_memory(nests: Sequence[Nest], reuse: bool = True) -> MemoryPlan:
     first: dict[Buffer, int] = {}
     last: dict[Buffer, int] = {}
     for position, nest in enumerate(nests):
-        for access in nest.accesses():  # in an order that is the same in every process
-            buffer = access.buffer
+        for buffer in nest.buffers():
             if buffer.role == "temporary":
                 first.setdefault(buffer, position)
                 last[buffer] = position
@@ -125,12 +125,19 @@ def _aligned(room: Array) -> Array:
 def spread(pitch: int, item_bytes: int) -> int:
     """A distance of rows, in elements, at which they do not displace each other in the caches.
 
+    Of 32 rows, parts of some thirteen lines then lie in each set about equally often.
+
     Examples
     --------
-    >>> spread(784, 4), spread(1024, 4), spread(512, 8)
-    (784, 1040, 520)
+    >>> spread(784, 4), spread(1008, 4), spread(1024, 4), spread(512, 8)
+    (784, 1056, 1056, 528)
     """
-    return pitch + (0 if pitch * item_bytes % ALIASED else ALIGNMENT // item_bytes)
+    lines, rest = divmod(pitch * item_bytes, ALIGNMENT)
+    if rest or lines < ALIASED:
+        return pitch
+    while lines % ALIASED == 0 or lines % (2 * ALIASED) in (1, 2 * ALIASED - 1):
+        lines += 1
+    return lines * ALIGNMENT // item_bytes
 
 
 def pitch_of(shape: Sequence[int], item_bytes: int) -> int:
@@ -139,7 +146,7 @@ def pitch_of(shape: Sequence[int], item_bytes: int) -> int:
     Examples
     --------
     >>> pitch_of((300, 300), 4), pitch_of((1024, 1024), 4), pitch_of((64, 64), 4)
-    (304, 1040, 0)
+    (304, 1056, 0)
     """
     if len(shape) != 2 or shape[0] == 1 or prod(shape) * item_bytes < LITTLE:
         return 0

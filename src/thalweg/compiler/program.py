@@ -41,6 +41,7 @@ from thalweg.compiler.turn import Seen, row_of, turn_sums
 from thalweg.compiler.unrolled import one_panel
 from thalweg.compiler.vectorise import SMALLEST_SQUARE, vectorise
 from thalweg.compiler.verify import verify
+from thalweg.compiler.zeros import products_by_rows, skip_zeros
 from thalweg.differentiation.chain_rule import backward
 from thalweg.graph import Graph, Node, substitute, topological, variable
 
@@ -268,7 +269,10 @@ class BatchProgram:
         nests = self._fused(per_sample, late, priced).nests
         verify(nests, "fuse")
         fewest = USES_IN_BLOCKS if self.blocked else FEWEST_USES
-        nests = turn_sums(nests, self.turned, self.lanes, self._per_vector(), fewest)
+        known = self.turned
+        if not self.unrolled:
+            nests, known = products_by_rows(nests, known, self.lanes, self.target)
+        nests = turn_sums(nests, known, self.lanes, self._per_vector(), fewest)
         verify(nests, "turn")
         nests = merge(*self._groups(nests))
         verify(nests, "merge")
@@ -284,6 +288,8 @@ class BatchProgram:
         if self.chunks:
             nests = sums_beside_products(nests)
         parts = [self.halves.nests] if self.halves else phases(nests, set(self.stacks.values()))
+        if not self.unrolled:
+            skip_zeros([nest for part in parts for nest in part], self.target)
         # In the order in which they are done: places of dead values depend on it.
         nests = [nest for part in parts for nest in part]
         verify(nests, "vectorise")
@@ -360,6 +366,7 @@ class BatchProgram:
             clock=clock(self.numbers, buffers, self.target) if self.numbers else None,
             losses=self.losses,
             stacks=self.stacks,
+            rooms=[nest.skipping.room for nest in self.nests if nest.skipping],
             halves=self.halves,
             chunks=self.chunks,
             threaded=self.threaded,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Segment", "segments"]
+__all__ = ["Segment", "segments", "strips"]
 
 LITTLE = 32
 """The part of an axis that may be run twice so that the code is written once."""
@@ -74,3 +74,25 @@ def segments(
             parts.append(Segment(done, full, 1, width))
             done, width = full, width // 2
     return [p for p in parts if p.stop > p.start]
+
+
+def strips(extent: int, tile: int, width: int) -> list[Segment]:
+    """Cut an axis into strips of about as many vectors each, at most so many as a tile.
+
+    What is left over is done in narrower vectors.
+
+    Examples
+    --------
+    >>> [(s.start, s.stop, s.tile, s.width) for s in strips(784, 14, 16)]
+    [(0, 208, 13, 16), (208, 784, 12, 16)]
+    >>> [(s.start, s.stop, s.tile, s.width) for s in strips(100, 14, 16)]
+    [(0, 96, 6, 16), (96, 100, 1, 4)]
+    """
+    whole = extent // width
+    parts = [
+        Segment(s.start * width, s.stop * width, s.tile, width) for s in segments(whole, tile, 1)
+    ]
+    rest = segments(extent - whole * width, 1, width)
+    return parts + [
+        Segment(s.start + whole * width, s.stop + whole * width, 1, s.width) for s in rest
+    ]

@@ -30,7 +30,15 @@ from thalweg.compiler.loops import (
 from thalweg.compiler.memory import spread
 from thalweg.compiler.target import Target
 
-__all__ = ["Seen", "is_turnable", "row_of", "transposed", "turn_products", "turn_sums"]
+__all__ = [
+    "Seen",
+    "is_turnable",
+    "row_of",
+    "transposed",
+    "transposition",
+    "turn_products",
+    "turn_sums",
+]
 
 FEWEST_COLUMNS = 8
 """Entries j from which a sum may end in vectors along them."""
@@ -149,7 +157,7 @@ def turn_sums(
         if key not in there:
             there[key] = row_of(access.buffer, width, lanes, per_vector)
             # Before all sums, by panels: threads need not wait for each other once more.
-            result.insert(first, _transposition(key, there[key], lanes))
+            result.insert(first, transposition(key, there[key], lanes))
             first += 1
         rows = there[key]
         seen = Load(Access(rows, (0, 1, rows.size, rows.strides[0])))
@@ -174,7 +182,8 @@ def _fills(columns: int, per_vector: int) -> bool:
     return vectors / columns <= 1 / per_vector + ADDING_UP / USUAL_SAMPLES
 
 
-def _transposition(key: Seen, rows: Buffer, lanes: int) -> Nest:
+def transposition(key: Seen, rows: Buffer, lanes: int) -> Nest:
+    """What lays numbers out sample by sample."""
     buffer, offset, step, width = key
     source = Load(Access(buffer, (buffer.size, 1, step), offset))
     place = Access(rows, (rows.size, rows.strides[0], 1))

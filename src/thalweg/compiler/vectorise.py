@@ -152,7 +152,8 @@ def _choose(nest: Nest, target: Target) -> None:
             continue
         width = min(lanes, _power_of_two(extent))
         score = width * (good**3) * (0.25 if picked else 1.0) * (1.0 if domain else 0.9)
-        score += 1e-3 * any(s == 1 for s in strides) + 1e-6 * axis
+        together = domain and all(a.strides[axis] in (0, 1) for a in stores)
+        score += 1e-3 * any(s == 1 for s in strides) + 1e-4 * together + 1e-6 * axis
         if score > best_score:
             best, best_score, chosen = axis, score, width
     if best is None:

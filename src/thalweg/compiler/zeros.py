@@ -1,0 +1,233 @@
+"""Which products pass over the zeros of a factor.
+
+A number is often zero where it was chosen by whether another is positive: what a ReLU gives, and
+every derivative that has come back through one. Sums over samples, ``dW = Σ δ aᵀ``, can pass over
+the zeros as they are (`thalweg.compiler.skipping`): a number δ is multiplied with a row of a.
+In ``W a`` and ``Wᵀ δ`` samples lie along the lanes, and zeros of all of them never coincide;
+there the samples are laid out one after the other, so that a number of a sample is multiplied with
+a row of weights. What it takes to transpose values, results and, going forward, weights is less
+than half of the product where the layers are wide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from thalweg.compiler.loops import (
+    ITEM_BYTES,
+    PANELS,
+    Access,
+    Apply,
+    Buffer,
+    Expr,
+    Load,
+    Nest,
+    Number,
+    Reduced,
+    Reduction,
+    Skipping,
+    Store,
+)
+from thalweg.compiler.memory import spread
+from thalweg.compiler.segments import strips
+from thalweg.compiler.skipping import BLOCK, GROUP
+from thalweg.compiler.target import Target
+from thalweg.compiler.turn import Seen, row_of, transposition
+
+__all__ = ["products_by_rows", "skip_zeros"]
+
+LINE = 64
+"""Bytes of a cache line."""
+
+FEWEST_VECTORS = 4
+"""Of a row of sums: with fewer, finding the next term takes longer than adding it."""
+
+REGISTERS_LEFT = 18
+"""Of 32: a row of sums takes the others. More of them would be more than a block of the other
+factor may take of the nearest cache."""
+
+FEWEST_WEIGHTS = 64
+"""For each value that is transposed, from which products by rows pay."""
+
+
+def products_by_rows(
+    nests: Sequence[Nest], known: Mapping[Seen, Buffer], lanes: int, target: Target
+) -> tuple[list[Nest], dict[Seen, Buffer]]:
+    """Let products of weights with what is often zero go sample by sample, where that pays.
+
+    Parameters
+    ----------
+    nests : sequence of Nest
+        As fusion leaves them: a product is stored as it is.
+    known : mapping of Seen to Buffer
+        What is laid out sample by sample already.
+    lanes : int
+        Of a panel.
+    target : Target
+
+    Returns
+    -------
+    list of Nest
+    dict of Seen to Buffer
+        What is now laid out sample by sample.
+    """
+    there, turned = dict(known), dict[Buffer, Buffer]()
+    result: list[Nest] = []
+    for nest, sparse in _with_sparse(nests):
+        found = _product_over_panels(nest, sparse, lanes, target)
+        if found is None:
+            result.append(nest)
+            continue
+        weights, values = found
+        (_, count, _), (terms,) = nest.axes, nest.reduced
+        key = (values.access.buffer, values.access.offset, lanes, terms)
+        if key not in there:
+            there[key] = row_of(values.access.buffer, terms, lanes, BLOCK)
+            result.append(transposition(key, there[key], lanes))
+        matrix = weights.access.buffer
+        if weights.access.strides[1] != 1:
+            if matrix not in turned:
+                turned[matrix] = _turned(matrix)
+                result.append(_turning(matrix, turned[matrix]))
+            matrix = turned[matrix]
+        (store,) = nest.stores
+        per_vector = target.lanes(ITEM_BYTES[values.dtype])
+        sums = row_of(store.access.buffer, count, lanes, per_vector)
+        result.append(_product(there[key], matrix, sums, lanes))
+        back = Load(Access(sums, (sums.size, 1, sums.strides[0])))
+        result.append(Nest(nest.axes, [Store(store.access, back)]))
+    return result, there
+
+
+def _with_sparse(nests: Sequence[Nest]) -> Iterator[tuple[Nest, set[Buffer]]]:
+    """Nests with the buffers that are often zero when they are begun."""
+    sparse: set[Buffer] = set()
+    for nest in nests:
+        yield nest, sparse
+        sparse |= {s.access.buffer for s in nest.stores if _often_zero(s.value, sparse)}
+
+
+def _product_over_panels(
+    nest: Nest, sparse: set[Buffer], lanes: int, target: Target
+) -> tuple[Load, Load] | None:
+    """Weights and values of a product whose values are often zero, if going by rows pays."""
+    if not nest.plain or len(nest.axes) != 3 or (nest.axes[0], nest.axes[2]) != (PANELS, lanes):
+        return None
+    if len(nest.reduced) != 1 or nest.axes[1] * nest.reduced[0] < FEWEST_WEIGHTS * (
+        nest.axes[1] + nest.reduced[0]
+    ):
+        return None
+    (store,) = nest.stores
+    if store.access.strides != (store.access.buffer.size, lanes, 1) or store.access.offset:
+        return None
+    for weights, values in _factors(nest):
+        matrix, size = weights.access, values.access.buffer.size
+        if values.access.buffer not in sparse or values.access.strides != (size, 0, 1, lanes):
+            continue
+        if nest.axes[1] < FEWEST_VECTORS * target.lanes(ITEM_BYTES[values.dtype]):
+            continue
+        pitch = matrix.buffer.strides[0] if len(matrix.buffer.shape) == 2 else 0
+        if matrix.offset or {0, 2} & matrix.axes or not pitch:
+            continue
+        if matrix.strides in ((0, pitch, 0, 1), (0, 1, 0, pitch)):
+            return weights, values
+    return None
+
+
+def _factors(nest: Nest) -> Iterator[tuple[Load, Load]]:
+    """The factors of the only sum of a nest, in both orders."""
+    if len(nest.reductions) != 1 or nest.inner:
+        return
+    (reduction,) = nest.reductions
+    value = reduction.value
+    if reduction.kind != "sum" or not isinstance(value, Apply) or value.op != "multiply":
+        return
+    one, other = value.args
+    if not isinstance(one, Load) or not isinstance(other, Load):
+        return
+    if not one.access.picks and not other.access.picks:
+        yield one, other
+        yield other, one
+
+
+def _turned(matrix: Buffer) -> Buffer:
+    rows, columns = matrix.shape
+    item = ITEM_BYTES[matrix.dtype]
+    pitch = spread(-(-rows * item // LINE) * LINE // item, item)
+    return Buffer(f"{matrix.name}_turned", (columns, rows), matrix.dtype, "temporary", pitch=pitch)
+
+
+def _turning(matrix: Buffer, turned: Buffer) -> Nest:
+    place = Access(turned, (1, turned.strides[0]))
+    return Nest(matrix.shape, [Store(place, Load(Access(matrix, matrix.strides)))])
+
+
+def _product(values: Buffer, matrix: Buffer, sums: Buffer, lanes: int) -> Nest:
+    """Sums of rows of a matrix for each sample."""
+    terms, count = matrix.shape
+    one = Load(Access(values, (values.size, values.strides[0], 0, 1)))
+    other = Load(Access(matrix, (0, 0, 1, matrix.strides[0])))
+    total = Reduced(0, sums.dtype, frozenset({0, 1, 2}))
+    place = Access(sums, (sums.size, sums.strides[0], 1))
+    product = Reduction("sum", Apply("multiply", (one, other), sums.dtype))
+    return Nest((PANELS, lanes, count), [Store(place, total)], (terms,), [product])
+
+
+def skip_zeros(nests: Sequence[Nest], target: Target) -> None:
+    """Let sums pass over the zeros of a factor, where that pays.
+
+    Parameters
+    ----------
+    nests : sequence of Nest
+        With vector axes and tiles; changed in place.
+    target : Target
+    """
+    for nest, sparse in _with_sparse(nests):
+        factor = _factor(nest, sparse)
+        if factor is not None:
+            _skip(nest, factor, target)
+
+
+def _often_zero(expr: Expr, sparse: set[Buffer]) -> bool:
+    """Whether a value is zero, or a condition fails, about half of the time."""
+    if isinstance(expr, Load):
+        return expr.access.buffer in sparse
+    if not isinstance(expr, Apply):
+        return False
+    first, *rest = (_is_zero(a) or _often_zero(a, sparse) for a in expr.args)
+    if expr.op == "where":
+        then, otherwise = rest
+        return otherwise and (then or (first and _is_zero(expr.args[2])))
+    if expr.op == "greater":
+        return _is_zero(expr.args[1])
+    if expr.op in ("multiply", "logical_and"):
+        return first or any(rest)
+    return expr.op in ("divide", "cast", "negative") and first
+
+
+def _is_zero(expr: Expr) -> bool:
+    return isinstance(expr, Number) and expr.value == 0.0
+
+
+def _factor(nest: Nest, sparse: set[Buffer]) -> Load | None:
+    """The factor of a sum whose zeros may be passed over."""
+    vector = len(nest.axes) - 1
+    if PANELS not in nest.extents or nest.vector != vector or vector < 1 or nest.width < 2:
+        return None
+    if nest.axes[vector] < FEWEST_VECTORS * nest.width or not (
+        PANELS in nest.reduced or nest.plain
+    ):
+        return None
+    for one, other in _factors(nest):
+        if one.access.buffer in sparse and vector not in one.axes and one.access.strides[-1] == 1:
+            return one if other.access.strides[vector] == 1 else None
+    return None
+
+
+def _skip(nest: Nest, factor: Load, target: Target) -> None:
+    most = max(FEWEST_VECTORS, target.registers - REGISTERS_LEFT)
+    largest, *_ = strips(nest.axes[-1], most, nest.width)
+    nest.tiles = (*[1] * (len(nest.axes) - 1), largest.tile)
+    shape = (min(nest.axes[0], GROUP) if PANELS in nest.reduced else 0, largest.step)
+    room = Buffer(f"{factor.access.buffer}_sums", shape, factor.dtype, "room")
+    nest.skipping = Skipping(factor, room)
