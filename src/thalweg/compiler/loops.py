@@ -280,11 +280,14 @@ class Skipping:
     factor : Load
         Of the product that is summed up. It does not depend on the nest's vector axis and is
         contiguous along the last reduced one.
+    columns : int
+        Sums in a row: of whole vectors where the other factor's rows are long enough.
     room : Buffer
         Where a thread keeps rows of sums over samples while others are at work.
     """
 
     factor: Load
+    columns: int
     room: Buffer
 
 

@@ -15,7 +15,7 @@ then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -50,8 +50,13 @@ class SkippingWriter:
     def __init__(self, writer: NestWriter) -> None:
         self.w, self.nest, self.code = writer, writer.nest, writer.code
         self.whole = Whole(self.code)
-        assert self.nest.skipping is not None
-        self.factor, self.room = self.nest.skipping.factor.access, self.nest.skipping.room
+        skipping = self.nest.skipping
+        assert skipping is not None
+        self.factor, self.room, self.summed = (
+            skipping.factor.access,
+            skipping.room,
+            skipping.columns,
+        )
         self.columns, self.terms = len(self.nest.axes) - 1, len(self.nest.extents) - 1
         self.rows = self.columns - 1
         (self.reduction,) = self.nest.reductions
@@ -60,13 +65,20 @@ class SkippingWriter:
 
     def write(self) -> None:
         """Strip by strip of vectors, then block by block of terms, row by row."""
-        extent, tile = self.nest.axes[self.columns], self.nest.tiles[self.columns]
         over_samples = PANELS in self.nest.reduced
-        for part in strips(extent, tile, self.nest.width):
+        body = self._groups if over_samples else self._blocks
+        for part in strips(self.summed, self.nest.tiles[self.columns], self.nest.width):
             self.w.tile[self.columns], self.w.width = part.tile, part.width
             self.members = self.w.members()
-            body = self._groups if over_samples else self._blocks
-            self._loop(self.columns, _number(part.start), _number(part.stop), part.step, body)
+            stop = part.stop
+            if over_samples and stop > self.nest.axes[self.columns]:
+                stop -= part.step
+            start, self.left = part.start, part.step
+            if stop > start:
+                self._loop(self.columns, _number(start), _number(stop), part.step, body)
+            if part.stop > stop:
+                self.left = self.nest.axes[self.columns] - stop
+                self._loop(self.columns, _number(stop), _number(part.stop), part.step, body)
 
     def _loop(
         self, axis: int, start: Value, stop: Value, step: int, body: Callable[[Value], None]
@@ -122,11 +134,37 @@ class SkippingWriter:
         return self._moved(self.w.bases[self.room], self.whole.times(row, self.room.shape[1]))
 
     def _finish(self, sums: Sequence[Value]) -> None:
-        """Store what depends on a row's sums."""
-        w = self.w
-        for member, total in zip(self.members, sums, strict=True):
-            w.results[0, member[: w.count]] = total
-        w.finish(self.members)
+        """Store what depends on a row's sums; those at its end in narrower vectors."""
+        w, width = self.w, self.w.width
+        whole = self.left // width
+        parts = [(member, total, width) for member, total in zip(self.members, sums, strict=True)]
+        groups = [parts[:whole]]
+        if whole < len(parts):
+            groups += [[part] for part in self._narrow(*parts[whole])]
+        for group in groups:
+            for member, total, _ in group:
+                w.results[0, member[: w.count]] = total
+            if group:
+                w.width = group[0][2]
+                w.finish([member for member, _, _ in group])
+        w.width = width
+
+    def _narrow(
+        self, member: Offsets, total: Value, width: int
+    ) -> Iterator[tuple[Offsets, Value, int]]:
+        """What counts of the last vector, in vectors of ever fewer lanes."""
+        at, left = 0, self.left % width
+        while left:
+            width //= 2
+            if left >= width:
+                lanes = ", ".join(f"i32 {at + k}" for k in range(width))
+                part = self.code.emit(
+                    f"<{width} x {self.element}>",
+                    f"shufflevector {total}, {total.type} poison, <{width} x i32> <{lanes}>",
+                )
+                shifted = (*member[: self.columns], member[self.columns] + at)
+                yield (*shifted, *member[self.columns + 1 :]), part, width
+                at, left = at + width, left - width
 
     # -- products for each sample -------------------------------------------------------------
     def _blocks(self, _: Value) -> None:

@@ -39,8 +39,15 @@ __all__ = ["products_by_rows", "skip_zeros"]
 LINE = 64
 """Bytes of a cache line."""
 
-FEWEST_VECTORS = 4
-"""Of a row of sums: with fewer, finding the next term takes longer than adding it."""
+FINDING = 2.5
+"""What it takes to find a term that is not zero, in products of vectors, with a share of what it
+takes to begin a row,"""
+
+LEAST = 5.5
+"""and what a term takes at least."""
+
+GAIN = 0.9
+"""Part of the time that products with all terms take which passing over half of them may take."""
 
 REGISTERS_LEFT = 18
 """Of 32: a row of sums takes the others. More of them would be more than a block of the other
@@ -124,7 +131,7 @@ def _product_over_panels(
         matrix, size = weights.access, values.access.buffer.size
         if values.access.buffer not in sparse or values.access.strides != (size, 0, 1, lanes):
             continue
-        if nest.axes[1] < FEWEST_VECTORS * target.lanes(ITEM_BYTES[values.dtype]):
+        if not _pays(nest.axes[1], target.lanes(ITEM_BYTES[values.dtype]), target):
             continue
         pitch = matrix.buffer.strides[0] if len(matrix.buffer.shape) == 2 else 0
         if matrix.offset or {0, 2} & matrix.axes or not pitch:
@@ -183,9 +190,35 @@ def skip_zeros(nests: Sequence[Nest], target: Target) -> None:
     target : Target
     """
     for nest, sparse in _with_sparse(nests):
-        factor = _factor(nest, sparse)
-        if factor is not None:
-            _skip(nest, factor, target)
+        factors = _factors_to_skip(nest, sparse)
+        if factors is not None:
+            _skip(nest, *factors, target)
+
+
+def _pays(columns: int, width: int, target: Target) -> bool:
+    """Whether passing over half of the terms of rows of sums is quicker than adding up all.
+
+    Narrow vectors at the end of a row take as long as whole ones, and so does finding each term for
+    them once more.
+
+    Examples
+    --------
+    >>> avx512 = Target.named("x86-64-v4")
+    >>> [n for n in (32, 48, 50, 64, 77, 100, 128, 133, 200, 784) if _pays(n, 16, avx512)]
+    [64, 128, 200, 784]
+    """
+    parts = [
+        (part.tile, (part.stop - part.start) // part.step)
+        for part in strips(columns, _most(target), width)
+    ]
+    all_terms = sum(count * tile for tile, count in parts)
+    half = sum(count * max(LEAST, tile + FINDING) for tile, count in parts) / 2
+    return half < GAIN * all_terms
+
+
+def _most(target: Target) -> int:
+    """Vectors of a row of sums."""
+    return max(4, target.registers - REGISTERS_LEFT)
 
 
 def _often_zero(expr: Expr, sparse: set[Buffer]) -> bool:
@@ -209,25 +242,28 @@ def _is_zero(expr: Expr) -> bool:
     return isinstance(expr, Number) and expr.value == 0.0
 
 
-def _factor(nest: Nest, sparse: set[Buffer]) -> Load | None:
-    """The factor of a sum whose zeros may be passed over."""
+def _factors_to_skip(nest: Nest, sparse: set[Buffer]) -> tuple[Load, Load] | None:
+    """The factor of a sum whose zeros may be passed over, and the other one."""
     vector = len(nest.axes) - 1
     if PANELS not in nest.extents or nest.vector != vector or vector < 1 or nest.width < 2:
         return None
-    if nest.axes[vector] < FEWEST_VECTORS * nest.width or not (
-        PANELS in nest.reduced or nest.plain
-    ):
+    if PANELS not in nest.reduced and not nest.plain:
         return None
     for one, other in _factors(nest):
         if one.access.buffer in sparse and vector not in one.axes and one.access.strides[-1] == 1:
-            return one if other.access.strides[vector] == 1 else None
+            return (one, other) if other.access.strides[vector] == 1 else None
     return None
 
 
-def _skip(nest: Nest, factor: Load, target: Target) -> None:
-    most = max(FEWEST_VECTORS, target.registers - REGISTERS_LEFT)
-    largest, *_ = strips(nest.axes[-1], most, nest.width)
+def _skip(nest: Nest, factor: Load, other: Load, target: Target) -> None:
+    """Do so, if it pays."""
+    columns = -(-nest.axes[-1] // nest.width) * nest.width
+    if other.access.strides[-1] < columns:
+        columns = nest.axes[-1]
+    if not _pays(columns, nest.width, target):
+        return
+    largest, *_ = strips(columns, _most(target), nest.width)
     nest.tiles = (*[1] * (len(nest.axes) - 1), largest.tile)
     shape = (min(nest.axes[0], GROUP) if PANELS in nest.reduced else 0, largest.step)
     room = Buffer(f"{factor.access.buffer}_sums", shape, factor.dtype, "room")
-    nest.skipping = Skipping(factor, room)
+    nest.skipping = Skipping(factor, columns, room)
