@@ -22,6 +22,9 @@ LONG_ROW = 1 << 10
 """Bytes of rows that are picked from a table from which each is asked for beside the one before it:
 the processor learns too late how far such a row goes."""
 
+ROWS_AHEAD = 4
+"""How far ahead an update that goes from row to row asks: wide 4 %; for the next row 2 %."""
+
 Offsets = tuple[int, ...]
 
 
@@ -30,7 +33,7 @@ class Ahead:
 
     def __init__(self, writer: NestWriter) -> None:
         self.w = writer
-        self.far = [] if writer.nest.skipping else _far(writer.nest)
+        self.far = _far(writer.nest)
         self.picked = _picked(writer.nest)
 
     def ask(self, members: Sequence[Offsets]) -> None:
@@ -39,11 +42,13 @@ class Ahead:
         self._next_row(members)
 
     def _next_tile(self, members: Sequence[Offsets]) -> None:
-        """What the next tile changes: sums over samples have taken its place meanwhile."""
+        """What a tile changes that comes soon: sums over samples have taken its place meanwhile."""
         w, axis = self.w, self.w.count - 1
         if w.nest.vector != axis or w.width != w.nest.width:
             return
         step = w.tile[axis] * w.width
+        if w.nest.skipping:
+            axis, step = axis - 1, ROWS_AHEAD
         for access, member in product(self.far, members):
             following = (*member[:axis], member[axis] + step, *member[axis + 1 :])
             w.code.prefetch(w.address(access, following, 0))
