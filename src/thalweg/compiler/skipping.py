@@ -36,7 +36,6 @@ GROUP = 128
 """Rows whose sums over samples are kept from block to block, in the second cache."""
 
 Offsets = tuple[int, ...]
-Use = Callable[[Sequence[Value]], None]
 ZERO = Value("0", "i64")
 
 
@@ -50,13 +49,9 @@ class SkippingWriter:
     def __init__(self, writer: NestWriter) -> None:
         self.w, self.nest, self.code = writer, writer.nest, writer.code
         self.whole = Whole(self.code)
-        skipping = self.nest.skipping
-        assert skipping is not None
-        self.factor, self.room, self.summed = (
-            skipping.factor.access,
-            skipping.room,
-            skipping.columns,
-        )
+        assert self.nest.skipping is not None
+        self.factor, self.room = self.nest.skipping.factor.access, self.nest.skipping.room
+        self.summed = self.nest.skipping.columns
         self.columns, self.terms = len(self.nest.axes) - 1, len(self.nest.extents) - 1
         self.rows = self.columns - 1
         (self.reduction,) = self.nest.reductions
