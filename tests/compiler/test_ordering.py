@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from thalweg.compiler import threads as shares
+from thalweg.compiler import zeros
 from thalweg.compiler.assembly import Assembly, Value
 from thalweg.compiler.epoch import EpochWriter
 from thalweg.compiler.layout import Layout
@@ -310,6 +311,18 @@ SEEDS = [*range(4), *(pytest.param(k, marks=pytest.mark.slow) for k in range(4, 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_read_too_early_nor_overwritten_too_soon(seed, made):
     program = made(*random_choice(seed))
+    for same, threads in product((False, True), (2, 3, 5)):
+        assert not faults(program, threads, same=same)
+
+
+@pytest.mark.parametrize("halves", [0, 2])
+def test_products_that_pass_over_zeros(halves, made, monkeypatch):
+    """Also where weights are transposed for them before others may change these again."""
+    monkeypatch.setattr(zeros, "GAIN", 1e9)
+    monkeypatch.setattr(zeros, "FEWEST_WEIGHTS", 0)
+    layers = [Dense(3, 9, "relu"), Dense(9, 12, "relu"), Dense(12, 10, "relu"), Dense(10, 2)]
+    program = made(NetworkObjective(Network(layers), loss("mse")), halves)
+    assert sum(nest.skipping is not None for nest in program.nests) >= 6
     for same, threads in product((False, True), (2, 3, 5)):
         assert not faults(program, threads, same=same)
 

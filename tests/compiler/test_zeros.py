@@ -125,7 +125,8 @@ def test_strips_have_about_the_same_width():
 def test_bits_with_and_without(level, way, dtype, monkeypatch):
     """Terms are added in the same order; on any number of threads, and with short last batches.
 
-    Rows of 133 and 41 numbers end in parts of vectors. Tiles of few registers take sums in another order: there, numbers are nearly the same.
+    Rows of 133 and 41 numbers end in parts of vectors. Tiles of few registers take sums in another
+    order: there, numbers are nearly the same.
     """
     if not Target.named(level).runs_here:
         pytest.skip(f"this processor is no {level}")
