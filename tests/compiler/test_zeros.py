@@ -1,11 +1,13 @@
 """Products that pass over zeros: which do, and that every bit is what it is without."""
 
+import sys
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.compiler.test_bounds import Guarded
 from tests.compiler.test_threads import WAYS, plan_for
 
 from thalweg.compiler import program as programs
@@ -200,6 +202,29 @@ def test_what_is_not_a_number_is_not_passed_over():
     assert all(np.isnan(a).any() for a in found)
     for a, b in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uses mprotect")
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("at_end", [False, True])
+def test_no_byte_outside_the_workspace_is_touched(at_end, way, dtype, monkeypatch):
+    regions = []
+
+    def guarded(size):
+        regions.append(Guarded(size, at_end))
+        start = regions[-1].address - regions[-1].start
+        return np.frombuffer(regions[-1].map, np.uint8, size, start)
+
+    monkeypatch.setattr(programs, "workspace", guarded)
+    plan_for(way, monkeypatch)
+    net = network((19, 133, 70, 41, 3))
+    data, order = samples_of(net, 211, dtype), RNG.permutation(211)
+    for threads in (1, 2, 3):
+        program = NativeProgram(goal_of(net), RULES["adam"](), dtype, threads=threads)
+        assert np.isfinite(trained(program, net, data, order, 100)[0]).all()
+    assert regions
 
 
 @pytest.mark.parametrize("name", [*LEVELS, "aarch64"])
