@@ -41,7 +41,7 @@ from thalweg.compiler.turn import Seen, row_of, turn_sums
 from thalweg.compiler.unrolled import one_panel
 from thalweg.compiler.vectorise import SMALLEST_SQUARE, vectorise
 from thalweg.compiler.verify import verify
-from thalweg.compiler.zeros import products_by_rows, skip_zeros
+from thalweg.compiler.zeros import often_zero, products_by_rows, skip_zeros
 from thalweg.differentiation.chain_rule import backward
 from thalweg.graph import Graph, Node, substitute, topological, variable
 
@@ -51,7 +51,7 @@ FEWEST_USES = 8
 """Rows of a sum over samples from which the other factor is transposed for it,"""
 
 USES_IN_BLOCKS = 64
-"""and the same where sums are long."""
+"""and the same where sums are long; half of them where the rows are often zero."""
 
 MOST_KEPT = 1 << 26
 """Bytes of rows that are kept gathered from step to step."""
@@ -272,7 +272,8 @@ class BatchProgram:
         known = self.turned
         if not self.unrolled:
             nests, known = products_by_rows(nests, known, self.lanes, self.target)
-        nests = turn_sums(nests, known, self.lanes, self._per_vector(), fewest)
+        sparse = often_zero(nests)
+        nests = turn_sums(nests, known, self.lanes, self._per_vector(), fewest, sparse)
         verify(nests, "turn")
         nests = merge(*self._groups(nests))
         verify(nests, "merge")

@@ -11,7 +11,7 @@ is transposed.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from thalweg.compiler.assembly import Assembly, Value
@@ -124,6 +124,7 @@ def turn_sums(
     lanes: int,
     per_vector: int,
     fewest: int,
+    sparse: Set[Buffer] = frozenset(),
 ) -> list[Nest]:
     """Let sums of products over samples end in vectors, where the transposition pays.
 
@@ -138,6 +139,8 @@ def turn_sums(
         Numbers in a vector.
     fewest : int
         Uses of a transposed entry from which its transposition pays.
+    sparse : set of Buffer
+        What is often zero, so that half of the terms can then be passed over.
 
     Returns
     -------
@@ -147,11 +150,15 @@ def turn_sums(
     result: list[Nest] = []
     first = next((k for k, nest in enumerate(nests) if PANELS in nest.reduced), len(nests))
     for nest in nests:
-        found = _product_over_samples(nest, lanes, fewest)
+        found = _product_over_samples(nest, lanes)
         if found is None or not _fills(nest.axes[1], per_vector):
             result.append(nest)
             continue
         other, load = found
+        half = isinstance(other, Load) and other.access.buffer in sparse
+        if nest.axes[0] < (max(fewest // 2, FEWEST_COLUMNS) if half else fewest):
+            result.append(nest)
+            continue
         access, width = load.access, nest.axes[1]
         key = (access.buffer, access.offset, access.strides[1], width)
         if key not in there:
@@ -190,12 +197,12 @@ def transposition(key: Seen, rows: Buffer, lanes: int) -> Nest:
     return Nest((PANELS, lanes, width), [Store(place, source)])
 
 
-def _product_over_samples(nest: Nest, lanes: int, fewest: int) -> tuple[Expr, Load] | None:
+def _product_over_samples(nest: Nest, lanes: int) -> tuple[Expr, Load] | None:
     """The factors that depend on i alone and on j alone, of a sum over samples for (i, j)."""
     if nest.reduced != (PANELS, lanes) or len(nest.axes) != 2 or len(nest.reductions) != 1:
         return None
     (reduction,) = nest.reductions
-    if nest.axes[0] < fewest or nest.axes[1] < FEWEST_COLUMNS or nest.inner:
+    if nest.axes[1] < FEWEST_COLUMNS or nest.inner:
         return None
     if nest.stores[0].access.strides[1] != 1 or not isinstance(reduction.value, Apply):
         return None

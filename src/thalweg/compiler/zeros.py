@@ -34,7 +34,7 @@ from thalweg.compiler.skipping import BLOCK, GROUP
 from thalweg.compiler.target import Target
 from thalweg.compiler.turn import Seen, row_of, transposition
 
-__all__ = ["products_by_rows", "skip_zeros"]
+__all__ = ["often_zero", "products_by_rows", "skip_zeros"]
 
 LINE = 64
 """Bytes of a cache line."""
@@ -80,7 +80,8 @@ def products_by_rows(
     """
     there, turned = dict(known), dict[Buffer, Buffer]()
     result: list[Nest] = []
-    for nest, sparse in _with_sparse(nests):
+    sparse = often_zero(nests)
+    for nest in nests:
         found = _product_over_panels(nest, sparse, lanes, target)
         if found is None:
             result.append(nest)
@@ -106,12 +107,12 @@ def products_by_rows(
     return result, there
 
 
-def _with_sparse(nests: Sequence[Nest]) -> Iterator[tuple[Nest, set[Buffer]]]:
-    """Nests with the buffers that are often zero when they are begun."""
+def often_zero(nests: Sequence[Nest]) -> set[Buffer]:
+    """The buffers whose numbers are often zero."""
     sparse: set[Buffer] = set()
     for nest in nests:
-        yield nest, sparse
         sparse |= {s.access.buffer for s in nest.stores if _often_zero(s.value, sparse)}
+    return sparse
 
 
 def _product_over_panels(
@@ -189,7 +190,8 @@ def skip_zeros(nests: Sequence[Nest], target: Target) -> None:
         With vector axes and tiles; changed in place.
     target : Target
     """
-    for nest, sparse in _with_sparse(nests):
+    sparse = often_zero(nests)
+    for nest in nests:
         factors = _factors_to_skip(nest, sparse)
         if factors is not None:
             _skip(nest, *factors, target)
