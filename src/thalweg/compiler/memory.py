@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from thalweg.compiler.loops import Buffer, Nest
 
-__all__ = ["MemoryPlan", "copied", "pitch_of", "plan_memory", "spread", "workspace"]
+__all__ = ["MemoryPlan", "copied", "line_pitch", "pitch_of", "plan_memory", "spread", "workspace"]
 
 Array = NDArray[Any]
 ALIGNMENT = 64
@@ -140,6 +140,17 @@ def spread(pitch: int, item_bytes: int) -> int:
     return lines * ALIGNMENT // item_bytes
 
 
+def line_pitch(width: int, item_bytes: int) -> int:
+    """The distance, in elements, of rows that begin at cache lines and do not displace each other.
+
+    Examples
+    --------
+    >>> line_pitch(300, 4), line_pitch(1024, 4)
+    (304, 1056)
+    """
+    return spread(_rounded(width * item_bytes) // item_bytes, item_bytes)
+
+
 def pitch_of(shape: Sequence[int], item_bytes: int) -> int:
     """The distance of a matrix's rows, in elements, or 0 where they follow each other.
 
@@ -152,7 +163,7 @@ def pitch_of(shape: Sequence[int], item_bytes: int) -> int:
         return 0
     if shape[1] * item_bytes < LONG_ROW:
         return 0
-    pitch = spread(_rounded(shape[1] * item_bytes) // item_bytes, item_bytes)
+    pitch = line_pitch(shape[1], item_bytes)
     return pitch if pitch > shape[1] else 0
 
 

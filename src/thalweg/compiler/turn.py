@@ -43,6 +43,9 @@ __all__ = [
 FEWEST_COLUMNS = 8
 """Entries j from which a sum may end in vectors along them."""
 
+FEWEST_SPARSE = 8
+"""Rows i below which it never pays; half as many as else are enough where they are often zero."""
+
 LONGEST_ROW = 16
 """Vectors in a row up to which adding up their lanes takes longer than a transposition,"""
 
@@ -156,7 +159,7 @@ def turn_sums(
             continue
         other, load = found
         half = isinstance(other, Load) and other.access.buffer in sparse
-        if nest.axes[0] < (max(fewest // 2, FEWEST_COLUMNS) if half else fewest):
+        if nest.axes[0] < (max(fewest // 2, FEWEST_SPARSE) if half else fewest):
             result.append(nest)
             continue
         access, width = load.access, nest.axes[1]

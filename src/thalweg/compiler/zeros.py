@@ -27,17 +27,15 @@ from thalweg.compiler.loops import (
     Reduction,
     Skipping,
     Store,
+    postorder,
 )
-from thalweg.compiler.memory import spread
+from thalweg.compiler.memory import line_pitch
 from thalweg.compiler.segments import strips
 from thalweg.compiler.skipping import BLOCK, GROUP
 from thalweg.compiler.target import Target
 from thalweg.compiler.turn import Seen, row_of, transposition
 
 __all__ = ["often_zero", "products_by_rows", "skip_zeros"]
-
-LINE = 64
-"""Bytes of a cache line."""
 
 FINDING = 2.5
 """What it takes to find a term that is not zero, in products of vectors, with a share of what it
@@ -111,8 +109,31 @@ def often_zero(nests: Sequence[Nest]) -> set[Buffer]:
     """The buffers whose numbers are often zero."""
     sparse: set[Buffer] = set()
     for nest in nests:
-        sparse |= {s.access.buffer for s in nest.stores if _often_zero(s.value, sparse)}
+        found: dict[int, bool] = {}
+        for expr in postorder([s.value for s in nest.stores]):
+            found[id(expr)] = _is_zero(expr) or _is_often_zero(expr, found, sparse)
+        sparse |= {s.access.buffer for s in nest.stores if found[id(s.value)]}
     return sparse
+
+
+def _is_often_zero(expr: Expr, found: Mapping[int, bool], sparse: set[Buffer]) -> bool:
+    """Whether a value is zero, or a condition fails, about half of the time.
+
+    What was `found` of its parts is given.
+    """
+    if isinstance(expr, Load):
+        return expr.access.buffer in sparse
+    if not isinstance(expr, Apply):
+        return False
+    parts = [found[id(a)] for a in expr.args]
+    if expr.op == "where":
+        condition, then, otherwise = parts
+        return otherwise and (then or (condition and _is_zero(expr.args[2])))
+    if expr.op == "greater":
+        return _is_zero(expr.args[1])
+    if expr.op in ("multiply", "logical_and"):
+        return any(parts)
+    return expr.op in ("divide", "cast", "negative") and parts[0]
 
 
 def _product_over_panels(
@@ -160,8 +181,7 @@ def _factors(nest: Nest) -> Iterator[tuple[Load, Load]]:
 
 def _turned(matrix: Buffer) -> Buffer:
     rows, columns = matrix.shape
-    item = ITEM_BYTES[matrix.dtype]
-    pitch = spread(-(-rows * item // LINE) * LINE // item, item)
+    pitch = line_pitch(rows, ITEM_BYTES[matrix.dtype])
     return Buffer(f"{matrix.name}_turned", (columns, rows), matrix.dtype, "temporary", pitch=pitch)
 
 
@@ -221,23 +241,6 @@ def _pays(columns: int, width: int, target: Target) -> bool:
 def _most(target: Target) -> int:
     """Vectors of a row of sums."""
     return max(4, target.registers - REGISTERS_LEFT)
-
-
-def _often_zero(expr: Expr, sparse: set[Buffer]) -> bool:
-    """Whether a value is zero, or a condition fails, about half of the time."""
-    if isinstance(expr, Load):
-        return expr.access.buffer in sparse
-    if not isinstance(expr, Apply):
-        return False
-    first, *rest = (_is_zero(a) or _often_zero(a, sparse) for a in expr.args)
-    if expr.op == "where":
-        then, otherwise = rest
-        return otherwise and (then or (first and _is_zero(expr.args[2])))
-    if expr.op == "greater":
-        return _is_zero(expr.args[1])
-    if expr.op in ("multiply", "logical_and"):
-        return first or any(rest)
-    return expr.op in ("divide", "cast", "negative") and first
 
 
 def _is_zero(expr: Expr) -> bool:
